@@ -1,0 +1,120 @@
+//! `make bench`: what it costs to have something between an application and its server.
+//!
+//! sysbench and a loop of short connections run against a local pair of servers: straight to the
+//! primary, through `haproxy`, and through Landbridge as a process of its own. The ways take turns, so
+//! that whatever else the machine does hits all of them. `docs/benchmarks.md` tells the method.
+
+mod load;
+mod report;
+mod ways;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use landbridge::lab::{Flavor, Pair, PairOptions};
+use load::{Load, Sample, WORKLOADS, Workload};
+use report::Report;
+use std::path::PathBuf;
+use std::time::Duration;
+use ways::{Ways, say};
+
+/// Compares a direct connection, a TCP proxy and Landbridge.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How often every figure is measured; the table shows medians
+    #[arg(long, env = "ROUNDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long one measurement takes
+    #[arg(long, env = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Clients at a time
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    clients: Vec<u32>,
+    /// Which servers to start: mysql or mariadb
+    #[arg(long, default_value = "mysql")]
+    flavor: String,
+    /// Only workloads whose name contains this, such as "point"
+    #[arg(long, default_value = "")]
+    only: String,
+    /// A Markdown file whose marked place gets the tables
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What both servers get besides the laboratory's small settings: room for the whole data set, and
+/// for the writes of a run.
+fn options(flavor: Flavor) -> PairOptions {
+    let redo_log = match flavor {
+        Flavor::MySql => "--innodb-redo-log-capacity=256M",
+        Flavor::MariaDb => "--innodb-log-file-size=256M",
+    };
+    let extra_args = ["--innodb-buffer-pool-size=256M", redo_log].map(str::to_owned).into();
+    PairOptions { extra_args, ..PairOptions::default() }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let Some(flavor) = Flavor::ALL.into_iter().find(|f| f.to_string().eq_ignore_ascii_case(&args.flavor)) else {
+        bail!("--flavor is mysql or mariadb, not {}", args.flavor);
+    };
+    let workloads: Vec<&Workload> = WORKLOADS.iter().filter(|w| w.name.contains(&args.only)).collect();
+    if workloads.is_empty() {
+        bail!("no workload is called {:?}: {}", args.only, WORKLOADS.map(|w| w.name).join(", "));
+    }
+    say(&format!("starting a {flavor} primary, a replica, HAProxy and Landbridge twice"));
+    let pair = Pair::start_with(flavor, options(flavor)).await?;
+    let ways = Ways::start(&pair).await?;
+    let load = Load::prepare(&pair, Duration::from_secs(args.seconds.into())).await?;
+    let mut report = Report::new(&pair, args.rounds, args.seconds).await?;
+    for workload in workloads {
+        for clients in &args.clients {
+            let figures = measure(&pair, &ways, &load, workload, *clients, args.rounds).await?;
+            report.add(workload, *clients, &ways, figures);
+        }
+    }
+    let text = report.finish();
+    report::print(&text);
+    match &args.write {
+        Some(path) => report::write(path, flavor, &text),
+        None => Ok(()),
+    }
+}
+
+/// All rounds of one line of the table: the samples of each way.
+async fn measure(
+    pair: &Pair,
+    ways: &Ways,
+    load: &Load,
+    workload: &Workload,
+    clients: u32,
+    rounds: u32,
+) -> Result<Vec<Vec<Sample>>> {
+    let ways = ways.all();
+    let mut samples = vec![Vec::new(); ways.len()];
+    for round in 0..rounds as usize {
+        for turn in 0..ways.len() {
+            // Each round begins with another one: none always follows the same neighbour's leftovers.
+            let at = (turn + round) % ways.len();
+            let (Some(way), Some(samples)) = (ways.get(at), samples.get_mut(at)) else { continue };
+            pair.wait_caught_up().await?;
+            match load.run(workload, clients, way).await {
+                Ok(sample) => {
+                    let rate = sample.per_second;
+                    say(&format!(
+                        "{}, {clients} clients, round {}: {} {rate:.0}/s",
+                        workload.name,
+                        round + 1,
+                        way.name
+                    ));
+                    samples.push(sample);
+                }
+                // An hour of other figures must not be lost for it; the table will say so.
+                Err(error) => say(&format!("{}, {clients} clients: {}: {error:#}", workload.name, way.name)),
+            }
+        }
+    }
+    Ok(samples)
+}

@@ -1,0 +1,235 @@
+//! The ways to a server that are compared, and the processes in the middle.
+
+use anyhow::{Context, Result, bail};
+use landbridge::backend::server::Server;
+use landbridge::lab::{Pair, accounts};
+use landbridge::net::socket::Address;
+use landbridge::net::tls::{Connector, ServerTls, Verify};
+use landbridge::topology::ServerId;
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+/// How long a process may take until it serves.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// What `utime` and `stime` count in: 100 ticks a second on every architecture.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Tells whoever waits how far it came.
+pub(crate) fn say(text: &str) {
+    // Nobody may be reading.
+    drop(writeln!(std::io::stderr(), "bench: {text}"));
+}
+
+/// A way from a client to a server.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
+    /// Whether the client itself speaks TLS.
+    pub(crate) tls: bool,
+    /// The same for the loop of short connections.
+    pub(crate) server: Arc<Server>,
+    /// What stands in the middle, if anything.
+    pub(crate) process: Option<Process>,
+}
+
+/// All of them, in the order of the table; the first is what the others are compared with.
+#[derive(Debug)]
+pub(crate) struct Ways {
+    ways: Vec<Way>,
+    _directory: TempDir,
+}
+
+impl Ways {
+    /// Starts everything that stands in the middle and waits until it serves.
+    pub(crate) async fn start(pair: &Pair) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let primary = pair.primary.port();
+        let (haproxy, haproxy_port) = haproxy(directory.path(), primary).await?;
+        let plain = r#""off""#.to_owned();
+        let verified = format!(r#"{{ mode = "verify-full", ca = "{}" }}"#, pair.certs.ca.display());
+        let (to_plain, plain_port) = landbridge(directory.path(), "plain", pair, &plain).await?;
+        let (to_tls, tls_port) = landbridge(directory.path(), "tls", pair, &verified).await?;
+        let way = |name, port, process| Way { name, port, tls: false, server: dialled(port, None), process };
+        let connector = Connector::new(
+            &ServerTls { verify: Verify::Full, ca: Some(pair.certs.ca.clone()), client_cert: None, server_name: None },
+            "127.0.0.1",
+        )?;
+        let direct_tls = Way {
+            name: "direct, TLS",
+            port: primary,
+            tls: true,
+            server: dialled(primary, Some(connector)),
+            process: None,
+        };
+        let ways = vec![
+            way("direct", primary, None),
+            way("HAProxy", haproxy_port, Some(haproxy)),
+            way("Landbridge, tls off", plain_port, Some(to_plain)),
+            direct_tls,
+            way("Landbridge, verify-full", tls_port, Some(to_tls)),
+        ];
+        Ok(Self { ways, _directory: directory })
+    }
+
+    pub(crate) fn all(&self) -> &[Way] {
+        &self.ways
+    }
+}
+
+fn dialled(port: u16, tls: Option<Connector>) -> Arc<Server> {
+    let address = Address::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port };
+    Arc::new(Server::new(ServerId(0), "bench".into(), address, tls))
+}
+
+/// A process in the middle. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts it such that the kernel ends it when this process is killed.
+    fn start(program: &Path, arguments: &[&str], log: &Path) -> Result<Self> {
+        let mut command = match find("setpriv") {
+            Ok(setpriv) => {
+                let mut command = Command::new(setpriv);
+                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+                command
+            }
+            Err(_) => Command::new(program),
+        };
+        let log = File::create(log)?;
+        command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Self(command.spawn().with_context(|| program.display().to_string())?))
+    }
+
+    /// Processor time of all its threads so far.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        // The name of the program comes before `)` and may hold anything; utime is field 14 of proc(5).
+        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
+        let mut ticks = 0;
+        for field in fields.split_whitespace().skip(11).take(2) {
+            ticks += field.parse::<u32>()?;
+        }
+        Ok(TICK * ticks)
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn rss(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim_end().parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill().and_then(|()| self.0.wait()));
+    }
+}
+
+/// A program of this name: on the `PATH`, or where Debian puts servers.
+pub(crate) fn find(name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+        .with_context(|| format!("{name} is missing: `make setup` installs it"))
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+async fn haproxy(directory: &Path, primary: u16) -> Result<(Process, u16)> {
+    let port = free_port()?;
+    let config = directory.join("haproxy.cfg");
+    let text = format!(
+        "defaults\n    mode tcp\n    timeout connect 10s\n    timeout client 1h\n    timeout server 1h\n\n\
+         listen mysql\n    bind 127.0.0.1:{port}\n    server primary 127.0.0.1:{primary}\n"
+    );
+    fs::write(&config, text)?;
+    let log = directory.join("haproxy.log");
+    // -db: one process, in the foreground.
+    let process = Process::start(&find("haproxy")?, &["-db", "-f", &config.to_string_lossy()], &log)?;
+    wait_until(&log, || async { TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() }).await?;
+    Ok((process, port))
+}
+
+/// The release binary with a configuration as users have it, but for `tls`.
+async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str) -> Result<(Process, u16)> {
+    let (port, http) = (free_port()?, free_port()?);
+    let (app, monitor) = (accounts::APP, accounts::MONITOR);
+    let text = format!(
+        r#"region = "here"
+[listen]
+mysql = "127.0.0.1:{port}"
+admin = ""
+http = "127.0.0.1:{http}"
+[[server]]
+name = "primary"
+address = "{primary}"
+role = "primary"
+region = "overseas"
+tls = {tls}
+[[server]]
+name = "replica"
+address = "{replica}"
+role = "replica"
+region = "here"
+tls = {tls}
+[[user]]
+name = "{}"
+password = "{}"
+[monitor]
+user = "{}"
+password = "{}"
+"#,
+        app.user,
+        app.password,
+        monitor.user,
+        monitor.password,
+        primary = pair.primary.addr(),
+        replica = pair.replica.addr(),
+    );
+    let config = directory.join(format!("{name}.toml"));
+    fs::write(&config, text)?;
+    let log = directory.join(format!("{name}.log"));
+    let program = Path::new(env!("CARGO_BIN_EXE_landbridge"));
+    let process = Process::start(program, &["--config", &config.to_string_lossy(), "run"], &log)?;
+    wait_until(&log, || async { is_ready(http).await.unwrap_or(false) }).await?;
+    Ok((process, port))
+}
+
+/// Whether `/readyz` says so: every pool is warm.
+async fn is_ready(http: u16) -> Result<bool> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, http)).await?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
+}
+
+async fn wait_until<F: Future<Output = bool>>(log: &Path, serves: impl Fn() -> F) -> Result<()> {
+    let deadline = Instant::now() + START_LIMIT;
+    while !serves().await {
+        if Instant::now() > deadline {
+            bail!("not ready within {START_LIMIT:?}: {}", fs::read_to_string(log).unwrap_or_default());
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}

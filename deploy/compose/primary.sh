@@ -1,0 +1,11 @@
+# Run once by the image's entry point, on a primary's empty data directory. The replica gets all of
+# this through replication, so the accounts are the same on both.
+mysql --protocol=socket --user=root --password="$MYSQL_ROOT_PASSWORD" <<EOF
+CREATE DATABASE app;
+CREATE USER app@'%' IDENTIFIED BY '$APP_DB_PASSWORD';
+GRANT ALL ON app.* TO app@'%';
+CREATE USER landbridge@'%' IDENTIFIED BY '$MONITOR_DB_PASSWORD';
+GRANT REPLICATION CLIENT ON *.* TO landbridge@'%';
+CREATE USER replication@'%' IDENTIFIED BY '$REPLICATION_DB_PASSWORD' REQUIRE SSL;
+GRANT REPLICATION SLAVE ON *.* TO replication@'%';
+EOF

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Installs what the tests, the demo and the benchmarks need and this machine does not have yet.
+#
+# Rust is the one thing that has to be here already. On Debian and Ubuntu the rest comes from the
+# system's archive, but for MySQL itself: see scripts/mysql-server.sh. Nothing that is installed is
+# removed or replaced, and no service is started or left enabled: tests start servers of their own.
+#
+# With CI set, anything that stays missing is an error. Without, tests of what is missing are skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly LOG=target/setup.log
+readonly POLICY=/usr/sbin/policy-rc.d
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { say "$*" >&2; exit 1; }
+has() { PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec command -v "$1" >/dev/null; }
+has_clients() { has mariadb && has mariadb-dump; }
+has_php() { php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'; }
+
+# The first python3 need not be the one the system's packages are for.
+has_pymysql() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        "$python" -c 'import pymysql' && return
+    done
+    return 1
+}
+
+as_root() {
+    if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >>"$LOG" 2>&1
+}
+
+# --no-remove: MariaDB's packages conflict with those of MySQL, and whoever has a server keeps it.
+apt_install() { apt_get install --yes --no-install-recommends --no-remove "$@"; }
+
+# Ubuntu 22.04 has the version in the names of MariaDB's packages.
+archive_name() {
+    if apt-cache show "$1" >/dev/null 2>&1; then echo "$1"; return; fi
+    local versioned
+    versioned=$(apt-cache pkgnames "$1-" | grep -xE "$1-[0-9.]+" | sort -V | tail -n 1) || true
+    echo "${versioned:-$1}"
+}
+
+# haproxy comes with a service, and installing one starts it. What policy-rc.d answers with 101 is
+# not started; some systems, most containers among them, have that file for good.
+hold_services() {
+    if [[ ! -e $POLICY ]]; then
+        trap 'as_root rm -f "$POLICY"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+        as_root chmod 755 "$POLICY"
+    fi
+}
+
+# Nor at the next boot.
+disable_service() {
+    if [[ -d /run/systemd/system ]]; then
+        as_root systemctl disable "$1" >>"$LOG" 2>&1 || true
+    fi
+}
+
+PACKAGES=()
+# $1: packages; the rest: a command that succeeds where they are not needed.
+need() {
+    local packages=$1
+    shift
+    # shellcheck disable=SC2206  # several words on purpose
+    "$@" >/dev/null 2>&1 || PACKAGES+=($packages)
+}
+
+look_around() {
+    PACKAGES=()
+    need "gcc libc6-dev" has cc
+    # The core packages: the programs without a service around them.
+    need "mariadb-server-core" has mariadbd
+    need "mariadb-client" has_clients
+    need "php-cli php-mysql" has_php
+    need "python3 python3-pymysql" has_pymysql
+    need "sysbench" has sysbench
+    need "haproxy" has haproxy
+    need "curl ca-certificates" has curl
+    # Debian's keys, for Ubuntu: MySQL comes from Debian.
+    need "debian-archive-keyring" test -r /usr/share/keyrings/debian-archive-keyring.gpg
+}
+
+install_missing() {
+    if ! has apt-get; then
+        say "not Debian or Ubuntu: please install what these packages are called here: ${PACKAGES[*]}"
+        return
+    fi
+    if [[ $EUID -ne 0 ]] && ! has sudo; then
+        say "neither root nor sudo; as root: apt-get install --no-install-recommends ${PACKAGES[*]}"
+        return
+    fi
+    mkdir -p "${LOG%/*}"
+    : >"$LOG"
+    local names=() package had_haproxy=
+    has haproxy && had_haproxy=yes
+    hold_services
+    say "refreshing the package lists"
+    apt_get update || say "that failed (see $LOG); going on with the old ones"
+    for package in "${PACKAGES[@]}"; do names+=("$(archive_name "$package")"); done
+    say "installing ${names[*]}"
+    # One package that cannot be had must not keep the others away.
+    if ! apt_install "${names[@]}"; then
+        for package in "${names[@]}"; do
+            apt_install "$package" || say "cannot install $package (see $LOG)"
+        done
+    fi
+    if [[ -z $had_haproxy ]] && has haproxy; then disable_service haproxy; fi
+}
+
+rust() {
+    has cargo || die "Rust is missing: https://rustup.rs"
+    local component
+    for component in fmt clippy; do
+        if ! cargo "$component" --version >/dev/null 2>&1; then
+            has rustup || die "cargo $component is missing"
+            say "adding cargo $component"
+            rustup component add "${component/fmt/rustfmt}"
+        fi
+    done
+}
+
+main() {
+    rust
+    local complete=yes
+    look_around
+    if [[ ${#PACKAGES[@]} -gt 0 ]]; then
+        install_missing
+        look_around
+        if [[ ${#PACKAGES[@]} -gt 0 ]]; then
+            say "still missing: ${PACKAGES[*]}"
+            complete=
+        fi
+    fi
+    has cc || die "nothing can be built without a C compiler"
+    scripts/mysql-server.sh >/dev/null || complete=
+    if [[ -n $complete ]]; then
+        say "everything is here"
+    elif [[ -n ${CI:-} ]]; then
+        die "incomplete"
+    else
+        say "incomplete: tests of what is missing will be skipped"
+    fi
+}
+
+main

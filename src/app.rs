@@ -1,0 +1,299 @@
+//! The composition root: the only place that sees all settings and all modules.
+
+use crate::backend::login::Account;
+use crate::backend::server::Server;
+use crate::config::{self, ListenAddress, ServerAddress, Settings};
+use crate::consistency::token::Scopes;
+use crate::frontend::handshake::Door;
+use crate::frontend::listener::{Listener, listen};
+use crate::frontend::registry::Registry;
+use crate::frontend::shared::{KnownSchemas, Pools, ScopeKind, SessionSettings, Shared};
+use crate::frontend::users::Users;
+use crate::http;
+use crate::metrics::Metrics;
+use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
+use crate::net::socket::Address;
+use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
+use crate::pool::PoolSettings;
+use crate::protocol::capability::Capabilities;
+use crate::topology::ServerId;
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Largest command of a client: what servers accept at most.
+const MAX_PACKET: usize = 1 << 30;
+/// Connections that may wait to be accepted: a whole application may start at once.
+const BACKLOG: u32 = 4096;
+/// How long background tasks may take to end.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+/// Long enough to stand for "never".
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A running Landbridge.
+#[derive(Debug)]
+pub struct App {
+    /// Where clients connect: the TCP addresses really bound.
+    pub mysql: Vec<SocketAddr>,
+    /// Where metrics are.
+    pub http: Option<SocketAddr>,
+    /// What sessions share.
+    pub shared: Arc<Shared>,
+    /// What is counted.
+    pub metrics: Metrics,
+    sessions: TaskTracker,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    drain_timeout: Duration,
+}
+
+impl App {
+    /// Binds, starts pools and monitor, and serves until [`Self::shut_down`].
+    ///
+    /// # Errors
+    /// Certificates that cannot be read, addresses that cannot be bound.
+    pub async fn start(settings: &Settings) -> Result<Self> {
+        let metrics = Metrics::new(&settings.fingerprint())?;
+        let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let servers = servers(settings)?;
+        let scopes = Arc::new(Scopes::default());
+        let topology = monitor::spawn(
+            monitor_settings(settings),
+            servers.iter().cloned().zip(settings.servers.iter().map(|s| plan(s, settings))).collect(),
+            Arc::new(Account { user: settings.monitor.user.clone(), password: settings.monitor.password.clone() }),
+            scopes.clone(),
+            metrics.server.clone(),
+            &tasks,
+            stop.clone(),
+        );
+        let accounts: Vec<Arc<Account>> = settings
+            .users
+            .iter()
+            .map(|user| Arc::new(Account { user: user.name.clone(), password: user.password.clone() }))
+            .collect();
+        let pool_settings =
+            settings.users.iter().map(|user| (user.name.clone(), pool_settings(user, settings))).collect();
+        let pools = Pools::new(servers, pool_settings, metrics.clone(), tasks.clone(), stop.clone());
+        for account in &accounts {
+            pools.of(account, Capabilities::empty());
+        }
+        let shared = Arc::new(Shared {
+            door: door(settings, accounts)?,
+            settings: session_settings(settings),
+            topology,
+            pools,
+            scopes,
+            metrics: metrics.session.clone(),
+            registry: Arc::new(Registry::default()),
+            known_schemas: KnownSchemas::default(),
+            drain: CancellationToken::new(),
+        });
+        let mut app = Self {
+            mysql: Vec::new(),
+            http: None,
+            shared,
+            metrics,
+            sessions,
+            tasks,
+            stop,
+            drain_timeout: settings.shutdown.drain_timeout,
+        };
+        app.bind(settings).await?;
+        Ok(app)
+    }
+
+    async fn bind(&mut self, settings: &Settings) -> Result<()> {
+        for address in &settings.listen.mysql {
+            let listener = bind(address, settings.listen.unix_mode).with_context(|| {
+                format!("cannot listen on {address}; is another server there? Change [listen] mysql, or stop it")
+            })?;
+            if let Listener::Tcp(tcp) = &listener {
+                self.mysql.push(tcp.local_addr()?);
+            }
+            let sessions = self.sessions.clone();
+            self.tasks.spawn(listen(listener, self.shared.clone(), sessions, self.shared.drain.clone()));
+        }
+        if let Some(address) = settings.listen.http {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}; change [listen] http, or set it to \"\""))?;
+            self.http = Some(listener.local_addr()?);
+            let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
+            self.tasks.spawn(http::serve(listener, state, self.stop.clone()));
+        }
+        Ok(())
+    }
+
+    /// Whether every pool of every server that answers is warm.
+    pub fn is_ready(&self) -> bool {
+        http::unready(&self.shared).is_empty()
+    }
+
+    /// Lets clients finish what they began, for as long as `shutdown.drain_timeout`, then ends.
+    pub async fn shut_down(self) {
+        self.shared.drain.cancel();
+        self.sessions.close();
+        if tokio::time::timeout(self.drain_timeout, self.sessions.wait()).await.is_err() {
+            tracing::warn!(clients = self.shared.registry.len(), "drain deadline reached, ending sessions");
+            self.shared.registry.stop_all();
+            let _late = tokio::time::timeout(LAST_GRACE, self.sessions.wait()).await;
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        let _late = tokio::time::timeout(LAST_GRACE, self.tasks.wait()).await;
+    }
+}
+
+fn bind(address: &ListenAddress, mode: u32) -> Result<Listener> {
+    match address {
+        ListenAddress::Tcp(address) => {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(*address)?;
+            Ok(Listener::Tcp(socket.listen(BACKLOG)?))
+        }
+        ListenAddress::Unix(path) => {
+            // A socket file left behind by a process that is gone would be in the way.
+            if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+                std::fs::remove_file(path)?;
+            }
+            // The system's own backlog for unix sockets is as large as it allows.
+            let listener = UnixListener::bind(path)?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+            Ok(Listener::Unix(listener))
+        }
+    }
+}
+
+/// The configured servers, with TLS ready to be spoken.
+///
+/// # Errors
+/// Certificates that cannot be used.
+pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
+    settings
+        .servers
+        .iter()
+        .zip(0..)
+        .map(|(server, id)| {
+            let address = address(&server.address);
+            let tls = connector(server).with_context(|| format!("server '{}'", server.name))?;
+            Ok(Arc::new(Server::new(ServerId(id), server.name.clone(), address, tls)))
+        })
+        .collect()
+}
+
+fn address(address: &ServerAddress) -> Address {
+    match address {
+        ServerAddress::Tcp { host, port } => Address::Tcp { host: host.clone(), port: *port },
+        ServerAddress::Unix(path) => Address::Unix(path.clone()),
+    }
+}
+
+fn connector(server: &config::Server) -> Result<Option<Connector>, TlsError> {
+    let config::ServerTls::On { trust, server_name, identity } = &server.tls else { return Ok(None) };
+    let (verify, ca) = match trust {
+        config::Trust::VerifyFull { ca } => (Verify::Full, ca.clone()),
+        config::Trust::VerifyCa { ca } => (Verify::Ca, ca.clone()),
+        config::Trust::Pin(digest) => (Verify::Pin(*digest), None),
+    };
+    let client_cert = identity.as_ref().map(|identity| (identity.cert.clone(), identity.key.clone()));
+    let host = match &server.address {
+        ServerAddress::Tcp { host, .. } => host.as_str(),
+        ServerAddress::Unix(_) => "localhost",
+    };
+    Connector::new(&ServerTls { verify, ca, client_cert, server_name: server_name.clone() }, host).map(Some)
+}
+
+fn plan(server: &config::Server, settings: &Settings) -> ServerPlan {
+    ServerPlan {
+        role: match server.role {
+            config::Role::Primary => Planned::Primary,
+            config::Role::Replica => Planned::Replica,
+            config::Role::Auto => Planned::Auto,
+        },
+        local: server.region.is_some() && server.region == settings.region,
+        weight: server.weight,
+        max_lag: server.max_lag,
+    }
+}
+
+fn monitor_settings(settings: &Settings) -> MonitorSettings {
+    let monitor = &settings.monitor;
+    MonitorSettings {
+        interval: monitor.interval,
+        replica_interval: monitor.replica_interval,
+        timeout: monitor.timeout,
+        down_after: monitor.down_after,
+        up_after: monitor.up_after,
+    }
+}
+
+fn pool_settings(user: &config::User, settings: &Settings) -> PoolSettings {
+    let pool = &settings.pool;
+    PoolSettings {
+        min_warm: user.min_warm as usize,
+        max: user.max as usize,
+        checkout_timeout: pool.checkout_timeout,
+        connect_timeout: pool.connect_timeout,
+        idle_timeout: pool.idle_timeout.unwrap_or(NEVER),
+        max_lifetime: pool.max_lifetime.unwrap_or(NEVER),
+        ping_after: pool.ping_after.unwrap_or(NEVER),
+        max_parallel_dials: pool.max_parallel_dials as usize,
+        pipelining: match pool.pipelining {
+            config::Pipelining::Auto => None,
+            config::Pipelining::On => Some(true),
+            config::Pipelining::Off => Some(false),
+        },
+    }
+}
+
+fn door(settings: &Settings, accounts: Vec<Arc<Account>>) -> Result<Door> {
+    let (certificate, require_tls) = match &settings.listen.tls {
+        config::ClientTls::Off => (None, false),
+        config::ClientTls::Optional(certificate) => (Some(certificate), false),
+        config::ClientTls::Required(certificate) => (Some(certificate), true),
+    };
+    let tls = match certificate {
+        None => None,
+        Some(config::Certificate::SelfSigned) => Some(Acceptor::generated(vec!["localhost".into()])?),
+        Some(config::Certificate::Files(files)) => Some(Acceptor::from_files(&files.cert, &files.key)?),
+    };
+    let packet_limit = settings.limits.max_packet_before_login as usize;
+    Ok(Door { users: Users::new(accounts), tls, require_tls, packet_limit })
+}
+
+fn session_settings(settings: &Settings) -> SessionSettings {
+    let session_mode = |user: &&config::User| user.pool_mode == config::PoolMode::Session;
+    SessionSettings {
+        scope: match settings.consistency.scope {
+            config::Scope::Off => ScopeKind::Off,
+            config::Scope::Connection => ScopeKind::Connection,
+            config::Scope::User => ScopeKind::User,
+            // Keys cannot be told apart yet; everyone sharing one scope is the safe side.
+            config::Scope::Key | config::Scope::Sidecar => ScopeKind::Sidecar,
+        },
+        wait: match settings.consistency.wait {
+            config::ReadWait::Auto => None,
+            config::ReadWait::AtMost(wait) => Some(wait),
+        },
+        pin_for: settings.consistency.pin_for,
+        session_mode: settings.users.iter().filter(session_mode).map(|user| user.name.clone()).collect(),
+        max_packet: MAX_PACKET,
+        idle_timeout: settings.limits.idle_client_timeout,
+        login_timeout: settings.limits.login_timeout,
+        max_clients: settings.limits.max_clients as usize,
+        max_prepared: settings.limits.max_prepared_statements as usize,
+        version: settings.listen.server_version.clone(),
+        limits_by_user: settings
+            .users
+            .iter()
+            .filter_map(|u| Some((u.name.clone(), u.max_clients?)))
+            .collect::<HashMap<_, _>>(),
+    }
+}

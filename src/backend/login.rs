@@ -1,0 +1,256 @@
+//! Dialling a server: socket, TLS, login.
+//!
+//! No password leaves before the server is verified (or the plaintext was asked for by name), and
+//! a clear-text password never leaves outside TLS or a unix socket.
+
+use super::server::Server;
+use crate::net::packets::{PacketStream, ReadError};
+use crate::net::{socket, tls};
+use crate::protocol::auth::{Plugin, obfuscate_for_rsa};
+use crate::protocol::capability::Capabilities;
+use crate::protocol::handshake::{AUTH_MORE, AUTH_SWITCH, AuthSwitch, Greeting, Login, encode_tls_request};
+use crate::protocol::packet::frame;
+use crate::protocol::response::{ERR, OK, ServerError};
+use crate::protocol::wire::{Malformed, Put};
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Largest packet a server may send while it does not know us yet.
+const LOGIN_PACKET_LIMIT: usize = 64 * 1024;
+/// Largest packet we announce to accept; servers only compare it with nothing, drivers send 1 GiB.
+pub const MAX_PACKET: u32 = 1 << 30;
+/// `utf8mb4_general_ci`: known to every server of both families.
+pub const COLLATION: u16 = 45;
+
+/// `caching_sha2_password`: the fast path succeeded.
+const FAST_AUTH_OK: u8 = 3;
+/// `caching_sha2_password`: the server wants the password itself.
+const FULL_AUTH: u8 = 4;
+/// `caching_sha2_password`: asks for the server's RSA key.
+const REQUEST_PUBLIC_KEY: u8 = 2;
+
+/// Whom to log in as.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: crate::config::Secret,
+}
+
+/// Why no connection could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The network said no.
+    #[error("{0}")]
+    Connect(io::Error),
+    /// No answer in time.
+    #[error("no answer within {0:?} while {1}")]
+    TimedOut(Duration, &'static str),
+    /// TLS failed.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// TLS was wanted and the server has none.
+    #[error(
+        "the server does not offer TLS; enable it there, or set tls.mode = \"off\" if the network in between is private"
+    )]
+    NoTls,
+    /// The server refused us.
+    #[error("{0}")]
+    Refused(ServerError),
+    /// The stream broke.
+    #[error("connection lost during login: {0}")]
+    Read(#[from] ReadError),
+    /// The server talks nonsense.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    /// An authentication plugin we do not speak.
+    #[error(
+        "user '{user}' is authenticated by '{plugin}', which Landbridge does not speak yet, or does not exist; use caching_sha2_password or mysql_native_password"
+    )]
+    Plugin {
+        /// User.
+        user: String,
+        /// Plugin.
+        plugin: String,
+    },
+    /// The password would travel unprotected.
+    #[error("the server asks for the clear-text password over an unencrypted connection; configure tls for it")]
+    WouldLeak,
+}
+
+impl DialError {
+    /// The server's own error, if it answered with one.
+    pub fn server_error(&self) -> Option<&ServerError> {
+        match self {
+            Self::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A logged-in connection and what was learned on the way.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The connection.
+    pub packets: PacketStream,
+    /// Capabilities in force.
+    pub caps: Capabilities,
+    /// The server's greeting.
+    pub greeting: Greeting,
+    /// Time to open the TCP connection: one round trip.
+    pub connect_time: Duration,
+}
+
+/// What every backend connection asks for, if offered.
+const WANTED: Capabilities = Capabilities::LONG_PASSWORD
+    .union(Capabilities::LONG_FLAG)
+    .union(Capabilities::LOCAL_FILES)
+    .union(Capabilities::PROTOCOL_41)
+    .union(Capabilities::TRANSACTIONS)
+    .union(Capabilities::SECURE_CONNECTION)
+    .union(Capabilities::MULTI_RESULTS)
+    .union(Capabilities::PS_MULTI_RESULTS)
+    .union(Capabilities::PLUGIN_AUTH)
+    .union(Capabilities::PLUGIN_AUTH_LENENC)
+    .union(Capabilities::CONNECT_ATTRS)
+    .union(Capabilities::SESSION_TRACK)
+    .union(Capabilities::DEPRECATE_EOF);
+
+/// Opens a connection to `server` as `account`; `extra` are flags fixed at login.
+///
+/// # Errors
+/// See [`DialError`]; each says what to do.
+pub async fn dial(
+    server: &Server,
+    account: &Account,
+    extra: Capabilities,
+    timeout: Duration,
+) -> Result<LoggedIn, DialError> {
+    let deadline = tokio::time::Instant::now() + timeout;
+    let started = Instant::now();
+    let socket = tokio::time::timeout_at(deadline, socket::connect(&server.address))
+        .await
+        .map_err(|_| DialError::TimedOut(timeout, "connecting"))?
+        .map_err(DialError::Connect)?;
+    let connect_time = started.elapsed();
+    let login = log_in(server, account, extra, PacketStream::plain(socket), connect_time);
+    tokio::time::timeout_at(deadline, login).await.map_err(|_| DialError::TimedOut(timeout, "logging in"))?
+}
+
+async fn log_in(
+    server: &Server,
+    account: &Account,
+    extra: Capabilities,
+    mut packets: PacketStream,
+    connect_time: Duration,
+) -> Result<LoggedIn, DialError> {
+    let first = packets.read_packet(0, LOGIN_PACKET_LIMIT).await?;
+    if first.payload.first() == Some(&ERR) {
+        return Err(DialError::Refused(ServerError::decode(&first.payload)?));
+    }
+    let greeting = Greeting::decode(&first.payload)?;
+    let mut caps = (WANTED | extra) & greeting.capabilities;
+    let mut seq = 1;
+    if let Some(connector) = &server.tls {
+        if !greeting.capabilities.contains(Capabilities::SSL) {
+            return Err(DialError::NoTls);
+        }
+        caps |= Capabilities::SSL;
+        let mut request = Vec::new();
+        encode_tls_request(&mut request, caps, MAX_PACKET, COLLATION);
+        frame(packets.output(), seq, &request);
+        seq += 1;
+        let transport = packets.into_transport().map_err(DialError::Connect)?;
+        let stream = connector.connect(transport).await.map_err(|e| DialError::Tls(tls::explain(&e)))?;
+        packets = PacketStream::new(stream);
+    }
+    let plugin = Plugin::from_name(greeting.plugin.as_bytes()).unwrap_or(Plugin::Native);
+    let login = Login {
+        capabilities: caps,
+        max_packet: MAX_PACKET,
+        collation: COLLATION,
+        user: account.user.clone().into_bytes(),
+        auth: proof(plugin, account, &greeting.nonce, &packets)?,
+        schema: None,
+        plugin: caps.contains(Capabilities::PLUGIN_AUTH).then(|| plugin.name().into()),
+        attributes: attributes(),
+    };
+    let mut payload = Vec::new();
+    login.encode(&mut payload);
+    frame(packets.output(), seq, &payload);
+    packets.flush().await.map_err(ReadError::Io)?;
+    authenticate(&mut packets, account, greeting.nonce.to_vec(), seq + 1).await?;
+    Ok(LoggedIn { packets, caps, greeting, connect_time })
+}
+
+/// The conversation after a login packet or `COM_CHANGE_USER`, up to the server's OK.
+pub async fn authenticate(
+    packets: &mut PacketStream,
+    account: &Account,
+    mut nonce: Vec<u8>,
+    mut seq: u8,
+) -> Result<(), DialError> {
+    loop {
+        let packet = packets.read_packet(seq, LOGIN_PACKET_LIMIT).await?;
+        seq = packet.seq.wrapping_add(1);
+        let reply = match packet.payload.first() {
+            Some(&OK) => return Ok(()),
+            Some(&ERR) => return Err(DialError::Refused(ServerError::decode(&packet.payload)?)),
+            Some(&AUTH_SWITCH) => {
+                let switch = AuthSwitch::decode(&packet.payload)?;
+                let plugin = Plugin::from_name(switch.plugin.as_bytes())
+                    .ok_or_else(|| DialError::Plugin { user: account.user.clone(), plugin: switch.plugin.clone() })?;
+                nonce = switch.data;
+                proof(plugin, account, &nonce, packets)?
+            }
+            Some(&AUTH_MORE) => match packet.payload.get(1..) {
+                Some([FAST_AUTH_OK]) => continue,
+                Some([FULL_AUTH]) if packets.stream().is_private() => {
+                    Plugin::Clear.proof(account.password.expose().as_bytes(), &nonce)
+                }
+                Some([FULL_AUTH]) => vec![REQUEST_PUBLIC_KEY],
+                Some(key) => encrypt(key, account, &nonce)?,
+                None => return Err(Malformed("authentication data").into()),
+            },
+            _ => return Err(Malformed("authentication response").into()),
+        };
+        frame(packets.output(), seq, &reply);
+        seq = seq.wrapping_add(1);
+        packets.flush().await.map_err(ReadError::Io)?;
+    }
+}
+
+fn proof(plugin: Plugin, account: &Account, nonce: &[u8], packets: &PacketStream) -> Result<Vec<u8>, DialError> {
+    if plugin == Plugin::Clear && !packets.stream().is_private() {
+        return Err(DialError::WouldLeak);
+    }
+    Ok(plugin.proof(account.password.expose().as_bytes(), nonce))
+}
+
+/// The password encrypted with the server's RSA key, given in PEM.
+fn encrypt(pem: &[u8], account: &Account, nonce: &[u8]) -> Result<Vec<u8>, DialError> {
+    let bad = |_| Malformed("server RSA key");
+    let key = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| Malformed("server RSA key"))?;
+    let key = PublicEncryptingKey::from_der(&key).map_err(|_| Malformed("server RSA key"))?;
+    let key = OaepPublicEncryptingKey::new(key).map_err(bad)?;
+    let mut sealed = vec![0; key.ciphertext_size()];
+    let plain = obfuscate_for_rsa(account.password.expose().as_bytes(), nonce);
+    Ok(key.encrypt(&OAEP_SHA1_MGF1SHA1, &plain, &mut sealed, None).map_err(bad)?.to_vec())
+}
+
+/// Connection attributes by which an operator recognises our connections on the server.
+fn attributes() -> Vec<u8> {
+    let mut out = Vec::new();
+    let pid = std::process::id().to_string();
+    for (name, value) in
+        [("program_name", "landbridge"), ("_client_version", env!("CARGO_PKG_VERSION")), ("_pid", &pid)]
+    {
+        out.put_lenenc_bytes(name.as_bytes());
+        out.put_lenenc_bytes(value.as_bytes());
+    }
+    out
+}

@@ -1,0 +1,10 @@
+//! Connections of ours to servers: dialling, logging in, one exchange at a time.
+//!
+//! A connection is [`Ready`](conn::Ready) or [`Busy`](conn::Busy); only the end of every response
+//! turns busy into ready, and a busy connection that is dropped is closed.
+
+pub mod conn;
+pub mod login;
+pub mod query;
+pub mod server;
+pub mod statements;

@@ -1,0 +1,144 @@
+//! Whole replies to commands of our own: preludes, probes, kills.
+
+use super::conn::{Busy, Lost, Ready};
+use crate::net::packets::ReadError;
+use crate::protocol::capability::Status;
+use crate::protocol::command::Command;
+use crate::protocol::exchange::{Expect, Role, decode_end};
+use crate::protocol::response::{OkPacket, ServerError};
+use crate::protocol::resultset::text_row;
+use crate::protocol::wire::{Malformed, Reader};
+
+/// Largest packet of a reply to ourselves: GTID sets can be long.
+const LIMIT: usize = 16 * 1024 * 1024;
+
+/// A row of text values.
+pub type Row = Vec<Option<String>>;
+
+/// What a server answered to a command of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// It is done.
+    Ok {
+        /// Server status after it.
+        status: Status,
+        /// Warnings.
+        warnings: u16,
+        /// Session changes, encoded as in the packet.
+        changes: Vec<u8>,
+    },
+    /// Rows, and the names of their columns.
+    Rows {
+        /// Column names.
+        columns: Vec<String>,
+        /// Rows.
+        rows: Vec<Row>,
+    },
+    /// A statement was prepared.
+    Prepared {
+        /// Its handle on this connection.
+        id: u32,
+    },
+    /// It refused.
+    Err(ServerError),
+}
+
+impl From<Malformed> for Lost {
+    fn from(malformed: Malformed) -> Self {
+        Self { sent: true, source: ReadError::Io(std::io::Error::other(malformed)) }
+    }
+}
+
+impl Busy {
+    /// Reads the whole response to the next command of the flight. Of several results the last
+    /// one counts, and an error ends them.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn reply(&mut self) -> Result<Reply, Lost> {
+        let (mut columns, mut rows, mut prepared) = (Vec::new(), Vec::new(), None);
+        let mut seq = 1;
+        loop {
+            let caps = self.caps();
+            let Some((packets, exchange)) = self.parts() else {
+                return Err(Malformed("reply: none is due").into());
+            };
+            let packet = packets.read_packet(seq, LIMIT).await.map_err(|source| Lost { sent: true, source })?;
+            seq = packet.seq.wrapping_add(1);
+            let payload = &packet.payload[..];
+            let step = exchange.packet(payload.len(), payload)?;
+            let mut status = None;
+            let mut reply = None;
+            match step.role {
+                Role::Ok => {
+                    let ok = if payload.first() == Some(&0) {
+                        OkPacket::decode(payload, caps)?
+                    } else {
+                        decode_end(payload, caps)?
+                    };
+                    status = Some(ok.status);
+                    let changes = ok.changes.encoded().to_vec();
+                    reply = Some(Reply::Ok { status: ok.status, warnings: ok.warnings, changes });
+                }
+                Role::RowsEnd => {
+                    let end = decode_end(payload, caps)?;
+                    status = Some(end.status);
+                    reply =
+                        Some(Reply::Rows { columns: std::mem::take(&mut columns), rows: std::mem::take(&mut rows) });
+                }
+                Role::Err => reply = Some(Reply::Err(ServerError::decode(payload)?)),
+                Role::PrepareOk => {
+                    let mut r = Reader::new(payload, "prepare response");
+                    r.u8()?;
+                    prepared = Some(r.u32()?);
+                }
+                Role::Definition if prepared.is_none() => {
+                    let name = crate::protocol::resultset::column_name(payload)?;
+                    columns.push(String::from_utf8_lossy(&name).into_owned());
+                }
+                Role::Row => rows.push(text_row(payload)?),
+                Role::LocalInfile => {
+                    return Err(Malformed("reply: a local file was asked for").into());
+                }
+                _ => {}
+            }
+            if let Some(status) = status {
+                self.set_status(status);
+            }
+            if step.end {
+                self.exchange_over();
+                if let Some(id) = prepared.filter(|_| reply.is_none()) {
+                    return Ok(Reply::Prepared { id });
+                }
+                return Ok(reply.unwrap_or(Reply::Ok { status: self.status(), warnings: 0, changes: Vec::new() }));
+            }
+        }
+    }
+}
+
+impl Ready {
+    /// Runs one statement of ours and returns its whole reply.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn query(self, sql: &str) -> Result<(Self, Reply), Lost> {
+        let mut busy = self.begin();
+        busy.command(Expect::Results, &[&[Command::Query.byte()], sql.as_bytes()]);
+        busy.flush().await?;
+        let reply = busy.reply().await?;
+        let ready = busy.finish().ok_or(Malformed("reply: more than was asked for"))?;
+        Ok((ready, reply))
+    }
+
+    /// Asks whether the server is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn ping(self) -> Result<Self, Lost> {
+        let mut busy = self.begin();
+        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
+        busy.flush().await?;
+        busy.reply().await?;
+        Ok(busy.finish().ok_or(Malformed("reply: more than was asked for"))?)
+    }
+}

@@ -1,0 +1,117 @@
+//! Statements prepared on one backend connection, least recently used closed first.
+
+use crate::state::SessionState;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most statements kept prepared on one connection.
+const LIMIT: usize = 200;
+
+/// Handles of prepared statements by text and by the state they were prepared in (schema, character
+/// set and `sql_mode` decide what a text means).
+#[derive(Debug, Default)]
+pub struct Statements {
+    by_text: HashMap<Arc<[u8]>, Vec<Handle>>,
+    count: usize,
+    clock: u64,
+    /// Statements prepared since login, as far as we know: servers number them 1, 2, 3 ..
+    prepared: u32,
+}
+
+#[derive(Debug)]
+struct Handle {
+    state: Arc<SessionState>,
+    id: u32,
+    used: u64,
+}
+
+impl Statements {
+    /// What remains after a session reset: no statements, but the server goes on counting.
+    pub fn after_reset(before: &Self) -> Self {
+        Self { prepared: before.prepared, ..Self::default() }
+    }
+
+    /// The handle of `text` prepared in `state`.
+    pub fn find(&mut self, text: &Arc<[u8]>, state: &Arc<SessionState>) -> Option<u32> {
+        self.clock += 1;
+        let clock = self.clock;
+        let handle = self.by_text.get_mut(text)?.iter_mut().find(|h| same(&h.state, state))?;
+        handle.used = clock;
+        Some(handle.id)
+    }
+
+    /// Remembers a new handle; returns the one to close that it replaces, or that is too many.
+    pub fn insert(&mut self, text: Arc<[u8]>, state: Arc<SessionState>, id: u32) -> Option<u32> {
+        self.clock += 1;
+        self.prepared = self.prepared.max(id);
+        let handle = Handle { state, id, used: self.clock };
+        let handles = self.by_text.entry(text).or_default();
+        if let Some(known) = handles.iter_mut().find(|h| same(&h.state, &handle.state)) {
+            return Some(std::mem::replace(known, handle).id);
+        }
+        handles.push(handle);
+        self.count += 1;
+        if self.count > LIMIT { self.evict() } else { None }
+    }
+
+    /// Forgets a handle that the server no longer accepts.
+    pub fn forget(&mut self, id: u32) {
+        for handles in self.by_text.values_mut() {
+            let before = handles.len();
+            handles.retain(|h| h.id != id);
+            self.count -= before - handles.len();
+        }
+        self.by_text.retain(|_, handles| !handles.is_empty());
+    }
+
+    fn evict(&mut self) -> Option<u32> {
+        let oldest = self.by_text.values().flatten().min_by_key(|h| h.used)?.id;
+        self.forget(oldest);
+        Some(oldest)
+    }
+
+    /// How many are prepared now.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether none is prepared.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+fn same(a: &Arc<SessionState>, b: &Arc<SessionState>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_are_found_by_text_and_state() {
+        let (mut statements, state) = (Statements::default(), Arc::new(SessionState::default()));
+        let mut other = SessionState::default();
+        other.set_schema(Some(b"app"));
+        let (other, text): (_, Arc<[u8]>) = (Arc::new(other), b"SELECT 1"[..].into());
+        assert_eq!(statements.insert(text.clone(), state.clone(), 1), None);
+        assert_eq!(statements.find(&text, &state), Some(1));
+        assert_eq!(statements.find(&text, &other), None);
+        assert_eq!(statements.insert(text.clone(), state.clone(), 4), Some(1), "the same again");
+        statements.forget(4);
+        assert_eq!((statements.find(&text, &state), statements.len()), (None, 0));
+    }
+
+    #[test]
+    fn the_least_recently_used_is_closed() {
+        let (mut statements, state) = (Statements::default(), Arc::new(SessionState::default()));
+        let text = |n: u32| -> Arc<[u8]> { n.to_string().into_bytes().into() };
+        for n in 1..=u32::try_from(LIMIT).expect("small") {
+            assert_eq!(statements.insert(text(n), state.clone(), n), None);
+        }
+        assert_eq!(statements.find(&text(1), &state), Some(1));
+        assert_eq!(statements.insert(text(0), state.clone(), 999), Some(2));
+        assert_eq!(statements.len(), LIMIT);
+    }
+}

@@ -1,0 +1,144 @@
+//! The command line: `run`, `check`, `explain`, `demo` and two small helpers for containers.
+//!
+//! Exit codes: 0 fine, 2 usage or configuration error, 1 anything else.
+
+mod check;
+mod demo;
+mod explain;
+mod health;
+mod ocean;
+mod run;
+mod table;
+
+use crate::config::{self, Settings};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A MySQL connection pooler for applications an ocean away from their primary.
+///
+/// Landbridge runs beside the application and speaks MySQL on localhost:3306. Reads go to the
+/// replica nearby, writes to the primary over connections that are already open, and nobody reads
+/// data older than their own writes.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file.
+    #[arg(long, short, global = true, value_name = "FILE", default_value = "proxy.toml", env = "LANDBRIDGE_CONFIG")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the pooler (what happens without a command, too)
+    Run,
+    /// Read the file, dial every server and say what was found and what is missing
+    ///
+    /// For each server: TLS and how it was verified, version, role, round-trip time, replication
+    /// lag, GTID mode, pipelining, and grants that are missing, with the statement that grants them.
+    Check,
+    /// Say where a statement would go, and why
+    ///
+    /// Nothing is contacted: the answer is that of a healthy primary with a caught-up replica.
+    Explain {
+        /// The statement
+        sql: String,
+        /// As if the same user had written a moment ago
+        #[arg(long)]
+        after_write: bool,
+        /// As if inside a transaction
+        #[arg(long)]
+        in_transaction: bool,
+        /// As a MariaDB server would read it
+        #[arg(long)]
+        mariadb: bool,
+    },
+    /// Start two real servers with an ocean between them, and show the difference
+    ///
+    /// Needs `mariadb-server` or MySQL on this machine (`make setup` installs both). Stays up
+    /// afterwards, so that you can connect.
+    Demo {
+        /// Round-trip time of the ocean
+        #[arg(long, default_value = "100ms", value_parser = duration)]
+        rtt: std::time::Duration,
+        /// Which servers to start: mysql or mariadb; whatever is there by default
+        #[arg(long)]
+        flavor: Option<String>,
+        /// Print the table and leave
+        #[arg(long)]
+        once: bool,
+    },
+    /// Delay everything that passes, as an ocean does (for trying Landbridge out)
+    Ocean {
+        /// Where to listen
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+        /// Where to connect
+        #[arg(long)]
+        to: String,
+        /// Round-trip time
+        #[arg(long, default_value = "100ms", value_parser = duration)]
+        rtt: std::time::Duration,
+    },
+    /// Ask a running Landbridge whether it is ready (for container health checks)
+    Health,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    config::parse_duration(text).ok_or_else(|| "write a number and a unit, such as 100ms or 2s".to_owned())
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let Self { config, command } = self;
+        match command.unwrap_or(Command::Run) {
+            Command::Run => with_settings(&config, |settings| finish(run::run(settings))),
+            Command::Check => with_settings(&config, check::check),
+            Command::Health => with_settings(&config, health::health),
+            Command::Explain { sql, after_write, in_transaction, mariadb } => {
+                print(&explain::explain(&sql, after_write, in_transaction, mariadb));
+                ExitCode::SUCCESS
+            }
+            Command::Demo { rtt, flavor, once } => finish(demo::demo(rtt, flavor.as_deref(), once)),
+            Command::Ocean { listen, to, rtt } => finish(ocean::ocean(listen, &to, rtt)),
+        }
+    }
+}
+
+fn with_settings(path: &std::path::Path, command: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {
+    match config::load(path, &|name| std::env::var(name).ok()) {
+        Ok(settings) => command(&settings),
+        Err(faults) => {
+            complain(&faults.to_string());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("landbridge: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to standard output; a reader that went away is no error of ours.
+fn print(text: &str) {
+    use std::io::Write;
+    let _reader_gone = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+fn complain(text: &str) {
+    use std::io::Write;
+    let _reader_gone = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

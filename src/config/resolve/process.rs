@@ -1,0 +1,58 @@
+//! `[monitor]`, `[log]`, `[shutdown]`: what the sidecar does on its own account.
+
+use std::time::Duration;
+
+use super::password::{self, Password};
+use super::{Value, name, unless_zero};
+use crate::config::fault::Problem;
+use crate::config::reader::Section;
+use crate::config::settings::{Log, LogFormat, LogLevel, Monitor, Shutdown, User};
+
+/// Most probes in a row that may be asked for.
+const MOST_PROBES: u32 = 1_000;
+
+/// Reads `[monitor]`; without an account of its own it uses that of the first user.
+pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> Option<Monitor> {
+    let has_user = section.has("user");
+    let user = section.parsed("user", "write it in quotes", |text| name(text, 320));
+    let password = password::read(&mut section);
+    let is_missing = matches!(password, Password::Missing);
+    if has_user == is_missing {
+        let (message, fix) = if has_user {
+            ("password is missing", "add password or password_file, or remove user")
+        } else {
+            ("user is missing", "add the name of the account, or remove the password")
+        };
+        section.fault(Problem::new(message, fix));
+    }
+    let interval = section.positive("interval").or_default_of(Duration::from_secs(1));
+    let timeout = section.positive("timeout").or_default_of(Duration::from_secs(3));
+    let replica_interval = section.positive("replica_interval").or_default_of(Duration::from_millis(200));
+    let down_after = section.count("down_after", 1..=MOST_PROBES).or_default_of(2);
+    let up_after = section.count("up_after", 1..=MOST_PROBES).or_default_of(1);
+    section.finish();
+
+    let (user, password) = match user.value().zip(password.given()) {
+        Some(account) => account,
+        None => users?.first().map(|first| (first.name.clone(), first.password.clone()))?,
+    };
+    Some(Monitor { user, password, interval, timeout, replica_interval, down_after, up_after })
+}
+
+/// Reads `[log]`.
+pub(super) fn log(mut section: Section<'_, '_>) -> Log {
+    let log = Log {
+        level: section.word("level", LogLevel::WORDS).or_default_of(LogLevel::Info),
+        format: section.word("format", LogFormat::WORDS).or_default_of(LogFormat::Text),
+        slow: unless_zero(section.duration("slow").or_default_of(Duration::ZERO)),
+    };
+    section.finish();
+    log
+}
+
+/// Reads `[shutdown]`.
+pub(super) fn shutdown(mut section: Section<'_, '_>) -> Shutdown {
+    let drain_timeout = section.duration("drain_timeout").or_default_of(Duration::from_secs(30));
+    section.finish();
+    Shutdown { drain_timeout }
+}

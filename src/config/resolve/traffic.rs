@@ -1,0 +1,122 @@
+//! `[pool]`, `[consistency]`, `[route]`, `[limits]`: what happens to statements.
+
+use std::time::Duration;
+
+use super::{Value, unless_zero};
+use crate::config::document::Found;
+use crate::config::duration;
+use crate::config::fault::Problem;
+use crate::config::reader::Section;
+use crate::config::settings::{Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope};
+
+/// Most connections a pool may hold: MySQL's own bound on `max_connections`.
+pub(super) const LARGEST_POOL: u32 = 100_000;
+/// Most clients: more than one process has file descriptors for.
+pub(super) const MOST_CLIENTS: u32 = 1_000_000;
+/// Largest packet of the protocol, in bytes.
+const LARGEST_PACKET: u32 = 0x00ff_ffff;
+
+/// What `[pool]` says for users that do not say it themselves.
+pub(super) struct PoolDefaults {
+    pub(super) mode: PoolMode,
+    pub(super) min_warm: u32,
+    pub(super) max: u32,
+}
+
+/// Reads `[pool]`.
+pub(super) fn pool(mut section: Section<'_, '_>) -> (PoolDefaults, Pool) {
+    let mode = section.word("mode", PoolMode::WORDS).or_default_of(PoolMode::Transaction);
+    let max = section.count("max", 1..=LARGEST_POOL).or_default_of(64);
+    let min_warm = section.count("min_warm", 0..=LARGEST_POOL);
+    report_min_warm(&section, min_warm.as_ref(), max);
+    let defaults = PoolDefaults { mode, min_warm: min_warm.or_default_of(4.min(max)), max };
+    let pool = Pool {
+        checkout_timeout: section.positive("checkout_timeout").or_default_of(seconds(5)),
+        connect_timeout: section.positive("connect_timeout").or_default_of(seconds(10)),
+        idle_timeout: unless_zero(section.duration("idle_timeout").or_default_of(minutes(5))),
+        max_lifetime: unless_zero(section.duration("max_lifetime").or_default_of(minutes(30))),
+        ping_after: unless_zero(section.duration("ping_after").or_default_of(seconds(30))),
+        max_parallel_dials: section.count("max_parallel_dials", 1..=1_000).or_default_of(4),
+        pipelining: section.word("pipelining", Pipelining::WORDS).or_default_of(Pipelining::Auto),
+    };
+    section.finish();
+    (defaults, pool)
+}
+
+/// No more connections can be warm than there may be.
+pub(super) fn report_min_warm(section: &Section<'_, '_>, min_warm: Option<&Found<u32>>, max: u32) {
+    if let Some(min_warm) = min_warm
+        && min_warm.value > max
+    {
+        let message = format!("min_warm is larger than max ({max})");
+        let problem = Problem::new(message, "lower min_warm or raise max");
+        section.document().fault(&min_warm.spot, problem);
+    }
+}
+
+/// Reads `[consistency]`.
+pub(super) fn consistency(mut section: Section<'_, '_>) -> Consistency {
+    const EXAMPLE: &str = "write \"auto\" or a duration such as \"50ms\"";
+    let consistency = Consistency {
+        scope: section.word("scope", Scope::WORDS).or_default_of(Scope::User),
+        wait: section
+            .parsed("wait", EXAMPLE, |text| match text {
+                "auto" => Ok(ReadWait::Auto),
+                _ => match duration::parse(text) {
+                    Ok(longest) => Ok(ReadWait::AtMost(longest)),
+                    Err(problem) => Err(Problem::new(problem.message, EXAMPLE)),
+                },
+            })
+            .or_default_of(ReadWait::Auto),
+        pin_for: section.duration("pin_for").or_default_of(seconds(2)),
+    };
+    section.finish();
+    consistency
+}
+
+/// Reads `[route]`: the default of every server's `max_lag`, and the rest.
+pub(super) fn route(mut section: Section<'_, '_>) -> (Duration, Route) {
+    let max_lag = section.positive("max_lag").or_default_of(seconds(10));
+    let functions = section.list("read_functions", function_name, None).unwrap_or_default();
+    let mut read_functions: Vec<String> = functions.into_iter().map(Found::into_value).collect();
+    read_functions.sort_unstable();
+    read_functions.dedup();
+    section.finish();
+    (max_lag, Route { read_functions })
+}
+
+/// `name` or `schema.name`; the server compares them without regard to case.
+fn function_name(text: &str) -> Result<String, Problem> {
+    let identifier = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+    let mut parts = text.split('.');
+    let parts_fit = parts.by_ref().take(2).all(identifier) && parts.next().is_none();
+    if parts_fit {
+        return Ok(text.to_lowercase());
+    }
+    Err(Problem::new("not the name of a function", "write the name alone, such as \"total\" or \"shop.total\""))
+}
+
+/// Reads `[limits]`.
+pub(super) fn limits(mut section: Section<'_, '_>) -> Limits {
+    let idle = section.duration("idle_client_timeout").or_default_of(Duration::ZERO);
+    let limits = Limits {
+        max_clients: section.count("max_clients", 1..=MOST_CLIENTS).or_default_of(10_000),
+        login_timeout: section.positive("login_timeout").or_default_of(seconds(10)),
+        max_packet_before_login: section
+            .size("max_packet_before_login", 1024..=LARGEST_PACKET)
+            .or_default_of(64 * 1024),
+        client_buffer: section.size("client_buffer", 4096..=LARGEST_PACKET).or_default_of(64 * 1024),
+        idle_client_timeout: unless_zero(idle),
+        max_prepared_statements: section.count("max_prepared_statements", 1..=MOST_CLIENTS).or_default_of(16_382),
+    };
+    section.finish();
+    limits
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}

@@ -1,0 +1,43 @@
+//! Where clients, the console and HTTP come in.
+
+use std::net::SocketAddr;
+
+use super::server::TlsIdentity;
+use crate::config::address::ListenAddress;
+
+/// The listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// For clients; at least one.
+    pub mysql: Vec<ListenAddress>,
+    /// The console over the MySQL protocol, with the same TLS as clients; `None` = off.
+    pub admin: Option<ListenAddress>,
+    /// Metrics, health and the status page, always plain HTTP; `None` = off.
+    pub http: Option<SocketAddr>,
+    /// TLS towards clients. `Required` holds for TCP only: a unix socket never leaves the machine.
+    pub tls: ClientTls,
+    /// The version told to clients; `None` = that of the primary.
+    pub server_version: Option<String>,
+    /// Permission bits of unix sockets.
+    pub unix_mode: u32,
+}
+
+/// Whether clients may, must or cannot use TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientTls {
+    /// Not offered.
+    Off,
+    /// Offered; the client decides.
+    Optional(Certificate),
+    /// A client without TLS is refused before it can send a password.
+    Required(Certificate),
+}
+
+/// What Landbridge shows to clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// Made at the start and signed by itself.
+    SelfSigned,
+    /// Read from two PEM files.
+    Files(TlsIdentity),
+}

@@ -1,0 +1,206 @@
+//! Who holds what: whether a session owns a backend connection, and why.
+
+use crate::pool::Lease;
+use crate::sql::Traits;
+
+/// Why a session must stay on its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PinReason {
+    /// It made a temporary table.
+    TemporaryTable,
+    /// It holds table locks.
+    TableLock,
+    /// It holds a named lock.
+    NamedLock,
+    /// It assigned a user variable from something only the server could compute.
+    UserVariable,
+    /// It prepared a statement by SQL.
+    SqlPrepare,
+    /// It opened a handler.
+    Handler,
+    /// It is in an XA transaction.
+    Xa,
+    /// It called a procedure or a stored function.
+    StoredCode,
+    /// It has a cursor open.
+    Cursor,
+    /// `FOUND_ROWS()` may be asked next.
+    FoundRows,
+    /// `SHOW WARNINGS` may be asked next.
+    Warnings,
+    /// It set something that cannot be set again elsewhere.
+    SessionVariable,
+    /// The server said that its state changed, and we do not know what.
+    UnknownState,
+    /// `pool.mode = "session"`.
+    SessionMode,
+}
+
+impl PinReason {
+    /// Its name in metrics and the console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TemporaryTable => "temporary_table",
+            Self::TableLock => "table_lock",
+            Self::NamedLock => "named_lock",
+            Self::UserVariable => "user_variable",
+            Self::SqlPrepare => "sql_prepare",
+            Self::Handler => "handler",
+            Self::Xa => "xa",
+            Self::StoredCode => "stored_code",
+            Self::Cursor => "cursor",
+            Self::FoundRows => "found_rows",
+            Self::Warnings => "warnings",
+            Self::SessionVariable => "session_variable",
+            Self::UnknownState => "unknown_state",
+            Self::SessionMode => "session_mode",
+        }
+    }
+
+    /// Whether the reason is over after the session's next statement.
+    fn is_brief(self) -> bool {
+        matches!(self, Self::FoundRows | Self::Warnings)
+    }
+}
+
+/// What a statement may do that makes its session keep the connection.
+pub const PINNING: Traits = Traits::CREATES_TEMP_TABLE
+    .or(Traits::LOCKS_TABLES)
+    .or(Traits::NAMED_LOCK)
+    .or(Traits::ASSIGNS_USER_VARIABLE)
+    .or(Traits::SQL_PREPARE)
+    .or(Traits::HANDLER_OPEN)
+    .or(Traits::XA)
+    .or(Traits::CALLS_STORED_CODE);
+
+/// The reasons of one session; small, kept sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PinSet(Vec<PinReason>);
+
+impl PinSet {
+    /// Whether nothing pins.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The reasons.
+    pub fn iter(&self) -> impl Iterator<Item = PinReason> {
+        self.0.iter().copied()
+    }
+
+    /// Adds a reason; whether it is new.
+    pub fn insert(&mut self, reason: PinReason) -> bool {
+        match self.0.binary_search(&reason) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, reason);
+                true
+            }
+        }
+    }
+
+    /// Removes a reason.
+    pub fn remove(&mut self, reason: PinReason) {
+        self.0.retain(|r| *r != reason);
+    }
+
+    /// Whether only the next statement matters.
+    pub fn is_brief(&self) -> bool {
+        !self.is_empty() && self.iter().all(PinReason::is_brief)
+    }
+
+    /// Ends the reasons that one more statement ends.
+    pub fn end_brief(&mut self) {
+        self.0.retain(|r| !r.is_brief());
+    }
+
+    /// Adds and removes what a successful statement with `traits` causes; returns what is new.
+    pub fn apply(&mut self, traits: Traits) -> Vec<PinReason> {
+        const CAUSES: [(Traits, PinReason); 8] = [
+            // Stored code may take a lock or leave a variable, and no tracker shows every such thing.
+            (Traits::CALLS_STORED_CODE, PinReason::StoredCode),
+            (Traits::CREATES_TEMP_TABLE, PinReason::TemporaryTable),
+            (Traits::LOCKS_TABLES, PinReason::TableLock),
+            (Traits::NAMED_LOCK, PinReason::NamedLock),
+            (Traits::ASSIGNS_USER_VARIABLE, PinReason::UserVariable),
+            (Traits::SQL_PREPARE, PinReason::SqlPrepare),
+            (Traits::HANDLER_OPEN, PinReason::Handler),
+            (Traits::XA, PinReason::Xa),
+        ];
+        if traits.contains(Traits::UNLOCKS_TABLES) {
+            self.remove(PinReason::TableLock);
+        }
+        if traits.contains(Traits::RELEASES_ALL_NAMED_LOCKS) {
+            self.remove(PinReason::NamedLock);
+        }
+        let mut new = Vec::new();
+        for (cause, reason) in CAUSES {
+            if traits.contains(cause) && self.insert(reason) {
+                new.push(reason);
+            }
+        }
+        new
+    }
+}
+
+/// What a session holds between two commands.
+#[derive(Debug, Default)]
+pub enum Binding {
+    /// Nothing.
+    #[default]
+    Free,
+    /// A transaction was begun and no statement has needed a server yet; the text that begins it.
+    Begun(Vec<u8>),
+    /// A connection, for as long as the transaction on it is open.
+    InTransaction(Lease),
+    /// A connection that holds state of the session.
+    Pinned(Lease, PinSet),
+}
+
+impl Binding {
+    /// Whether the client is inside a transaction that it began.
+    pub fn is_begun(&self) -> bool {
+        matches!(self, Self::Begun(_))
+    }
+
+    /// Takes the lease out, leaving nothing.
+    pub fn take_lease(&mut self) -> Option<(Lease, PinSet)> {
+        match std::mem::take(self) {
+            Self::Free => None,
+            Self::Begun(begin) => {
+                *self = Self::Begun(begin);
+                None
+            }
+            Self::InTransaction(lease) => Some((lease, PinSet::default())),
+            Self::Pinned(lease, pins) => Some((lease, pins)),
+        }
+    }
+
+    /// Why it is pinned, if it is.
+    pub fn pins(&self) -> Option<&PinSet> {
+        match self {
+            Self::Pinned(_, pins) => Some(pins),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_come_and_go() {
+        let mut pins = PinSet::default();
+        assert_eq!(pins.apply(Traits::LOCKS_TABLES | Traits::NAMED_LOCK), [PinReason::TableLock, PinReason::NamedLock]);
+        assert_eq!(pins.apply(Traits::LOCKS_TABLES), []);
+        assert_eq!(pins.apply(Traits::UNLOCKS_TABLES), []);
+        assert!(!pins.is_brief());
+        pins.apply(Traits::RELEASES_ALL_NAMED_LOCKS);
+        assert!(pins.is_empty());
+        pins.insert(PinReason::Warnings);
+        assert!(pins.is_brief());
+        pins.end_brief();
+        assert!(pins.is_empty());
+    }
+}

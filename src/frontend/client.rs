@@ -1,0 +1,90 @@
+//! The client's end of a session: its commands in, answers of our own out.
+
+use crate::net::packets::{Packet, PacketStream, ReadError};
+use crate::protocol::capability::{Capabilities, Status};
+use crate::protocol::packet::frame;
+use crate::protocol::response::{OK, OkPacket, ServerError};
+use crate::protocol::resultset::{self, Column};
+use std::io;
+
+/// A connected client.
+#[derive(Debug)]
+pub struct Client {
+    /// Its packets.
+    pub packets: PacketStream,
+    /// What it negotiated.
+    pub caps: Capabilities,
+    /// Sequence id of the next packet it gets.
+    pub seq: u8,
+    /// Whether part of an answer to the current command has been handed to it.
+    pub answered: bool,
+}
+
+impl Client {
+    /// Wraps a stream before anything is negotiated.
+    pub fn new(packets: PacketStream) -> Self {
+        Self { packets, caps: Capabilities::empty(), seq: 0, answered: false }
+    }
+
+    /// Reads the next command.
+    ///
+    /// # Errors
+    /// It left, or broke the framing.
+    ///
+    /// # Cancel safety
+    /// Cancel safe for commands below 16 MiB.
+    pub async fn read_command(&mut self, limit: usize) -> Result<Packet, ReadError> {
+        let packet = self.packets.read_packet(0, limit).await?;
+        self.seq = packet.seq.wrapping_add(1);
+        self.answered = false;
+        Ok(packet)
+    }
+
+    /// Queues one packet.
+    pub fn push(&mut self, payload: &[u8]) {
+        self.answered = true;
+        self.seq = frame(self.packets.output(), self.seq, payload);
+    }
+
+    /// Queues an OK.
+    pub fn push_ok(&mut self, ok: &OkPacket<'_>) {
+        let mut payload = Vec::with_capacity(16);
+        ok.encode(&mut payload, OK, self.caps);
+        self.push(&payload);
+    }
+
+    /// Answers with an OK.
+    ///
+    /// # Errors
+    /// The client left.
+    pub async fn send_ok(&mut self, status: Status) -> io::Result<()> {
+        self.push_ok(&OkPacket { status, ..OkPacket::default() });
+        self.packets.flush().await
+    }
+
+    /// Answers with an error.
+    ///
+    /// # Errors
+    /// The client left.
+    pub async fn send_error(&mut self, error: &ServerError) -> io::Result<()> {
+        let mut payload = Vec::with_capacity(64);
+        error.encode(&mut payload);
+        self.push(&payload);
+        self.packets.flush().await
+    }
+
+    /// Answers with a result set.
+    ///
+    /// # Errors
+    /// The client left.
+    pub async fn send_rows(
+        &mut self,
+        status: Status,
+        columns: &[Column<'_>],
+        rows: &[Vec<Option<Vec<u8>>>],
+    ) -> io::Result<()> {
+        self.answered = true;
+        resultset::encode(self.packets.output(), self.caps, status, columns, rows);
+        self.packets.flush().await
+    }
+}

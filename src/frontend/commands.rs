@@ -1,0 +1,214 @@
+//! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
+
+use super::binding::Binding;
+use super::execute::{Job, JobCommand};
+use super::handshake::{Proof, Rejected, prove};
+use super::session::{Gone, Last, Session};
+use crate::protocol::capability::Capabilities;
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
+use crate::protocol::handshake::ChangeUser;
+use crate::protocol::response::{EOF, OkPacket};
+use crate::route::{Need, Reason};
+use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, classify};
+use crate::state::SessionState;
+use std::sync::Arc;
+
+impl Session {
+    /// `COM_QUERY`
+    pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
+        let statement = classify(text, self.mode());
+        if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
+            return self.refuse(&errno::local_infile_off()).await;
+        }
+        if let Some(kill) = super::kill::parse(text).filter(|kill| Self::is_client_id(*kill)) {
+            return self.kill(kill).await;
+        }
+        if let Some(answer) = self.local_answer(text, &statement) {
+            return self.send_answer(answer).await;
+        }
+        match &statement.kind {
+            // Comments alone are no error to a server; nothing at all is.
+            Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
+            Kind::Begin(begin) if self.may_defer(*begin) => self.begin(*begin).await,
+            Kind::Commit(end) | Kind::Rollback(end) if !self.holds_connection() => self.end_nothing(*end).await,
+            Kind::Set(assignments) => self.set(text.into(), assignments, &statement).await,
+            Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], text].concat()).await,
+            _ if self.asks_about_elsewhere(text, &statement) => {
+                self.refuse(&errno::not_supported(
+                    "ROW_COUNT(), FOUND_ROWS() and diagnostics inside larger expressions outside of a transaction",
+                ))
+                .await
+            }
+            _ => {
+                let job = Self::text_job(text, &statement);
+                self.execute(job).await
+            }
+        }
+    }
+
+    fn text_job(text: &[u8], statement: &Statement<'_>) -> Job {
+        let ends = match statement.kind {
+            Kind::Commit(end) | Kind::Rollback(end) => Some(end),
+            _ => None,
+        };
+        Job {
+            command: JobCommand::Text(text.into()),
+            need: Need::of(statement),
+            traits: statement.traits,
+            ends,
+            prefixable: statement.semicolon_free,
+            becomes: None,
+            pins: false,
+        }
+    }
+
+    /// Whether a statement asks for what an earlier statement left on a connection that has been
+    /// given back since.
+    fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
+        // SIGNAL makes diagnostics and asks for none.
+        let verb = super::kill::without_comments(text).get(..6);
+        if verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"signal")) {
+            return false;
+        }
+        let about = Traits::USES_ROW_COUNT | Traits::USES_FOUND_ROWS | Traits::USES_DIAGNOSTICS;
+        statement.traits.intersects(about) && !self.holds_connection() && statement.parts == Parts::Single
+    }
+
+    /// A transaction begins with its first statement, unless its beginning fixes a snapshot or ends
+    /// another transaction.
+    fn may_defer(&self, begin: Begin) -> bool {
+        !begin.consistent_snapshot && !self.holds_connection()
+    }
+
+    async fn begin(&mut self, begin: Begin) -> Result<(), Gone> {
+        let sql: &[u8] = match begin.access {
+            None => b"START TRANSACTION",
+            Some(Access::ReadOnly) => b"START TRANSACTION READ ONLY",
+            Some(Access::ReadWrite) => b"START TRANSACTION READ WRITE",
+        };
+        self.binding = Binding::Begun(sql.to_vec());
+        self.shared.metrics.round_trips_saved.with_label_values(&["begin"]).inc();
+        self.done_locally().await
+    }
+
+    /// `COMMIT` or `ROLLBACK` while no server knows of a transaction.
+    async fn end_nothing(&mut self, end: Completion) -> Result<(), Gone> {
+        self.binding = match (std::mem::take(&mut self.binding), end.chain) {
+            (_, Some(true)) => Binding::Begun(b"START TRANSACTION".to_vec()),
+            _ => Binding::Free,
+        };
+        self.shared.metrics.round_trips_saved.with_label_values(&["commit"]).inc();
+        self.done_locally().await?;
+        if end.release == Some(true) { Err(Gone::Goodbye) } else { Ok(()) }
+    }
+
+    async fn done_locally(&mut self) -> Result<(), Gone> {
+        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.send_ok().await
+    }
+
+    /// `COM_INIT_DB`
+    pub(super) async fn init_db(&mut self, schema: &[u8]) -> Result<(), Gone> {
+        self.use_schema(schema, [&[Command::InitDb.byte()], schema].concat()).await
+    }
+
+    /// `COM_SET_OPTION`
+    pub(super) async fn set_option(&mut self, body: &[u8]) -> Result<(), Gone> {
+        match body {
+            [0, 0] => self.multi_statements = true,
+            [1, 0] => self.multi_statements = false,
+            _ => {
+                let unknown = crate::protocol::response::ServerError::new(1047, b"08S01", "Unknown command");
+                return self.refuse(&unknown).await;
+            }
+        }
+        let mut payload = Vec::new();
+        OkPacket { status: self.status(), ..OkPacket::default() }.encode_end_of_rows(&mut payload, self.client.caps);
+        debug_assert_eq!(payload.first(), Some(&EOF), "servers answer this command with an EOF");
+        self.client.push(&payload);
+        Ok(())
+    }
+
+    /// `COM_RESET_CONNECTION`: the session as after a login, but for its schema and character set,
+    /// which becomes the server's default.
+    pub(super) async fn reset_connection(&mut self) -> Result<(), Gone> {
+        self.let_go();
+        let mut state = SessionState::default();
+        state.set_schema(self.state.schema());
+        self.state = Arc::new(state);
+        self.prepared.clear();
+        self.last = Last::default();
+        self.send_ok().await
+    }
+
+    /// `COM_CHANGE_USER`
+    pub(super) async fn change_user(&mut self, body: &[u8]) -> Result<(), Gone> {
+        self.let_go();
+        let Ok(change) = ChangeUser::decode(body, self.client.caps) else {
+            self.client.send_error(&errno::malformed_packet()).await?;
+            return Err(Gone::Left("malformed COM_CHANGE_USER".into()));
+        };
+        let shared = self.shared.clone();
+        let default = shared.welcome().plugin;
+        let proof = Proof::from(&change);
+        let proving = prove(&shared.door, default, &mut self.client, &self.nonce, proof, &self.host);
+        let Ok(proved) = tokio::time::timeout(shared.settings.login_timeout, proving).await else {
+            return Err(Gone::Left("COM_CHANGE_USER took too long".into()));
+        };
+        match proved {
+            Ok(account) => self.account = account,
+            Err(Rejected::Told(error)) => {
+                shared.metrics.login_failures.inc();
+                self.client.send_error(&error).await?;
+                return Err(Gone::Left(error.to_string()));
+            }
+            Err(Rejected::Read(error)) => return Err(Gone::Left(error.to_string())),
+        }
+        self.pools = shared.pools.of(&self.account, self.client.caps);
+        self.scope = shared.scope(&self.account.user);
+        self.entry.handle().set_user(&self.account.user);
+        self.prepared.clear();
+        self.last = Last::default();
+        self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
+        if let Some(schema) = change.schema
+            && let Err(error) = self.check_schema(&schema).await
+        {
+            self.client.send_error(&error).await?;
+            return Err(Gone::Left(error.to_string()));
+        }
+        self.send_ok().await
+    }
+
+    /// `COM_FIELD_LIST`
+    pub(super) async fn field_list(&mut self, payload: &[u8]) -> Result<(), Gone> {
+        self.execute(raw_job(payload, Expect::FieldList, Need::Read)).await
+    }
+
+    /// `COM_STATISTICS`
+    pub(super) async fn statistics(&mut self, payload: &[u8]) -> Result<(), Gone> {
+        self.execute(raw_job(payload, Expect::Text, Need::Read)).await
+    }
+}
+
+/// Whether a text holds nothing but white space and `;`.
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b';')
+}
+
+/// A command passed on byte for byte.
+pub(super) fn raw_job(payload: &[u8], expect: Expect, need: Need) -> Job {
+    Job {
+        command: JobCommand::Raw(payload.to_vec(), expect),
+        need,
+        traits: Traits::NONE,
+        ends: None,
+        prefixable: false,
+        becomes: None,
+        pins: false,
+    }
+}
+
+/// The need of commands that only make sense where the session is pinned.
+pub(super) const PINNED: Need = Need::Primary(Reason::Pinned);

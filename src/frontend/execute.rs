@@ -1,0 +1,319 @@
+//! The spine: one command of a client, from its route to the end of its answer.
+
+use super::binding::{Binding, PinReason, PinSet};
+use super::flight::{self, Failed};
+use super::session::{Gone, Session};
+use crate::backend::query::Reply;
+use crate::consistency::gtid::{Family, GtidSet};
+use crate::consistency::token::{Token, Written};
+use crate::pool::{Disposition, Lease};
+use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
+use crate::protocol::response::ServerError;
+use crate::route::{self, Need, NoRoute, Reason, Route};
+use crate::sql::{Completion, Traits};
+use crate::state::SessionState;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One command to be run on a server.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    /// The command.
+    pub command: JobCommand,
+    /// What it needs.
+    pub need: Need,
+    /// What is known of its text.
+    pub traits: Traits,
+    /// What it does to a transaction.
+    pub ends: Option<Completion>,
+    /// Whether its text has no `;` inside, so that statements may be put in front of it.
+    pub prefixable: bool,
+    /// The session's state after it, if it succeeds: for `SET` and `USE`.
+    pub becomes: Option<Arc<SessionState>>,
+    /// Whether what it sets ties the session to its connection.
+    pub pins: bool,
+}
+
+/// The forms of commands that run on servers.
+#[derive(Debug, Clone)]
+pub(super) enum JobCommand {
+    /// `COM_QUERY` with this text.
+    Text(Arc<[u8]>),
+    /// `COM_STMT_PREPARE` of this text, to be known to the client by this id.
+    Prepare(Arc<[u8]>, u32),
+    /// `COM_STMT_EXECUTE` of this text.
+    Execute {
+        /// The text.
+        text: Arc<[u8]>,
+        /// The session's state when it was prepared.
+        prepared_in: Arc<SessionState>,
+        /// The client's id of it, if rows stay on the server to be fetched.
+        cursor: Option<u32>,
+        /// What follows the statement id.
+        body: Vec<u8>,
+        /// Long data to send ahead.
+        long_data: Vec<Vec<u8>>,
+    },
+    /// Anything else, byte for byte.
+    Raw(Vec<u8>, Expect),
+}
+
+impl Job {
+    /// Whether it may be run twice without harm.
+    fn is_repeatable(&self) -> bool {
+        self.need == Need::Read
+    }
+}
+
+/// A lease for a job, and how it came about.
+struct Acquired {
+    lease: Lease,
+    held: Held,
+    reason: Reason,
+}
+
+/// What the session held when a job began.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// Whether it held the connection the job runs on.
+    pub connection: bool,
+    /// Why, besides a transaction.
+    pub pins: PinSet,
+}
+
+/// How often a read whose connection died before its answer is sent again.
+const READ_RETRIES: u32 = 2;
+
+impl Session {
+    /// Runs a job and answers the client.
+    pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
+        let mut retries = 0;
+        loop {
+            let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
+                Ok(acquired) => acquired,
+                Err(error) => return self.refuse(&error).await,
+            };
+            self.count(&lease, reason);
+            match flight::exchange(self, &mut lease, &job, &held).await {
+                Ok(summary) => return self.settle(lease, held.pins, &job, summary).await,
+                Err(Failed::ClientLeft(error, thread_id)) => {
+                    lease.kill(thread_id);
+                    return Err(Gone::Left(error.to_string()));
+                }
+                Err(Failed::Lost { sent, .. })
+                    if !held.connection
+                        && !self.client.answered
+                        && retries < READ_RETRIES
+                        && (!sent || job.is_repeatable()) =>
+                {
+                    self.shared.metrics.retried_reads.inc();
+                    retries += 1;
+                }
+                Err(Failed::Lost { server, sent }) => {
+                    self.lost(&job, held.connection, &server, sent).await?;
+                    return Self::end_if_bereft(&held);
+                }
+                Err(Failed::Refused(error)) => {
+                    drop(lease);
+                    self.refuse(&error).await?;
+                    return Self::end_if_bereft(&held);
+                }
+            }
+        }
+    }
+
+    /// The connection the session holds, or one from the pool of the server it is routed to.
+    async fn acquire(&mut self, job: &Job, retries: u32) -> Result<Acquired, ServerError> {
+        if let Some((lease, pins)) = self.still_held(job) {
+            let reason = if pins.is_empty() { Reason::InTransaction } else { Reason::Pinned };
+            return Ok(Acquired { lease, held: Held { connection: true, pins }, reason });
+        }
+        let need = self.need(job);
+        let token = self.scope.as_ref().map_or_else(Token::default, |scope| scope.token(Instant::now()));
+        let snapshot = self.shared.snapshot();
+        self.picks = self.picks.wrapping_add(1);
+        let decided = match retries {
+            0..READ_RETRIES => route::decide(need, &token, &snapshot, self.picks),
+            _ => route::to_primary(&snapshot, Reason::NoReplica),
+        };
+        let route = decided.map_err(|e| no_route(&e))?;
+        match self.lease_for(&route).await {
+            Ok(Some(lease)) => Ok(Acquired { lease, held: Held::default(), reason: route.reason }),
+            Ok(None) => self.lease_primary(Reason::ReplicaBehind).await,
+            Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
+                self.lease_primary(Reason::NoReplica).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The connection the session holds. One held only in case the next statement asks about the
+    /// last is given back when this one does not.
+    fn still_held(&mut self, job: &Job) -> Option<(Lease, PinSet)> {
+        let asks = Traits::USES_DIAGNOSTICS | Traits::USES_FOUND_ROWS;
+        if !job.traits.intersects(asks) {
+            self.release_brief();
+        }
+        self.binding.take_lease()
+    }
+
+    /// What a job needs, given the session's transaction.
+    fn need(&self, job: &Job) -> Need {
+        if self.binding.is_begun() || self.autocommit_off() {
+            // Preparing is no part of a transaction; it may happen nearby.
+            let prepares = matches!(job.command, JobCommand::Prepare(..)) && !job.pins;
+            return if prepares { job.need } else { Need::Primary(Reason::InTransaction) };
+        }
+        if self.shared.settings.session_mode.contains(&self.account.user) {
+            return Need::Primary(Reason::SessionMode);
+        }
+        job.need
+    }
+
+    async fn lease_primary(&mut self, reason: Reason) -> Result<Acquired, ServerError> {
+        let route = route::to_primary(&self.shared.snapshot(), reason).map_err(|e| no_route(&e))?;
+        match self.lease_for(&route).await? {
+            Some(lease) => Ok(Acquired { lease, held: Held::default(), reason }),
+            None => Err(no_route(&NoRoute::NoPrimary)),
+        }
+    }
+
+    /// A connection for a route; `None` if the replica does not catch up in time.
+    async fn lease_for(&mut self, route: &Route) -> Result<Option<Lease>, ServerError> {
+        let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
+            return Err(no_route(&NoRoute::NoPrimary));
+        };
+        let lease = pool.checkout(&self.state).await.map_err(|error| checkout_error(&pool, &error))?;
+        match &route.wait_for {
+            None => Ok(Some(lease)),
+            Some(gtids) => Ok(self.wait_for(lease, route, gtids).await),
+        }
+    }
+
+    /// Waits until the leased replica has executed `gtids`; a real `None` when it has not in time.
+    async fn wait_for(&mut self, mut lease: Lease, route: &Route, gtids: &GtidSet) -> Option<Lease> {
+        let budget = self.wait_budget();
+        let started = Instant::now();
+        let conn = lease.take()?;
+        let sql = wait_sql(conn.family(), gtids, budget);
+        // The server keeps to the budget; the margin is for the way there and back.
+        let answer = tokio::time::timeout(budget + Duration::from_secs(1), conn.query(&sql)).await;
+        self.shared.metrics.gtid_wait_seconds.observe(started.elapsed().as_secs_f64());
+        let outcome = match answer {
+            Ok(Ok((conn, reply))) => {
+                lease.put(conn);
+                if caught_up(&reply) { "caught_up" } else { "timed_out" }
+            }
+            _ => "failed",
+        };
+        self.shared.metrics.gtid_waits.with_label_values(&[outcome]).inc();
+        if outcome == "caught_up" {
+            if let Some(scope) = &self.scope {
+                scope.satisfied_on(route.server, gtids);
+            }
+            return Some(lease);
+        }
+        lease.give_back(Disposition::Clean);
+        None
+    }
+
+    /// How long a read may wait on a replica: about what asking the primary would cost.
+    fn wait_budget(&self) -> Duration {
+        self.shared.settings.wait.unwrap_or_else(|| {
+            let rtt = self.shared.snapshot().primary().and_then(|p| p.rtt);
+            rtt.unwrap_or(Duration::from_millis(100)).clamp(Duration::from_millis(10), Duration::from_secs(1))
+        })
+    }
+
+    fn count(&self, lease: &Lease, reason: Reason) {
+        let snapshot = self.shared.snapshot();
+        let at_primary = snapshot.primary().is_some_and(|p| p.id == lease.pool().server().id);
+        let target = if at_primary { "primary" } else { "replica" };
+        self.shared.metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
+    }
+
+    /// Tells the client why its statement was not run.
+    pub(super) async fn refuse(&mut self, error: &ServerError) -> Result<(), Gone> {
+        self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
+        self.last.error = Some(error.clone());
+        self.last.row_count = -1;
+        if self.client.answered {
+            // Half an answer cannot be taken back or completed.
+            return Err(Gone::Left(error.to_string()));
+        }
+        Ok(self.client.send_error(error).await?)
+    }
+
+    /// Locks, temporary tables and variables have gone with the connection that held them. A direct
+    /// connection would have ended, too: going on would be going on without them.
+    fn end_if_bereft(held: &Held) -> Result<(), Gone> {
+        if held.pins.is_empty() || held.pins.is_brief() {
+            return Ok(());
+        }
+        let pins: Vec<&str> = held.pins.iter().map(PinReason::as_str).collect();
+        Err(Gone::Left(format!("the connection with its state ({}) was lost", pins.join(", "))))
+    }
+
+    /// The connection was lost while the statement ran: says what that means for it.
+    async fn lost(&mut self, job: &Job, held: bool, server: &str, sent: bool) -> Result<(), Gone> {
+        self.shared.metrics.lost.inc();
+        let begun = self.binding.is_begun();
+        self.binding = Binding::Free;
+        let commits =
+            job.ends.is_some() || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
+        if sent
+            && !job.is_repeatable()
+            && let Some(scope) = &self.scope
+        {
+            // Only a primary that names its transactions can resolve the uncertainty later.
+            let named = self.shared.snapshot().primary().is_none_or(|p| p.executed.is_some());
+            let written = if named { Written::Uncertain } else { Written::Unnamed };
+            scope.wrote(written, Instant::now(), self.shared.settings.pin_for);
+        }
+        let error = if (held || begun) && !commits {
+            errno::lost_transaction(server)
+        } else {
+            errno::lost_connection(server, held && commits)
+        };
+        if self.client.answered {
+            // In the middle of rows an error packet ends the answer properly.
+            self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
+            return Err(Gone::Left(error.to_string()));
+        }
+        self.refuse(&error).await
+    }
+}
+
+fn no_route(error: &NoRoute) -> ServerError {
+    match error {
+        NoRoute::Down { server, why } => errno::unreachable(server, why),
+        NoRoute::NoPrimary => errno::unreachable("the primary", &error.to_string()),
+    }
+}
+
+fn checkout_error(pool: &crate::pool::Pool, error: &crate::pool::CheckoutError) -> ServerError {
+    use crate::pool::CheckoutError;
+    match error {
+        CheckoutError::Exhausted { waited, max } => errno::pool_exhausted(&pool.server().name, *waited, *max),
+        // What a server says of the account is for the client to see as it is.
+        CheckoutError::Unreachable(dial) => match dial.server_error() {
+            Some(error) => error.clone(),
+            None => errno::unreachable(&pool.server().name, &dial.to_string()),
+        },
+        CheckoutError::Slow(_) | CheckoutError::Closed => errno::unreachable(&pool.server().name, &error.to_string()),
+    }
+}
+
+fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
+    let seconds = budget.as_secs_f64();
+    match family {
+        Family::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds:.3})"),
+        Family::MariaDb => format!("SELECT MASTER_GTID_WAIT('{gtids}', {seconds:.3})"),
+    }
+}
+
+/// Both families answer 0 when the replica has everything.
+fn caught_up(reply: &Reply) -> bool {
+    matches!(reply, Reply::Rows { rows, .. } if matches!(rows.first().map(Vec::as_slice), Some([Some(n)]) if n == "0"))
+}

@@ -1,0 +1,296 @@
+//! One flight: what brings a connection to the session's state, and the client's command behind it.
+//!
+//! The invariant: no statement of a client runs on a server in a state other than the one the
+//! client was told about. Text is guarded by putting the prelude in front of it as one
+//! multi-statement, which stops at the first error. What cannot be guarded so waits for the
+//! prelude's answer. A reset and `COM_SET_OPTION` cannot fail on a connection that lives on, so
+//! they may share the flight.
+
+mod steps;
+
+use self::steps::{Flight, remember};
+use super::binding::{Binding, PINNING};
+use super::execute::{Held, Job, JobCommand};
+use super::relay::{Expected, RelayError, relay};
+use super::session::Session;
+use super::summary::Summary;
+use crate::backend::conn::{Busy, Lost, Ready};
+use crate::backend::query::Reply;
+use crate::pool::Lease;
+use crate::protocol::capability::Capabilities;
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
+use crate::protocol::response::ServerError;
+use crate::sql::Traits;
+use crate::state::{Plan, Prelude, SessionState};
+use crate::topology::{Health, ServerId, Snapshot};
+use std::io;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How an exchange failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The connection broke; `sent` tells whether the client's command may have reached the server.
+    Lost {
+        /// The server's name.
+        server: String,
+        /// Whether the command may have reached it.
+        sent: bool,
+    },
+    /// The client left while this connection of the server was at work for it.
+    ClientLeft(io::Error, u32),
+    /// The command was not run, for this reason.
+    Refused(ServerError),
+}
+
+impl Failed {
+    fn unsent(server: &str) -> impl Fn(Lost) -> Self {
+        move |_| Self::Lost { server: server.to_owned(), sent: false }
+    }
+
+    fn lost(server: &str) -> impl Fn(Lost) -> Self {
+        move |lost| Self::Lost { server: server.to_owned(), sent: lost.sent }
+    }
+}
+
+/// Runs a job on a leased connection and relays its answer. On success the connection is back in
+/// the lease, in the session's state.
+pub(super) async fn exchange(
+    session: &mut Session,
+    lease: &mut Lease,
+    job: &Job,
+    held: &Held,
+) -> Result<Summary, Failed> {
+    let name = lease.pool().server().name.clone();
+    let conn = lease.take().ok_or_else(|| Failed::Lost { server: name.clone(), sent: false })?;
+    let thread_id = conn.thread_id();
+    let handle = session.entry.handle().clone();
+    handle.begin(lease.pool().clone(), thread_id);
+    let answered = session.client.packets.output().len();
+    let seq = session.client.seq;
+    let topology = session.shared.topology.clone();
+    let server = lease.pool().server().id;
+    let flown = tokio::select! {
+        biased;
+        flown = fly(session, conn, job, held, &name) => flown,
+        // The monitor says that this server is silent: waiting longer would be a hang.
+        () = down(topology, server) => Err(Failed::Lost { server: name.clone(), sent: true }.into()),
+    };
+    if handle.end().await {
+        lease.taint();
+    }
+    if flown.is_err() && !session.client.answered {
+        // What was translated of a broken answer is not the client's to see.
+        session.client.packets.output().truncate(answered);
+        session.client.seq = seq;
+    }
+    match flown {
+        Ok((conn, summary)) => {
+            if let Some(conn) = conn {
+                lease.put(conn);
+            }
+            Ok(summary)
+        }
+        Err(Flown::Failed(failed)) => Err(failed),
+        Err(Flown::Relay(RelayError::Server(lost))) => Err(Failed::lost(&name)(lost)),
+        Err(Flown::Relay(RelayError::Client(error))) => Err(Failed::ClientLeft(error, thread_id)),
+    }
+}
+
+/// Waits until a server is known not to answer.
+async fn down(mut topology: watch::Receiver<Arc<Snapshot>>, id: ServerId) {
+    let is_down =
+        |snapshot: &Arc<Snapshot>| snapshot.server(id).is_some_and(|server| matches!(server.health, Health::Down(_)));
+    if topology.wait_for(is_down).await.is_err() {
+        // Nobody watches any more: the program ends.
+        std::future::pending::<()>().await;
+    }
+}
+
+enum Flown {
+    Failed(Failed),
+    Relay(RelayError),
+}
+
+impl From<Failed> for Flown {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+impl From<RelayError> for Flown {
+    fn from(error: RelayError) -> Self {
+        Self::Relay(error)
+    }
+}
+
+/// What brings the connection to a state; logs in again where nothing else does.
+async fn plan(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<(Ready, Prelude), Failed> {
+    let conn = match conn.plan_to(state) {
+        Plan::Nothing => return Ok((conn, Prelude::default())),
+        Plan::Apply(prelude) => return Ok((conn, prelude)),
+        Plan::LogInAgain => conn.log_in_again().await.map_err(|_| Failed::Lost { server: name.into(), sent: false })?,
+    };
+    match conn.plan_to(state) {
+        Plan::Apply(prelude) => Ok((conn, prelude)),
+        Plan::Nothing | Plan::LogInAgain => Ok((conn, Prelude::default())),
+    }
+}
+
+/// What must run ahead of the job on this connection.
+async fn prelude(session: &Session, conn: Ready, job: &Job, name: &str) -> Result<(Ready, Prelude), Failed> {
+    let (conn, mut prelude) = plan(conn, &session.state, name).await?;
+    // Preparing is no part of a transaction, unless it takes the connection for good.
+    let nearby = matches!(job.command, JobCommand::Prepare(..)) && !job.pins;
+    if let (Binding::Begun(begin), false) = (&session.binding, nearby) {
+        prelude.push(&[begin]);
+    }
+    Ok((conn, prelude))
+}
+
+/// What `LAST_INSERT_ID()` must be set to ahead of the job, because the connection's last user left
+/// something else there and the session may come to see it.
+fn insert_id_ahead(session: &Session, conn: &Ready, job: &Job, held: &Held, prelude: &Prelude) -> Option<u64> {
+    let seen = Traits::USES_LAST_INSERT_ID | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
+    let stays = session.binding.is_begun() || session.autocommit_off() || job.pins || job.traits.intersects(PINNING);
+    let matters = !held.connection
+        && !matches!(job.command, JobCommand::Prepare(..))
+        && (stays || job.traits.intersects(seen | Traits::CONTROLS_TRANSACTION));
+    let there = if prelude.reset { Some(0) } else { conn.insert_id() };
+    let wanted = session.last.insert_id;
+    (matters && there != Some(wanted)).then_some(wanted)
+}
+
+/// The flight itself. Without a connection at the end, the answer was whole but the connection
+/// broke behind it.
+async fn fly(
+    session: &mut Session,
+    conn: Ready,
+    job: &Job,
+    held: &Held,
+    name: &str,
+) -> Result<(Option<Ready>, Summary), Flown> {
+    let server = conn.server().id;
+    let (conn, mut prelude) = prelude(session, conn, job, name).await?;
+    let guarded = matches!(job.command, JobCommand::Text(_)) && job.prefixable;
+    let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
+    if let Some(id) = insert_id.filter(|_| guarded) {
+        prelude.push(&[set_insert_id(id).as_bytes()]);
+    }
+    let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
+    let mut flight = Flight { busy: conn.begin(), pipelining, due: 0, name };
+    let prefix = flight.go_ahead(&prelude, guarded).await?;
+    if let Some(id) = insert_id.filter(|_| !guarded) {
+        // A constant assignment fails as little as a reset does.
+        flight.busy.command(Expect::Results, &[&[Command::Query.byte()], set_insert_id(id).as_bytes()]);
+        flight.step().await?;
+    }
+    let mut expected = Expected {
+        skip: if prefix.is_empty() { 0 } else { prelude.statements },
+        local_infile: job.traits.contains(Traits::LOCAL_INFILE)
+            && session.client.caps.contains(Capabilities::LOCAL_FILES),
+        ..Expected::default()
+    };
+    if let Err(error) = flight.push(session, job, prefix, &mut expected).await? {
+        return not_preparable(session, flight.busy, error).await;
+    }
+    // A server that waits for a file would take the question for its contents.
+    let asks = session.must_ask_insert_id(job, held);
+    let asks_along = asks && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
+    if asks_along {
+        push_questions(&mut flight.busy);
+    }
+    flight.busy.flush().await.map_err(RelayError::from)?;
+    flight.settle_due(true).await?;
+    let Flight { mut busy, .. } = flight;
+    let summary = relay(&mut busy, &mut session.client, expected).await?;
+    if let Some(error) = &summary.prelude_error {
+        // How far the prelude came is not known: the connection is not used again.
+        return Err(Failed::Refused(errno::state_not_restored(name, error)).into());
+    }
+    busy.applied_is(session.state.clone());
+    let may_differ = job.traits.intersects(Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE);
+    let there = insert_id.or_else(|| busy.insert_id()).filter(|_| !may_differ);
+    busy.insert_id_is(there);
+    // Before the client can know of its write, its other connections must be told to see it.
+    session.remember_writes(server, job, &summary);
+    if let (JobCommand::Prepare(text, _), Some((handle, ..)), true) = (&job.command, summary.prepared, summary.is_ok())
+    {
+        remember(&mut busy, text, &session.state, handle);
+    }
+    if asks {
+        session.client.packets.flush().await.map_err(RelayError::Client)?;
+        if ask(session, &mut busy, asks_along).await.is_err() {
+            // The answer has been given; only what nobody asked yet is less certain now.
+            session.last.insert_id = summary.last_insert_id;
+            return Ok((None, summary));
+        }
+        busy.set_status(summary.status);
+    }
+    Ok((busy.finish(), summary))
+}
+
+/// The value of `LAST_INSERT_ID()` belongs to a connection; asked right behind the statement that
+/// may have changed it, in the same flight, it can be restored on any other.
+const INSERT_ID_QUERY: &[u8] = b"SELECT LAST_INSERT_ID()";
+
+/// Any question but this one wipes out the warnings of the statement before it.
+const WARNINGS_QUERY: &[u8] = b"SHOW WARNINGS";
+
+fn push_questions(busy: &mut Busy) {
+    for question in [WARNINGS_QUERY, INSERT_ID_QUERY] {
+        busy.command(Expect::Results, &[&[Command::Query.byte()], question]);
+    }
+}
+
+async fn ask(session: &mut Session, busy: &mut Busy, asked: bool) -> Result<(), Lost> {
+    if !asked {
+        push_questions(busy);
+        busy.flush().await?;
+    }
+    session.asked_warnings = match busy.reply().await? {
+        Reply::Rows { rows, .. } => Some(rows),
+        _ => None,
+    };
+    if let Reply::Rows { rows, .. } = busy.reply().await? {
+        let id = rows.first().and_then(|row| row.first().cloned().flatten());
+        if let Some(id) = id.and_then(|id| id.parse().ok()) {
+            session.last.insert_id = id;
+            session.last.insert_id_stale = false;
+            busy.insert_id_is(Some(id));
+        }
+    }
+    Ok(())
+}
+
+fn set_insert_id(id: u64) -> String {
+    format!("SET last_insert_id={id}")
+}
+
+/// A statement prepared elsewhere cannot be prepared here: that is an answer like any other, and
+/// the connection (and the transaction on it) lives on.
+async fn not_preparable(
+    session: &mut Session,
+    busy: Busy,
+    error: ServerError,
+) -> Result<(Option<Ready>, Summary), Flown> {
+    session.client.send_error(&error).await.map_err(RelayError::Client)?;
+    let summary = Summary { status: busy.status(), error: Some(error), ..Summary::default() };
+    Ok((busy.finish(), summary))
+}
+
+/// Brings a connection to a session's state, waiting for each step: for work of our own.
+///
+/// # Errors
+/// The connection broke, or the server refuses the state; it must not be used again then.
+pub(super) async fn bring_to(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<Ready, Failed> {
+    let (conn, prelude) = plan(conn, state, name).await?;
+    let mut flight = Flight { busy: conn.begin(), pipelining: false, due: 0, name };
+    flight.go_ahead(&prelude, false).await?;
+    // Nothing of the session's may hide behind a `;` in what follows.
+    flight.set_multi_statements(false).await?;
+    flight.busy.applied_is(state.clone());
+    flight.busy.finish().ok_or_else(|| Failed::Lost { server: name.to_owned(), sent: false })
+}

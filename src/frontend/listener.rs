@@ -1,0 +1,103 @@
+//! Accepts clients and starts a task for each; nothing else.
+
+use super::client::Client;
+use super::handshake::{Rejected, handshake};
+use super::session::{Gone, Session};
+use super::shared::Shared;
+use crate::net::packets::PacketStream;
+use crate::net::socket::tune;
+use crate::net::stream::Socket;
+use crate::protocol::errno;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Pause after the system refused a connection, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound listening socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// Unix domain socket.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Socket, String)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                tune(&stream)?;
+                Ok((Socket::Tcp(stream), peer.ip().to_string()))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), "localhost".into()))
+            }
+        }
+    }
+}
+
+/// Accepts until `stop`.
+pub async fn listen(listener: Listener, shared: Arc<Shared>, sessions: TaskTracker, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, host)) => {
+                sessions.spawn(serve(socket, host, shared.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a client");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
+    shared.metrics.accepted.inc();
+    let packets = PacketStream::plain(socket);
+    let Some(entry) = shared.registry.enter(shared.settings.max_clients) else {
+        let _gone = Client::new(packets).send_error(&errno::too_many_connections()).await;
+        return;
+    };
+    shared.metrics.connected.inc();
+    let gauge = shared.metrics.connected.clone();
+    let _connected = Connected(gauge);
+    let welcome = shared.welcome();
+    let login = handshake(&shared.door, &welcome, packets, entry.id(), &host);
+    let id = entry.id();
+    match tokio::time::timeout(shared.settings.login_timeout, login).await {
+        Ok(Ok(client)) => {
+            let gone = Session::new(client, shared, entry, host).run().await;
+            if let Gone::Left(why) = gone {
+                tracing::debug!(client = id, why, "client left");
+            }
+        }
+        Ok(Err(rejected)) => {
+            if let Rejected::Told(error) = &rejected {
+                shared.metrics.login_failures.inc();
+                // The text holds what the client calls itself: shown with its control characters escaped.
+                tracing::info!(client = id, host, error = ?error.message, "login refused");
+            }
+        }
+        Err(_) => tracing::debug!(client = id, host, "login took too long"),
+    }
+}
+
+/// Counts a client for as long as it is connected.
+struct Connected(prometheus::IntGauge);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

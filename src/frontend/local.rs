@@ -1,0 +1,155 @@
+//! Answers Landbridge gives itself: about itself, and about what a session's last statement left.
+//!
+//! Only whole statements of the simplest form are answered here; whatever is a little different
+//! goes to a server.
+
+use super::session::{Gone, Session};
+use crate::protocol::resultset::Column;
+use crate::sql::{Statement, Traits};
+
+/// An answer of our own: one result set.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    columns: Vec<(Vec<u8>, bool)>,
+    rows: Vec<Vec<Option<Vec<u8>>>>,
+}
+
+/// One item of a select list: its expression and its column name.
+#[derive(Debug, PartialEq, Eq)]
+struct Item {
+    expression: Vec<u8>,
+    name: Vec<u8>,
+}
+
+impl Session {
+    /// The answer to a statement that asks for nothing but what Landbridge knows.
+    pub(super) fn local_answer(&self, text: &[u8], statement: &Statement<'_>) -> Option<Answer> {
+        let about = Traits::READS_LANDBRIDGE_VARIABLE
+            | Traits::USES_ROW_COUNT
+            | Traits::USES_FOUND_ROWS
+            | Traits::USES_CONNECTION_ID
+            | Traits::USES_DIAGNOSTICS;
+        if !statement.traits.intersects(about) {
+            return None;
+        }
+        if let Some(answer) = self.diagnostics(text) {
+            return Some(answer);
+        }
+        let items = select_list(text)?;
+        let values: Option<Vec<(Vec<u8>, bool)>> = items.iter().map(|item| self.value(&item.expression)).collect();
+        let values = values?;
+        let columns = items.into_iter().zip(&values).map(|(item, (_, integer))| (item.name, *integer)).collect();
+        Some(Answer { columns, rows: vec![values.into_iter().map(|(value, _)| Some(value)).collect()] })
+    }
+
+    fn value(&self, expression: &[u8]) -> Option<(Vec<u8>, bool)> {
+        let number = |n: i128| (n.to_string().into_bytes(), true);
+        match &expression.to_ascii_lowercase()[..] {
+            b"@@landbridge_version" => Some((env!("CARGO_PKG_VERSION").into(), false)),
+            b"@@landbridge_token" => Some((self.token_text(), false)),
+            b"row_count()" => Some(number(i128::from(self.last.row_count))),
+            b"found_rows()" if self.binding.pins().is_none() => Some(number(i128::from(self.last.found_rows))),
+            b"connection_id()" => Some(number(i128::from(self.entry.id()))),
+            b"@@warning_count" | b"@@session.warning_count" if self.binding.pins().is_none() => {
+                Some(number(i128::from(self.last.warnings) + i128::from(self.last.error.is_some())))
+            }
+            b"@@error_count" | b"@@session.error_count" if self.binding.pins().is_none() => {
+                Some(number(i128::from(self.last.error.is_some())))
+            }
+            _ => None,
+        }
+    }
+
+    fn token_text(&self) -> Vec<u8> {
+        let token = self.scope.as_ref().map(|scope| scope.token(std::time::Instant::now()));
+        token.and_then(|t| t.gtids).map_or_else(Vec::new, |gtids| gtids.to_string().into_bytes())
+    }
+
+    /// `SHOW WARNINGS` and `SHOW ERRORS` after a statement without warnings: empty, or its error.
+    /// With warnings the session has kept the connection that knows them.
+    fn diagnostics(&self, text: &[u8]) -> Option<Answer> {
+        let known = self.last.diagnostics.as_ref();
+        if known.is_none() && (self.binding.pins().is_some() || self.last.warnings > 0) {
+            return None;
+        }
+        let words = words(text);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["show", "warnings" | "errors"] => {
+                let remembered = known
+                    .into_iter()
+                    .flatten()
+                    .map(|row| row.iter().map(|value| value.clone().map(String::into_bytes)).collect());
+                let error = self.last.error.as_ref().filter(|_| known.is_none_or(Vec::is_empty));
+                let row = error.map(|error| {
+                    vec![
+                        Some(b"Error".to_vec()),
+                        Some(error.code.to_string().into_bytes()),
+                        Some(error.message.clone().into_bytes()),
+                    ]
+                });
+                let columns = vec![(b"Level".to_vec(), false), (b"Code".to_vec(), true), (b"Message".to_vec(), false)];
+                Some(Answer { columns, rows: remembered.chain(row).collect() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends an answer of our own.
+    pub(super) async fn send_answer(&mut self, answer: Answer) -> Result<(), Gone> {
+        let columns: Vec<Column<'_>> =
+            answer.columns.iter().map(|(name, integer)| Column { name, integer: *integer }).collect();
+        let status = self.status();
+        Ok(self.client.send_rows(status, &columns, &answer.rows).await?)
+    }
+}
+
+/// The text's words in lower case, if it holds only words.
+fn words(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    text.trim_end_matches([';', ' ', '\n', '\r', '\t']).split_whitespace().map(str::to_ascii_lowercase).collect()
+}
+
+/// The items of `SELECT a [AS] b, c`, if that is all there is.
+fn select_list(text: &[u8]) -> Option<Vec<Item>> {
+    let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches([';', ' ', '\n', '\r', '\t']);
+    let list = text.get(..6).filter(|s| s.eq_ignore_ascii_case("select")).and(text.get(6..))?;
+    if !list.starts_with(|c: char| c.is_whitespace()) {
+        return None;
+    }
+    list.split(',').map(item).collect()
+}
+
+fn item(text: &str) -> Option<Item> {
+    let mut parts = text.split_whitespace();
+    let expression = parts.next()?;
+    let name = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => expression,
+        (Some(alias), None, _) if !alias.eq_ignore_ascii_case("limit") && !alias.eq_ignore_ascii_case("as") => alias,
+        (Some(as_), Some(alias), None) if as_.eq_ignore_ascii_case("as") => alias,
+        _ => return None,
+    };
+    let name = name.trim_matches(['`', '\'', '"']);
+    Some(Item { expression: expression.into(), name: name.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Option<Vec<(String, String)>> {
+        let text_of = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        Some(select_list(text.as_bytes())?.iter().map(|i| (text_of(&i.expression), text_of(&i.name))).collect())
+    }
+
+    #[test]
+    fn select_lists() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(names("SELECT ROW_COUNT();"), Some(vec![pair("ROW_COUNT()", "ROW_COUNT()")]));
+        assert_eq!(names("select found_rows() AS `n`"), Some(vec![pair("found_rows()", "n")]));
+        assert_eq!(names("select row_count() n, found_rows()").map(|l| l.len()), Some(2));
+        for other in ["SELECT ROW_COUNT() + 1", "SELECTROW_COUNT()", "SHOW WARNINGS", "SELECT @@x LIMIT 1"] {
+            assert_eq!(names(other), None, "{other}");
+        }
+    }
+}

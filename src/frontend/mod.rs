@@ -1,0 +1,26 @@
+//! One client, from accept to goodbye.
+//!
+//! `listener` accepts, `handshake` makes an [`Authenticated`](handshake::Authenticated) client,
+//! `session` reads its commands, and `execute` is the life of one command: route, lease, prelude,
+//! relay, settle.
+
+pub mod binding;
+pub mod client;
+mod commands;
+mod execute;
+mod flight;
+pub mod handshake;
+mod kill;
+pub mod listener;
+mod local;
+pub mod prepared;
+pub mod registry;
+pub mod relay;
+pub mod session;
+mod settle;
+pub mod shared;
+mod statements;
+pub mod summary;
+pub mod translate;
+pub mod users;
+mod variables;

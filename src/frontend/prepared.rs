@@ -1,0 +1,207 @@
+//! Prepared statements as a client sees them: its ids, its parameters.
+//!
+//! The handles servers give belong to backend connections (see
+//! [`Statements`](crate::backend::statements::Statements)); here is what it takes to run a statement
+//! on whichever connection serves next.
+
+use crate::protocol::wire::{Malformed, Reader};
+use crate::route::Need;
+use crate::sql::Traits;
+use crate::state::SessionState;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The bits of an execution's flags that open a cursor.
+const CURSOR_FLAGS: u8 = 0x07;
+
+/// One prepared statement of a client.
+#[derive(Debug, Clone)]
+pub struct PreparedStatement {
+    /// Its text.
+    pub text: Arc<[u8]>,
+    /// The session's state when it was prepared: what the text means.
+    pub prepared_in: Arc<SessionState>,
+    /// Where it may run.
+    pub need: Need,
+    /// What else is known of it.
+    pub traits: Traits,
+    /// Parameters.
+    pub params: u16,
+    /// Whether executing it is the same as sending its text.
+    pub as_text: bool,
+    /// Types bound by the last execution, two bytes a parameter.
+    types: Vec<u8>,
+    /// Data sent ahead of the execution: whole `COM_STMT_SEND_LONG_DATA` bodies behind the id.
+    long_data: Vec<Vec<u8>>,
+    long_data_bytes: usize,
+}
+
+impl PreparedStatement {
+    /// A statement just prepared.
+    pub fn new(text: Arc<[u8]>, prepared_in: Arc<SessionState>, need: Need, traits: Traits, params: u16) -> Self {
+        Self {
+            text,
+            prepared_in,
+            need,
+            traits,
+            params,
+            as_text: false,
+            types: Vec::new(),
+            long_data: Vec::new(),
+            long_data_bytes: 0,
+        }
+    }
+
+    /// Keeps a piece of long data until the execution; false when it is more than `limit` in all.
+    pub fn add_long_data(&mut self, body: &[u8], limit: usize) -> bool {
+        self.long_data_bytes = self.long_data_bytes.saturating_add(body.len() + size_of::<Vec<u8>>());
+        if self.long_data_bytes > limit {
+            return false;
+        }
+        self.long_data.push(body.to_vec());
+        true
+    }
+
+    /// Takes the long data for an execution.
+    pub fn take_long_data(&mut self) -> Vec<Vec<u8>> {
+        self.long_data_bytes = 0;
+        std::mem::take(&mut self.long_data)
+    }
+
+    /// Forgets long data: `COM_STMT_RESET`.
+    pub fn reset(&mut self) {
+        self.long_data.clear();
+        self.long_data_bytes = 0;
+    }
+
+    /// The execution `body` (what follows the command byte and the statement id) with its types
+    /// spelled out, since the connection that serves it may never have heard them.
+    ///
+    /// # Errors
+    /// The body is too short for its parameters.
+    pub fn complete(&mut self, body: &[u8]) -> Result<Execution, Malformed> {
+        let mut r = Reader::new(body, "execution of a prepared statement");
+        let flags = r.u8()?;
+        let iterations = r.take(4)?;
+        let mut whole = vec![flags];
+        whole.extend_from_slice(iterations);
+        if self.params > 0 {
+            let params = usize::from(self.params);
+            whole.extend_from_slice(r.take(params.div_ceil(8))?);
+            match r.u8()? {
+                0 if self.types.is_empty() => whole.push(0),
+                0 => {
+                    whole.push(1);
+                    whole.extend_from_slice(&self.types);
+                }
+                _ => {
+                    self.types = r.take(2 * params)?.to_vec();
+                    whole.push(1);
+                    whole.extend_from_slice(&self.types);
+                }
+            }
+            whole.extend_from_slice(r.rest());
+        }
+        Ok(Execution { body: whole, opens_cursor: flags & CURSOR_FLAGS != 0 })
+    }
+}
+
+/// An execution ready for any connection on which the statement is prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// What follows the command byte and the statement id.
+    pub body: Vec<u8>,
+    /// Whether rows stay on the server until they are fetched.
+    pub opens_cursor: bool,
+}
+
+/// All prepared statements of one client.
+#[derive(Debug, Default)]
+pub struct PreparedStatements {
+    by_id: HashMap<u32, PreparedStatement>,
+    last: u32,
+}
+
+impl PreparedStatements {
+    /// The id the next statement will have.
+    pub fn next_id(&self) -> u32 {
+        self.last.wrapping_add(1)
+    }
+
+    /// Adds a statement under [`Self::next_id`].
+    pub fn insert(&mut self, statement: PreparedStatement) {
+        self.last = self.next_id();
+        self.by_id.insert(self.last, statement);
+    }
+
+    /// A statement by id.
+    pub fn find(&mut self, id: u32) -> Option<&mut PreparedStatement> {
+        // MariaDB clients may say "the last one".
+        let id = if id == u32::MAX { self.last } else { id };
+        self.by_id.get_mut(&id)
+    }
+
+    /// Removes a statement.
+    pub fn remove(&mut self, id: u32) -> Option<PreparedStatement> {
+        self.by_id.remove(&id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Removes all, going on counting as servers do.
+    pub fn clear(&mut self) {
+        self.by_id.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Reason;
+
+    fn statement(params: u16) -> PreparedStatement {
+        PreparedStatement::new(b"?"[..].into(), Arc::default(), Need::Primary(Reason::Pinned), Traits::NONE, params)
+    }
+
+    #[test]
+    fn types_are_remembered_between_executions() {
+        let mut s = statement(2);
+        let first = b"\0\x01\0\0\0\x00\x01\x08\x00\xfd\x00VALUES";
+        assert_eq!(s.complete(first).map(|e| e.body), Ok(first.to_vec()));
+        let again = b"\0\x01\0\0\0\x00\x00VALUES";
+        assert_eq!(s.complete(again).map(|e| e.body), Ok(first.to_vec()));
+    }
+
+    #[test]
+    fn executions_without_parameters_and_short_ones() {
+        let body = b"\x01\x01\0\0\0";
+        assert_eq!(statement(0).complete(body), Ok(Execution { body: body.to_vec(), opens_cursor: true }));
+        assert!(statement(1).complete(body).is_err());
+        assert!(statement(9).complete(b"\0\x01\0\0\0\0\0\x01\x08").is_err());
+    }
+
+    #[test]
+    fn long_data_is_bounded() {
+        let mut s = statement(1);
+        assert!(s.add_long_data(b"\0\0abc", 40));
+        assert!(!s.add_long_data(b"\0\0defghi", 40));
+        assert_eq!(s.take_long_data(), [b"\0\0abc".to_vec()]);
+    }
+
+    #[test]
+    fn ids_count_on() {
+        let mut all = PreparedStatements::default();
+        all.insert(statement(0));
+        assert!(all.find(1).is_some() && all.find(u32::MAX).is_some());
+        all.clear();
+        assert_eq!((all.next_id(), all.len()), (2, 0));
+    }
+}

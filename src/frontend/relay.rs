@@ -1,0 +1,134 @@
+//! Moves one response from a server to a client, packet by packet, with bounded buffers.
+//!
+//! Headers are read, rows are not. Packets are renumbered for the client, and what ends results is
+//! rewritten for its capabilities. While the server is silent the client is watched, so that a
+//! statement whose client has gone can be ended.
+
+use super::client::Client;
+use super::summary::Summary;
+use super::translate::{Progress, Side, Translator};
+use crate::backend::conn::{Busy, Lost};
+use crate::net::packets::{PacketStream, ReadError};
+use crate::protocol::packet::{HEADER_LEN, Header, frame};
+use bytes::Buf;
+use std::io;
+
+/// At most this much of the client's next command is read while it waits for an answer.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Why a response could not be brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The server went away or talked nonsense.
+    #[error("{0}")]
+    Server(#[from] Lost),
+    /// The client went away.
+    #[error("the client left: {0}")]
+    Client(io::Error),
+}
+
+/// What of the response is special.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expected {
+    /// Results of our own statements ahead of the client's, to be kept from it.
+    pub skip: usize,
+    /// The id the client shall know a prepared statement by.
+    pub statement_id: Option<u32>,
+    /// Whether the client sent `LOAD DATA LOCAL` and may be asked for a file.
+    pub local_infile: bool,
+}
+
+/// Relays the response to the command under way and tells what it said.
+///
+/// # Errors
+/// Either end went away. The connection must not be used again then.
+pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> Result<Summary, RelayError> {
+    let side = Side { caps: busy.caps(), family: busy.family(), status: busy.status() };
+    let mut translator = Translator::new(side, client.caps, expected, client.seq);
+    while let Some((packets, exchange)) = busy.parts() {
+        let input = packets.input();
+        let progress = translator.advance(input, exchange, client.packets.output()).map_err(Lost::from)?;
+        match progress {
+            Progress::Over { consumed } => {
+                input.advance(consumed);
+                busy.exchange_over();
+                break;
+            }
+            Progress::Verbatim { consumed, len } => {
+                input.advance(consumed);
+                let rows = input.split_to(len);
+                client.answered = true;
+                client.packets.write_through(&rows).await.map_err(RelayError::Client)?;
+            }
+            Progress::More { consumed } => {
+                input.advance(consumed);
+                if !client.packets.output().is_empty() {
+                    client.answered = true;
+                    client.packets.flush().await.map_err(RelayError::Client)?;
+                }
+                wait(packets, &mut client.packets).await?;
+            }
+            Progress::LocalInfile { consumed } => {
+                input.advance(consumed);
+                if expected.local_infile {
+                    client.packets.flush().await.map_err(RelayError::Client)?;
+                    let seq = pass_file(&mut client.packets, packets, &translator).await?;
+                    translator.continue_at(seq);
+                } else {
+                    frame(packets.output(), translator.server_seq(), &[]);
+                    packets.flush().await.map_err(lost)?;
+                }
+                exchange.infile_sent();
+            }
+        }
+    }
+    client.seq = translator.client_seq();
+    client.answered |= !client.packets.output().is_empty();
+    let summary = translator.into_summary();
+    busy.set_status(summary.status);
+    Ok(summary)
+}
+
+fn lost(error: io::Error) -> RelayError {
+    RelayError::Server(Lost { sent: true, source: ReadError::Io(error) })
+}
+
+/// Waits for more from the server; ends early if the client leaves.
+async fn wait(server: &mut PacketStream, client: &mut PacketStream) -> Result<(), RelayError> {
+    loop {
+        let watch_client = client.input().len() < READ_AHEAD;
+        tokio::select! {
+            biased;
+            read = server.fill() => return read.map(|_| ()).map_err(lost),
+            read = client.fill(), if watch_client => { read.map_err(RelayError::Client)?; }
+        }
+    }
+}
+
+/// Passes the client's file on to the server, up to and including the empty packet that ends it.
+/// Returns the sequence id of the server's next packet as the client will see it.
+async fn pass_file(
+    client: &mut PacketStream,
+    server: &mut PacketStream,
+    translator: &Translator,
+) -> Result<u8, RelayError> {
+    let mut seq = translator.server_seq();
+    loop {
+        let header = client.peek_header().await.map_err(RelayError::Client)?;
+        client.input().advance(HEADER_LEN);
+        server.output().extend_from_slice(&Header { len: header.len, seq }.encode());
+        seq = seq.wrapping_add(1);
+        let mut left = header.len;
+        while left > 0 {
+            client.buffer_at_least(1).await.map_err(RelayError::Client)?;
+            let n = left.min(client.input().len());
+            let piece = client.input().split_to(n);
+            left -= n;
+            server.write_through(&piece).await.map_err(lost)?;
+        }
+        server.flush().await.map_err(lost)?;
+        if header.len == 0 {
+            return Ok(header.seq.wrapping_add(1));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! A logged-in client: its state, and the loop that reads its commands.
+
+use super::binding::Binding;
+use super::client::Client;
+use super::handshake::Authenticated;
+use super::prepared::PreparedStatements;
+use super::registry::Entry;
+use super::shared::Shared;
+use crate::backend::login::Account;
+use crate::backend::query::Row;
+use crate::consistency::gtid::Family;
+use crate::consistency::token::Scope;
+use crate::net::packets::{Packet, ReadError};
+use crate::pool::{Disposition, Pool};
+use crate::protocol::capability::{Capabilities, Status};
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::handshake::Nonce;
+use crate::protocol::response::ServerError;
+use crate::sql::Mode;
+use crate::state::SessionState;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+/// The session is over.
+#[derive(Debug)]
+pub enum Gone {
+    /// The client said goodbye, or was told to go.
+    Goodbye,
+    /// The client left or broke the protocol.
+    Left(String),
+}
+
+impl From<io::Error> for Gone {
+    fn from(error: io::Error) -> Self {
+        Self::Left(error.to_string())
+    }
+}
+
+/// What the last statement left for functions that ask about it.
+#[derive(Debug, Clone, Default)]
+pub struct Last {
+    /// `LAST_INSERT_ID()`, exactly as the server that knows it said.
+    pub insert_id: u64,
+    /// An INSERT inside the open transaction may have changed it since.
+    pub insert_id_stale: bool,
+    /// `ROW_COUNT()`.
+    pub row_count: i64,
+    /// `FOUND_ROWS()`.
+    pub found_rows: u64,
+    /// Warnings.
+    pub warnings: u16,
+    /// The error, if it failed.
+    pub error: Option<ServerError>,
+    /// The rows of `SHOW WARNINGS`, if they were asked for.
+    pub diagnostics: Option<Vec<Row>>,
+}
+
+/// A logged-in client.
+pub struct Session {
+    pub(super) client: Client,
+    pub(super) shared: Arc<Shared>,
+    pub(super) entry: Entry,
+    pub(super) account: Arc<Account>,
+    pub(super) nonce: Nonce,
+    pub(super) host: String,
+    pub(super) pools: Arc<[Arc<Pool>]>,
+    pub(super) state: Arc<SessionState>,
+    pub(super) binding: Binding,
+    pub(super) scope: Option<Arc<Scope>>,
+    pub(super) prepared: PreparedStatements,
+    pub(super) multi_statements: bool,
+    pub(super) last: Last,
+    pub(super) picks: u64,
+    /// Handles of statements whose cursor is open, by the client's id.
+    pub(super) cursors: HashMap<u32, u32>,
+    /// The warnings of the statement under way, asked for behind it.
+    pub(super) asked_warnings: Option<Vec<Row>>,
+    /// How statement bytes are to be read, and for which state that was worked out.
+    read_as: Option<(Arc<SessionState>, Mode)>,
+    /// Parameters of the statement just prepared.
+    pub(super) last_prepared: Option<u16>,
+}
+
+impl Session {
+    /// Starts the session of a client that proved who it is. Its login is not answered yet.
+    pub fn new(client: Authenticated, shared: Arc<Shared>, entry: Entry, host: String) -> Self {
+        let (client, account, nonce, schema, collation) = client.into_parts();
+        let mut session = Self {
+            pools: shared.pools.of(&account, client.caps),
+            scope: shared.scope(&account.user),
+            multi_statements: client.caps.contains(Capabilities::MULTI_STATEMENTS),
+            picks: u64::from(entry.id()),
+            client,
+            shared,
+            entry,
+            account,
+            nonce,
+            host,
+            state: Arc::default(),
+            binding: Binding::Free,
+            prepared: PreparedStatements::default(),
+            last: Last::default(),
+            cursors: HashMap::new(),
+            asked_warnings: None,
+            read_as: None,
+            last_prepared: None,
+        };
+        session.entry.handle().set_user(&session.account.user);
+        session.state = Arc::new(session.login_state(schema.as_deref(), Some(collation)));
+        session
+    }
+
+    /// The state a login asks for.
+    pub(super) fn login_state(&self, schema: Option<&[u8]>, collation: Option<u16>) -> SessionState {
+        let mut state = SessionState::default();
+        state.set_schema(schema);
+        // The id may use the second byte; servers that know one byte only see the low one.
+        let known = collation.and_then(|id| self.shared.collation(id).or_else(|| self.shared.collation(id & 0xFF)));
+        if let Some(collation) = known {
+            state.set_names(format!("NAMES {} COLLATE {}", collation.charset, collation.name).as_bytes());
+        }
+        state
+    }
+
+    /// Serves the client until it leaves.
+    pub async fn run(mut self) -> Gone {
+        let gone = match self.welcome().await {
+            Ok(()) => self.serve().await,
+            Err(gone) => gone,
+        };
+        self.let_go();
+        gone
+    }
+
+    /// Answers the login: with the OK, or with why the schema cannot be had.
+    async fn welcome(&mut self) -> Result<(), Gone> {
+        let limit = self.shared.settings.limits_by_user.get(&self.account.user).copied();
+        if limit.is_some_and(|limit| self.shared.registry.of_user(&self.account.user) > limit as usize) {
+            self.client.send_error(&errno::too_many_user_connections(&self.account.user)).await?;
+            return Err(Gone::Goodbye);
+        }
+        if let Some(schema) = self.state.schema().map(<[u8]>::to_vec)
+            && let Err(error) = self.check_schema(&schema).await
+        {
+            self.client.send_error(&error).await?;
+            return Err(Gone::Goodbye);
+        }
+        self.send_ok().await?;
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Gone {
+        loop {
+            match self.next_command().await {
+                Ok(packet) => {
+                    if let Err(gone) = self.command(&packet.payload).await {
+                        return gone;
+                    }
+                    if let Err(error) = self.client.packets.flush().await {
+                        return error.into();
+                    }
+                }
+                Err(gone) => return gone,
+            }
+        }
+    }
+
+    async fn next_command(&mut self) -> Result<Packet, Gone> {
+        let limit = self.shared.settings.max_packet;
+        let stop = self.entry.handle().stop.clone();
+        // Whoever holds a connection may finish what it began; see `shutdown` for the deadline.
+        let draining = matches!(self.binding, Binding::Free).then(|| self.shared.drain.clone());
+        let idle = self.shared.settings.idle_timeout;
+        let read = tokio::select! {
+            biased;
+            read = self.client.read_command(limit) => read,
+            () = stop.cancelled() => return self.turn_away(errno::shutting_down()).await,
+            () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
+            () = silence(idle) => return Err(Gone::Left("silent for longer than limits.idle_client_timeout".into())),
+        };
+        match read {
+            Ok(packet) => Ok(packet),
+            Err(ReadError::Io(error)) => Err(error.into()),
+            Err(ReadError::TooLarge { .. }) => self.turn_away(errno::packet_too_large()).await,
+            Err(ReadError::OutOfOrder { .. }) => self.turn_away(errno::out_of_order()).await,
+        }
+    }
+
+    async fn turn_away<T>(&mut self, error: ServerError) -> Result<T, Gone> {
+        // Not an answer to anything, but numbered like one.
+        self.client.seq = 1;
+        self.client.send_error(&error).await?;
+        Err(Gone::Left(error.to_string()))
+    }
+
+    async fn command(&mut self, payload: &[u8]) -> Result<(), Gone> {
+        let Some((&byte, body)) = payload.split_first() else {
+            return self.turn_away(errno::malformed_packet()).await;
+        };
+        match Command::from_byte(byte) {
+            Command::Quit => Err(Gone::Goodbye),
+            Command::Ping => self.send_ok().await,
+            Command::Query => self.query(body).await,
+            Command::InitDb => self.init_db(body).await,
+            Command::StmtPrepare => self.prepare(body).await,
+            Command::StmtExecute => self.execute_statement(body).await,
+            Command::StmtSendLongData => self.long_data(body),
+            Command::StmtClose => {
+                self.close_statement(body);
+                Ok(())
+            }
+            Command::StmtReset => self.reset_statement(body).await,
+            Command::StmtFetch => self.fetch(body).await,
+            Command::SetOption => self.set_option(body).await,
+            Command::ResetConnection => self.reset_connection().await,
+            Command::ChangeUser => self.change_user(body).await,
+            Command::FieldList => self.field_list(payload).await,
+            Command::Statistics => self.statistics(payload).await,
+            Command::Debug | Command::Other(_) => {
+                let unknown = ServerError::new(1047, b"08S01", "Unknown command");
+                Ok(self.client.send_error(&unknown).await?)
+            }
+        }
+    }
+
+    /// Answers with an OK.
+    pub(super) async fn send_ok(&mut self) -> Result<(), Gone> {
+        let status = self.status();
+        Ok(self.client.send_ok(status).await?)
+    }
+
+    /// The server status as the client should see it between statements.
+    pub(super) fn status(&mut self) -> Status {
+        let mut status = Status::empty();
+        status.set(Status::AUTOCOMMIT, !self.autocommit_off());
+        let mode = self.mode();
+        status.set(Status::NO_BACKSLASH_ESCAPES, mode.no_backslash_escapes);
+        match &self.binding {
+            Binding::Free => {}
+            Binding::Begun(begin) => {
+                status |= Status::IN_TRANS;
+                status.set(Status::IN_TRANS_READONLY, begin.ends_with(b"READ ONLY"));
+            }
+            Binding::InTransaction(lease) | Binding::Pinned(lease, _) => {
+                let server = lease.conn().map_or(Status::empty(), |conn| conn.status());
+                status |= server & (Status::IN_TRANS | Status::IN_TRANS_READONLY);
+            }
+        }
+        status
+    }
+
+    /// Whether statements begin transactions by themselves.
+    pub(super) fn autocommit_off(&self) -> bool {
+        let value = self.state.get(b"autocommit").unwrap_or(b"1");
+        let value = value.strip_prefix(b"'").and_then(|v| v.strip_suffix(b"'")).unwrap_or(value);
+        value == b"0" || value.eq_ignore_ascii_case(b"off") || value.eq_ignore_ascii_case(b"false")
+    }
+
+    /// How statement bytes are to be read; worked out anew only when the session's state changed.
+    pub(super) fn mode(&mut self) -> Mode {
+        if let Some((state, mode)) = &self.read_as
+            && Arc::ptr_eq(state, &self.state)
+        {
+            return *mode;
+        }
+        let default = self.shared.sql_mode();
+        let mode = self.mode_of(&self.state, default.as_deref().unwrap_or(""));
+        self.read_as = default.map(|_known| (self.state.clone(), mode));
+        mode
+    }
+
+    fn mode_of(&self, state: &SessionState, default: &str) -> Mode {
+        let family = self.shared.family();
+        let sql_mode = match state.get(b"sql_mode") {
+            Some(text) if !text.eq_ignore_ascii_case(b"default") => text.to_ascii_uppercase(),
+            _ => default.to_ascii_uppercase().into_bytes(),
+        };
+        let has = |word: &str| memchr::memmem::find(&sql_mode, word.as_bytes()).is_some();
+        let charset = [b" names".as_slice(), b"character_set_client"].map(|name| state.get(name).unwrap_or(b""));
+        let charset = charset.join(&b' ').to_ascii_lowercase();
+        let is_charset = |name: &&str| memchr::memmem::find(&charset, name.as_bytes()).is_some();
+        Mode {
+            // ANSI and the modes named after other products include ANSI_QUOTES.
+            ansi_quotes: ["ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"].into_iter().any(has),
+            no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
+            ambiguous_charset: ["gbk", "gb18030", "big5", "sjis", "cp932"].iter().any(is_charset),
+            mariadb: family == Family::MariaDb,
+        }
+    }
+
+    /// Gives up whatever the session holds; what it left on the server is cleaned.
+    pub(super) fn let_go(&mut self) {
+        if let Some((lease, _)) = self.binding.take_lease() {
+            lease.give_back(Disposition::NeedsReset);
+        }
+        self.binding = Binding::Free;
+        self.cursors.clear();
+    }
+}
+
+async fn cancelled(token: Option<tokio_util::sync::CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn silence(limit: Option<std::time::Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}

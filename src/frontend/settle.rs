@@ -1,0 +1,243 @@
+//! After an answer: what the session must remember, and whether it keeps the connection.
+
+use super::binding::{Binding, PINNING, PinReason, PinSet};
+use super::execute::{Held, Job, JobCommand};
+use super::session::{Gone, Session};
+use super::summary::Summary;
+use crate::consistency::token::Written;
+use crate::pool::{Disposition, Lease};
+use crate::protocol::capability::Status;
+use crate::route::{Need, Reason};
+use crate::sql::{Traits, Why};
+use crate::state::literal;
+use crate::topology::ServerId;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Session {
+    /// Takes in what a response said and decides what becomes of its connection.
+    pub(super) async fn settle(
+        &mut self,
+        mut lease: Lease,
+        before: PinSet,
+        job: &Job,
+        summary: Summary,
+    ) -> Result<(), Gone> {
+        self.remember(job, &summary);
+        self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
+        let mut left_state = !before.is_empty() && !before.is_brief();
+        let mut pins = self.pins_after(before, job, &summary);
+        self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
+        if left_state {
+            lease.taint();
+        }
+        if let Some(next) = job.becomes.as_ref().filter(|_| summary.is_ok()) {
+            // Before the connection can be given back: it must not be known by its old state.
+            self.state = next.clone();
+            if let Some(conn) = lease.conn_mut() {
+                conn.applied_is(next.clone());
+            }
+        }
+        let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
+        self.bind(lease, pins, job, &summary);
+        if released {
+            self.client.packets.flush().await?;
+            self.binding = Binding::Free;
+            return Err(Gone::Goodbye);
+        }
+        Ok(())
+    }
+
+    /// Facts that later functions ask for.
+    fn remember(&mut self, job: &Job, summary: &Summary) {
+        let asked = self.asked_warnings.take();
+        let last = &mut self.last;
+        last.error.clone_from(&summary.error);
+        last.warnings = summary.warnings;
+        last.row_count = match (&summary.error, summary.affected_rows) {
+            (None, Some(affected)) => i64::try_from(affected).unwrap_or(i64::MAX),
+            _ => -1,
+        };
+        if summary.affected_rows.is_none() && summary.error.is_none() {
+            last.found_rows = summary.rows;
+        }
+        if job.traits.contains(Traits::SETS_LAST_INSERT_ID) {
+            // Unless it was asked for right behind the statement.
+            last.insert_id_stale |= asked.is_none();
+        }
+        last.diagnostics = asked;
+    }
+
+    /// Whether the value of `LAST_INSERT_ID()` must be asked behind this job, because the
+    /// connection that knows it may be given back after it.
+    pub(super) fn must_ask_insert_id(&self, job: &Job, held: &Held) -> bool {
+        if matches!(job.command, JobCommand::Prepare(..) | JobCommand::Raw(..)) {
+            return false;
+        }
+        let releasing = Traits::IMPLICIT_COMMIT
+            .or(Traits::CONTROLS_TRANSACTION)
+            .or(Traits::UNLOCKS_TABLES)
+            .or(Traits::RELEASES_ALL_NAMED_LOCKS);
+        let ends = job.ends.is_some() || job.becomes.is_some() || job.traits.intersects(releasing);
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
+        let stays = job.pins || job.traits.intersects(PINNING);
+        (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
+    }
+
+    /// What was written raises the token of the session's scope.
+    pub(super) fn remember_writes(&self, server: ServerId, job: &Job, summary: &Summary) {
+        let Some(scope) = &self.scope else { return };
+        let (now, pin_for) = (Instant::now(), self.shared.settings.pin_for);
+        let wrote = |written| scope.wrote(written, now, pin_for);
+        if let Some(gtids) = &summary.gtids {
+            wrote(Written::Gtids(gtids.clone()));
+        }
+        let names_gtids = self.shared.snapshot().server(server).is_some_and(|s| s.executed.is_some());
+        let writes = job.need != Need::Read && !matches!(job.command, JobCommand::Prepare(..));
+        // An error names no transactions, but what ran before it may have committed some.
+        let partly = summary.error.is_some() && is_opaque(job);
+        match (writes, names_gtids) {
+            (true, true) if partly => wrote(Written::Uncertain),
+            (true, false) if partly || summary.is_ok() => wrote(Written::Unnamed),
+            _ => {}
+        }
+    }
+
+    /// Session changes the server reports that no `SET` or `USE` of the client announced: from
+    /// inside procedures and multi-statements.
+    fn track_changes(
+        &mut self,
+        lease: &mut Lease,
+        pins: &mut PinSet,
+        left_state: &mut bool,
+        job: &Job,
+        summary: &Summary,
+    ) {
+        let mut state = None;
+        let mut unknown = summary.state_changed && !explains_state_change(job.traits);
+        if job.becomes.is_some() || job.pins {
+            return;
+        }
+        if let Some(schema) = &summary.schema {
+            state
+                .get_or_insert_with(|| (*self.state).clone())
+                .set_schema(Some(schema).filter(|s| !s.is_empty()).map(Vec::as_slice));
+            unknown |= schema.is_empty();
+        }
+        // The collation that goes with a reported character set is not reported.
+        unknown |= summary.variables.iter().any(|(name, _)| name.starts_with(b"character_set_"));
+        for (name, value) in &summary.variables {
+            match literal(value).filter(|_| job.traits.contains(Traits::CHANGES_SESSION) || !is_transient(name)) {
+                Some(sql) => state.get_or_insert_with(|| (*self.state).clone()).set_variable(name, &sql),
+                None => unknown |= !is_transient(name),
+            }
+        }
+        if let Some(state) = state {
+            self.state = Arc::new(state);
+            if let Some(conn) = lease.conn_mut() {
+                conn.applied_is(self.state.clone());
+            }
+            // Reported variables and schemas can be set again elsewhere: they explain the change.
+            let unrepeatable =
+                |(name, value): &(Vec<u8>, Vec<u8>)| literal(value).is_none() || name.starts_with(b"character_set_");
+            unknown = summary.variables.iter().any(unrepeatable)
+                || (summary.state_changed && job.traits.intersects(Traits::CALLS_STORED_CODE));
+        }
+        // Only the primary may be held for long: a session pinned to a replica could not write. A
+        // plain read that changes state there is unheard of; it is undone.
+        if unknown && !self.is_at_primary(lease) {
+            *left_state = true;
+        } else if unknown && pins.insert(PinReason::UnknownState) {
+            self.count_pin(PinReason::UnknownState);
+        }
+    }
+
+    fn pins_after(&self, mut pins: PinSet, job: &Job, summary: &Summary) -> PinSet {
+        if !job.traits.contains(Traits::USES_DIAGNOSTICS) && !job.traits.contains(Traits::USES_FOUND_ROWS) {
+            pins.end_brief();
+        }
+        if job.pins && pins.insert(PinReason::SessionVariable) {
+            self.count_pin(PinReason::SessionVariable);
+        }
+        // A statement that failed may have done part of its work, such as a lock taken before.
+        for reason in pins.apply(job.traits) {
+            self.count_pin(reason);
+        }
+        // Warnings that were asked for right behind the statement need no connection to be known.
+        let known = job.traits.contains(Traits::USES_DIAGNOSTICS) || self.last.diagnostics.is_some();
+        if summary.is_ok() && summary.warnings > 0 && !known && pins.insert(PinReason::Warnings) {
+            self.count_pin(PinReason::Warnings);
+        }
+        if summary.is_ok() && job.traits.contains(Traits::CALC_FOUND_ROWS) && pins.insert(PinReason::FoundRows) {
+            self.count_pin(PinReason::FoundRows);
+        }
+        if summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
+            self.count_pin(PinReason::Cursor);
+        }
+        if self.shared.settings.session_mode.contains(&self.account.user) {
+            pins.insert(PinReason::SessionMode);
+        }
+        pins
+    }
+
+    fn is_at_primary(&self, lease: &Lease) -> bool {
+        let id = lease.pool().server().id;
+        self.shared.snapshot().primary().is_some_and(|primary| primary.id == id)
+    }
+
+    fn count_pin(&self, reason: PinReason) {
+        self.shared.metrics.pins.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    fn bind(&mut self, lease: Lease, pins: PinSet, job: &Job, summary: &Summary) {
+        let prepares = matches!(job.command, JobCommand::Prepare(..)) && !job.pins;
+        // After an error the server does not say whether a transaction is open: believe that one
+        // is where there may be one.
+        let maybe = summary.error.is_some() && (self.autocommit_off() || is_opaque(job)) && !prepares;
+        // A savepoint opens a transaction without a word, where statements do not commit by themselves.
+        let bracket = job.need == Need::Primary(Reason::InTransaction) && job.ends.is_none() && summary.is_ok();
+        let open = summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off());
+        if !pins.is_empty() {
+            self.binding = Binding::Pinned(lease, pins);
+        } else if open {
+            self.binding = Binding::InTransaction(lease);
+        } else {
+            // A statement prepared nearby leaves a transaction that is still to begin alone.
+            if !(prepares && self.binding.is_begun()) {
+                self.binding = Binding::Free;
+            }
+            lease.give_back(Disposition::Clean);
+        }
+    }
+}
+
+/// Whether a statement that failed may have done something before, and committed it or not.
+fn is_opaque(job: &Job) -> bool {
+    let inside = Traits::CALLS_STORED_CODE | Traits::CONTROLS_TRANSACTION;
+    job.traits.intersects(inside) || job.need == Need::Primary(Reason::Statement(Why::Multi))
+}
+
+/// Whether the statement itself explains that the server's session state changed.
+fn explains_state_change(traits: Traits) -> bool {
+    const KNOWN: Traits = Traits::CREATES_TEMP_TABLE
+        .or(Traits::DROPS_TEMP_TABLE)
+        .or(Traits::ASSIGNS_USER_VARIABLE)
+        .or(Traits::SQL_PREPARE)
+        .or(Traits::SQL_DEALLOCATE)
+        .or(Traits::USES_LAST_INSERT_ID);
+    traits.intersects(KNOWN)
+}
+
+/// Variables servers report although they say nothing about the session's later statements.
+fn is_transient(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"last_gtid"
+            | b"timestamp"
+            | b"pseudo_thread_id"
+            | b"last_insert_id"
+            | b"insert_id"
+            | b"identity"
+            | b"statement_id"
+    )
+}

@@ -1,0 +1,177 @@
+//! The commands of prepared statements.
+
+use super::binding::{Binding, PinReason};
+use super::commands::{PINNED, raw_job};
+use super::execute::{Job, JobCommand};
+use super::prepared::PreparedStatement;
+use super::session::{Gone, Session};
+use crate::pool::Disposition;
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
+use crate::protocol::response::ServerError;
+use crate::protocol::wire::Reader;
+use crate::route::Need;
+use crate::sql::{Completion, Kind, Statement, Traits, classify};
+use std::sync::Arc;
+
+impl Session {
+    /// `COM_STMT_PREPARE`: on a server nearby, whatever the statement will need when it runs.
+    pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Gone> {
+        if self.prepared.len() >= self.shared.settings.max_prepared {
+            let full = format!(
+                "Can't create more than max_prepared_stmt_count statements (current value: {})",
+                self.prepared.len()
+            );
+            return self.refuse(&ServerError::new(1461, b"42000", full)).await;
+        }
+        let statement = classify(text, self.mode());
+        let as_text = is_same_as_text(&statement, text);
+        let pins = !as_text && acts_on_session(&statement);
+        let text: Arc<[u8]> = text.into();
+        let id = self.prepared.next_id();
+        let need = Need::of(&statement);
+        let traits = statement.traits;
+        let job = Job {
+            command: JobCommand::Prepare(text.clone(), id),
+            need: if pins { PINNED } else { Need::Read },
+            traits: Traits::NONE,
+            ends: None,
+            prefixable: false,
+            becomes: None,
+            pins,
+        };
+        self.last_prepared = None;
+        self.execute(job).await?;
+        if let Some(params) = self.last_prepared.take() {
+            let mut statement = PreparedStatement::new(text, self.state.clone(), need, traits, params);
+            statement.as_text = as_text;
+            self.prepared.insert(statement);
+        }
+        Ok(())
+    }
+
+    /// `COM_STMT_EXECUTE`
+    pub(super) async fn execute_statement(&mut self, body: &[u8]) -> Result<(), Gone> {
+        let Some((id, rest)) = statement_id(body) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        let Some(statement) = self.prepared.find(id) else {
+            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_execute")).await;
+        };
+        if statement.as_text {
+            let text = statement.text.clone();
+            return self.query(&text).await;
+        }
+        let Ok(execution) = statement.complete(rest) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        let job = Job {
+            need: if execution.opens_cursor { PINNED } else { statement.need },
+            traits: statement.traits,
+            command: JobCommand::Execute {
+                text: statement.text.clone(),
+                prepared_in: statement.prepared_in.clone(),
+                cursor: execution.opens_cursor.then_some(id),
+                body: execution.body,
+                long_data: statement.take_long_data(),
+            },
+            ends: None::<Completion>,
+            prefixable: false,
+            becomes: None,
+            pins: false,
+        };
+        self.execute(job).await
+    }
+
+    /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer.
+    pub(super) fn long_data(&mut self, body: &[u8]) -> Result<(), Gone> {
+        let limit = self.shared.settings.max_packet;
+        if let Some((id, piece)) = statement_id(body)
+            && let Some(statement) = self.prepared.find(id)
+            && !statement.add_long_data(piece, limit)
+        {
+            return Err(Gone::Left("more long data than fits the largest packet".into()));
+        }
+        Ok(())
+    }
+
+    /// `COM_STMT_CLOSE`: no answer. Servers' handles stay, for whoever prepares the same text next.
+    pub(super) fn close_statement(&mut self, body: &[u8]) {
+        if let Some((id, _)) = statement_id(body) {
+            self.prepared.remove(id);
+            self.close_cursor(id);
+        }
+    }
+
+    /// `COM_STMT_RESET`
+    pub(super) async fn reset_statement(&mut self, body: &[u8]) -> Result<(), Gone> {
+        let Some((id, _)) = statement_id(body) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        let Some(statement) = self.prepared.find(id) else {
+            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_reset")).await;
+        };
+        statement.reset();
+        self.close_cursor(id);
+        self.send_ok().await
+    }
+
+    /// `COM_STMT_FETCH`: rows of the cursor on the connection the session is pinned to.
+    pub(super) async fn fetch(&mut self, body: &[u8]) -> Result<(), Gone> {
+        let Some((id, rows)) = statement_id(body) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        let handle = self.cursors.get(&id).copied().filter(|_| self.holds_connection());
+        let Some(handle) = handle else {
+            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_fetch")).await;
+        };
+        let payload = [&[Command::StmtFetch.byte()], &handle.to_le_bytes()[..], rows].concat();
+        self.execute(raw_job(&payload, Expect::Rows, PINNED)).await
+    }
+
+    /// Closes the cursor of a statement; with the last one ends the pin that kept its connection.
+    fn close_cursor(&mut self, id: u32) {
+        let closed = self.cursors.remove(&id).is_some();
+        if !closed || !self.cursors.is_empty() {
+            return;
+        }
+        let Some((mut lease, mut pins)) = self.binding.take_lease() else { return };
+        pins.remove(PinReason::Cursor);
+        lease.taint();
+        let open = lease.conn().is_some_and(|c| c.status().contains(crate::protocol::capability::Status::IN_TRANS));
+        self.binding = match (pins.is_empty(), open) {
+            (false, _) => Binding::Pinned(lease, pins),
+            (true, true) => Binding::InTransaction(lease),
+            (true, false) => {
+                lease.give_back(Disposition::NeedsReset);
+                Binding::Free
+            }
+        };
+    }
+}
+
+/// Whether executing a statement is the same as sending its text: brackets of transactions and `SET`
+/// without parameters, whose answer is an OK in both protocols.
+fn is_same_as_text(statement: &Statement<'_>, text: &[u8]) -> bool {
+    let plain =
+        matches!(statement.kind, Kind::Set(_) | Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_) | Kind::Savepoint);
+    plain && !text.contains(&b'?')
+}
+
+/// Whether a statement would change the session, or ask for what an earlier one left, when it is
+/// executed: it is prepared on the connection that the session keeps from then on.
+fn acts_on_session(statement: &Statement<'_>) -> bool {
+    let kind = matches!(
+        statement.kind,
+        Kind::Set(_) | Kind::Use(_) | Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_) | Kind::Savepoint
+    );
+    let asks = Traits::USES_ROW_COUNT | Traits::USES_FOUND_ROWS | Traits::USES_DIAGNOSTICS | Traits::CALC_FOUND_ROWS;
+    kind || statement.traits.intersects(asks)
+}
+
+fn statement_id(body: &[u8]) -> Option<(u32, &[u8])> {
+    let mut r = Reader::new(body, "statement id");
+    let id = r.u32().ok()?;
+    Some((id, r.rest()))
+}

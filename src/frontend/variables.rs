@@ -1,0 +1,398 @@
+//! `SET` and `USE`: checked by a real server nearby, remembered, brought to others in a prelude.
+
+use super::binding::Binding;
+use super::execute::{Job, JobCommand};
+use super::flight::{self, Failed};
+use super::session::{Gone, Session};
+use crate::backend::query::Reply;
+use crate::consistency::token::Token;
+use crate::pool::{Disposition, Lease};
+use crate::protocol::capability::Status;
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
+use crate::protocol::response::{OkPacket, ServerError};
+use crate::protocol::track::{Change, Changes};
+use crate::route::{self, Need, Reason};
+use crate::sql::{Assignment, Isolation, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why};
+use crate::state::{SessionState, literal, quote_identifier};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a server nearby may take to confirm something.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a `SET` changes what the session remembers.
+#[derive(Debug, PartialEq, Eq)]
+enum Effect {
+    /// To this.
+    Known(SessionState),
+    /// To this, plus what the server reports these variables to be.
+    Reported(SessionState, Vec<Vec<u8>>),
+    /// It cannot be repeated elsewhere.
+    Unknown,
+}
+
+/// Variables whose value is used up, counted on, or relied on by Landbridge itself.
+fn is_special(name: &[u8]) -> bool {
+    const SPECIAL: [&[u8]; 10] = [
+        b"gtid_next",
+        b"identity",
+        b"insert_id",
+        b"last_insert_id",
+        b"profiling",
+        b"pseudo_thread_id",
+        b"pseudo_slave_mode",
+        b"pseudo_replica_mode",
+        b"rand_seed1",
+        b"rand_seed2",
+    ];
+    let name = name.to_ascii_lowercase();
+    name.starts_with(b"session_track_") || SPECIAL.contains(&&name[..])
+}
+
+fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
+    let mut state = state.clone();
+    let mut reported = Vec::new();
+    for Assignment { target, value } in assignments {
+        let text = match value.class {
+            ValueClass::Literal | ValueClass::Default => portable(value.text),
+            ValueClass::Session | ValueClass::Other => None,
+        };
+        match (target, text) {
+            (Target::Variable { scope: VariableScope::Session, name }, _) if is_special(name) => {
+                return Effect::Unknown;
+            }
+            // Given as numbers, these could not be understood when statements are read.
+            (Target::Variable { name, .. }, Some(text)) if decides_reading(name) && !is_word(&text) => {
+                return Effect::Unknown;
+            }
+            (Target::Variable { scope: VariableScope::Session, name }, Some(text)) => state.set_variable(name, &text),
+            (Target::Variable { scope: VariableScope::Session, name }, None) if value.class == ValueClass::Session => {
+                reported.push(name.to_ascii_lowercase());
+            }
+            (Target::User(name), Some(text)) if value.class == ValueClass::Literal => {
+                state.set_user_variable(&[b"@", &quote_identifier(name)[..]].concat(), &text);
+            }
+            // A user variable keeps the character set it was assigned in.
+            (Target::Names { .. } | Target::CharacterSet, _) if state.has_user_variables() => return Effect::Unknown,
+            (Target::Names { collation }, Some(text)) => {
+                let mut item = [b"NAMES ", &text[..]].concat();
+                if let Some(collation) = collation {
+                    item.extend_from_slice(b" COLLATE ");
+                    item.extend_from_slice(&quote_identifier(collation));
+                }
+                state.set_names(&item);
+            }
+            (Target::CharacterSet, Some(text)) => state.set_names(&[b"CHARACTER SET ", &text[..]].concat()),
+            (Target::Transaction { scope: TransactionScope::Session, isolation, access }, _) => {
+                set_transaction(&mut state, *isolation, access.map(|a| a == crate::sql::Access::ReadOnly));
+            }
+            _ => return Effect::Unknown,
+        }
+    }
+    if reported.is_empty() { Effect::Known(state) } else { Effect::Reported(state, reported) }
+}
+
+/// Whether a variable decides how the text of later statements is read.
+fn decides_reading(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == b"sql_mode" || name == b"character_set_client"
+}
+
+/// Whether a literal is a word or a string, such as `utf8mb4`, and not a number.
+fn is_word(text: &[u8]) -> bool {
+    text.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'\'')
+}
+
+fn set_transaction(state: &mut SessionState, isolation: Option<Isolation>, read_only: Option<bool>) {
+    if let Some(isolation) = isolation {
+        let level: &[u8] = match isolation {
+            Isolation::ReadUncommitted => b"READ UNCOMMITTED",
+            Isolation::ReadCommitted => b"READ COMMITTED",
+            Isolation::RepeatableRead => b"REPEATABLE READ",
+            Isolation::Serializable => b"SERIALIZABLE",
+        };
+        let statement = [b"SET SESSION TRANSACTION ISOLATION LEVEL ", level].concat();
+        state.set_statement(b"transaction_isolation", &statement);
+    }
+    if let Some(read_only) = read_only {
+        let mode: &[u8] = if read_only { b"READ ONLY" } else { b"READ WRITE" };
+        state.set_statement(b"transaction_read_only", &[b"SET SESSION TRANSACTION ", mode].concat());
+    }
+}
+
+/// A literal's text in a form that means the same whatever `sql_mode` is in force when it is used.
+fn portable(text: &[u8]) -> Option<Vec<u8>> {
+    let text = text.trim_ascii();
+    if text.iter().any(|b| matches!(b, b'\\' | 0 | b';')) {
+        return None;
+    }
+    match text {
+        [b'"', inner @ .., b'"'] if inner.iter().any(|b| matches!(b, b'"' | b'\'')) => None,
+        [b'"', inner @ .., b'"'] => Some([b"'", inner, b"'"].concat()),
+        _ => Some(text.to_vec()),
+    }
+}
+
+/// A `SET` or `USE` that runs on the connection the session holds, or comes to hold.
+fn set_job(text: Arc<[u8]>, prefixable: bool, pins: bool) -> Job {
+    Job {
+        command: JobCommand::Text(text),
+        need: Need::Primary(Reason::Statement(Why::Admin)),
+        traits: Traits::NONE,
+        ends: None,
+        prefixable,
+        becomes: None,
+        pins,
+    }
+}
+
+/// A server's word that something of ours is in order.
+struct Confirmed {
+    lease: Lease,
+    warnings: u16,
+    changes: Vec<u8>,
+}
+
+impl Session {
+    /// `SET`, in any form.
+    pub(super) async fn set(
+        &mut self,
+        text: Arc<[u8]>,
+        assignments: &[Assignment<'_>],
+        statement: &Statement<'_>,
+    ) -> Result<(), Gone> {
+        let prefixable = statement.semicolon_free;
+        let effect = effect(&self.state, assignments);
+        self.release_brief();
+        // What concerns transactions must not overtake one that has begun.
+        let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
+        let global = |a: &Assignment<'_>| matches!(a.target, Target::Variable { scope: VariableScope::Global, .. });
+        if assignments.iter().all(global) {
+            // Nothing of it concerns this session.
+            return self.execute(Job { traits: statement.traits, ..set_job(text, prefixable, false) }).await;
+        }
+        match effect {
+            Effect::Known(state) if !held => self.set_nearby(&text, state, &[]).await,
+            Effect::Reported(state, names) if !held => self.set_nearby(&text, state, &names).await,
+            Effect::Known(state) => {
+                let becomes = Some(Arc::new(state));
+                self.execute(Job { becomes, traits: statement.traits, ..set_job(text, prefixable, false) }).await
+            }
+            // Only this connection knows the value from now on.
+            Effect::Reported(..) | Effect::Unknown => {
+                self.execute(Job { traits: statement.traits, ..set_job(text, prefixable, true) }).await
+            }
+        }
+    }
+
+    async fn set_nearby(&mut self, text: &[u8], mut state: SessionState, reported: &[Vec<u8>]) -> Result<(), Gone> {
+        let confirmed = match self.confirm(&[&[Command::Query.byte()], text], Expect::Results).await {
+            Ok(confirmed) => confirmed,
+            Err(error) => return self.refuse(&error).await,
+        };
+        let Confirmed { mut lease, warnings, changes } = confirmed;
+        let known = add_reported(&mut state, &changes, reported);
+        self.last = super::session::Last { warnings, insert_id: self.last.insert_id, ..Default::default() };
+        let state = Arc::new(state);
+        if known {
+            if let Some(conn) = lease.conn_mut() {
+                conn.applied_is(state.clone());
+            }
+            lease.give_back(Disposition::Clean);
+            self.commits_by_autocommit(&state);
+            self.state = state;
+        } else {
+            // The server kept the value to itself: run it where it will be needed, and stay there.
+            lease.give_back(Disposition::NeedsReset);
+            return self.execute(set_job(text.into(), false, true)).await;
+        }
+        self.answer_ok(warnings, &changes);
+        Ok(())
+    }
+
+    /// `SET autocommit = 1` ends a transaction that `autocommit = 0` began.
+    fn commits_by_autocommit(&mut self, next: &Arc<SessionState>) {
+        let was_off = self.autocommit_off();
+        let before = std::mem::replace(&mut self.state, next.clone());
+        let is_off = self.autocommit_off();
+        self.state = before;
+        if was_off && !is_off && self.binding.is_begun() {
+            self.binding = Binding::Free;
+        }
+    }
+
+    fn answer_ok(&mut self, warnings: u16, changes: &[u8]) {
+        let mut shown = Vec::new();
+        Changes::new(changes).filter_default(&mut shown);
+        let mut status = self.status();
+        status.set(Status::SESSION_STATE_CHANGED, !shown.is_empty());
+        self.client.push_ok(&OkPacket { status, warnings, changes: Changes::new(&shown), ..OkPacket::default() });
+    }
+
+    /// `USE schema`, or `COM_INIT_DB`.
+    pub(super) async fn use_schema(&mut self, schema: &[u8], command: Vec<u8>) -> Result<(), Gone> {
+        let mut state = (*self.state).clone();
+        state.set_schema(Some(schema));
+        self.release_brief();
+        if self.holds_connection() {
+            let mut job = set_job(Arc::from(&b""[..]), false, false);
+            job.command = JobCommand::Raw(command, Expect::Results);
+            job.becomes = Some(Arc::new(state));
+            return self.execute(job).await;
+        }
+        if let Err(error) = self.check_schema(schema).await {
+            return self.refuse(&error).await;
+        }
+        self.state = Arc::new(state);
+        self.last = super::session::Last { insert_id: self.last.insert_id, ..Default::default() };
+        let mut changes = Vec::new();
+        if self.client.caps.contains(crate::protocol::capability::Capabilities::SESSION_TRACK) {
+            use crate::protocol::wire::Put;
+            let mut entry = Vec::new();
+            entry.put_lenenc_bytes(schema);
+            changes.push(1);
+            changes.put_lenenc_bytes(&entry);
+        }
+        self.answer_ok(0, &changes);
+        Ok(())
+    }
+
+    /// Whether this user may choose `schema`, by the word of a server nearby, or of the primary.
+    pub(super) async fn check_schema(&mut self, schema: &[u8]) -> Result<(), ServerError> {
+        if self.shared.known_schemas.contains(&self.account.user, schema) {
+            return Ok(());
+        }
+        // The new schema must not be part of the state while it is being checked.
+        let mut without = (*self.state).clone();
+        if without.schema() == Some(schema) {
+            without.set_schema(None);
+            self.state = Arc::new(without);
+        }
+        let confirmed = self.confirm(&[&[Command::InitDb.byte()], schema], Expect::Ok).await;
+        let mut state = (*self.state).clone();
+        state.set_schema(Some(schema));
+        match confirmed {
+            Ok(Confirmed { mut lease, .. }) => {
+                if let Some(conn) = lease.conn_mut() {
+                    let mut applied = (**conn.applied()).clone();
+                    applied.set_schema(Some(schema));
+                    conn.applied_is(Arc::new(applied));
+                }
+                lease.give_back(Disposition::Clean);
+                self.shared.known_schemas.insert(&self.account.user, schema);
+                self.state = Arc::new(state);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks a server nearby to do something that only concerns the session. What a replica
+    /// refuses, the primary is asked: the replica may only be late.
+    async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
+        let snapshot = self.shared.snapshot();
+        self.picks = self.picks.wrapping_add(1);
+        let near = route::decide(Need::Read, &Token::default(), &snapshot, self.picks).ok().map(|r| r.server);
+        let primary = snapshot.primary().map(|p| p.id);
+        let mut refused = None;
+        for id in near.into_iter().chain(primary.filter(|p| Some(*p) != near)) {
+            let Some(pool) = self.pools.get(usize::from(id.0)).cloned() else { continue };
+            let confirmed = tokio::time::timeout(CONFIRM_TIMEOUT, self.confirm_at(&pool, payload, expect)).await;
+            let silent = |_| Err(errno::unreachable(&pool.server().name, "it does not answer"));
+            match confirmed.unwrap_or_else(silent) {
+                Ok(confirmed) => return Ok(confirmed),
+                // The first server's word is kept if the second cannot be asked.
+                Err(error) => refused = Some(refused.filter(|_| error.code == 2003).unwrap_or(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| errno::unreachable("any server", "none is configured")))
+    }
+
+    async fn confirm_at(
+        &mut self,
+        pool: &Arc<crate::pool::Pool>,
+        payload: &[&[u8]],
+        expect: Expect,
+    ) -> Result<Confirmed, ServerError> {
+        let name = pool.server().name.clone();
+        let unreachable = |why: String| errno::unreachable(&name, &why);
+        let mut lease = pool.checkout(&self.state).await.map_err(|error| match &error {
+            crate::pool::CheckoutError::Unreachable(dial) if dial.server_error().is_some() => {
+                dial.server_error().cloned().unwrap_or_else(|| unreachable(error.to_string()))
+            }
+            _ => unreachable(error.to_string()),
+        })?;
+        let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
+        let conn = flight::bring_to(conn, &self.state, &name).await.map_err(|failed| match failed {
+            Failed::Refused(error) => error,
+            Failed::Lost { .. } | Failed::ClientLeft(..) => unreachable("the connection was lost".into()),
+        })?;
+        let lost = |lost: crate::backend::conn::Lost| errno::unreachable(&name, &lost.to_string());
+        let mut busy = conn.begin();
+        busy.command(expect, payload);
+        busy.flush().await.map_err(lost)?;
+        let reply = busy.reply().await.map_err(lost)?;
+        if let Some(conn) = busy.finish() {
+            lease.put(conn);
+        }
+        match reply {
+            Reply::Ok { warnings, changes, .. } => Ok(Confirmed { lease, warnings, changes }),
+            Reply::Err(error) => {
+                lease.give_back(Disposition::Clean);
+                Err(error)
+            }
+            Reply::Rows { .. } | Reply::Prepared { .. } => {
+                lease.give_back(Disposition::NeedsReset);
+                Err(errno::malformed_packet())
+            }
+        }
+    }
+
+    /// Gives back a connection held only in case the next statement asked about the last one.
+    pub(super) fn release_brief(&mut self) {
+        let Binding::Pinned(lease, pins) = &self.binding else { return };
+        let in_transaction = lease.conn().is_some_and(|conn| conn.status().contains(Status::IN_TRANS));
+        if pins.is_brief()
+            && !in_transaction
+            && let Some((lease, _)) = self.binding.take_lease()
+        {
+            lease.give_back(Disposition::Clean);
+        }
+    }
+
+    /// Whether the session holds a connection.
+    pub(super) fn holds_connection(&self) -> bool {
+        matches!(self.binding, Binding::InTransaction(_) | Binding::Pinned(..))
+    }
+}
+
+/// Whether a `SET` is about transactions, the present one among them.
+fn concerns_transactions(assignments: &[Assignment<'_>]) -> bool {
+    const NAMES: [&[u8]; 5] =
+        [b"autocommit", b"transaction_isolation", b"transaction_read_only", b"tx_isolation", b"tx_read_only"];
+    assignments.iter().any(|assignment| match &assignment.target {
+        Target::Transaction { .. } => true,
+        Target::Variable { name, .. } => NAMES.contains(&&name.to_ascii_lowercase()[..]),
+        _ => false,
+    })
+}
+
+/// Adds what the server reported of `names`; false if it did not tell all of them.
+fn add_reported(state: &mut SessionState, changes: &[u8], names: &[Vec<u8>]) -> bool {
+    names.iter().all(|name| {
+        let mut found = None;
+        Changes::new(changes).for_each(|change| {
+            if let Change::SystemVariable { name: changed, value } = change
+                && changed.eq_ignore_ascii_case(name)
+            {
+                found = literal(value);
+            }
+        });
+        found.is_some_and(|value| {
+            state.set_variable(name, &value);
+            true
+        })
+    })
+}

@@ -1,0 +1,124 @@
+//! The HTTP port: `/metrics`, `/healthz`, `/readyz`.
+
+use crate::frontend::shared::Shared;
+use crate::metrics::Metrics;
+use crate::topology::Health;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What the pages show.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Servers, pools, clients.
+    pub shared: Arc<Shared>,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// Serves until `stop`.
+pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let (state, stop) = (state.clone(), stop.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let state = state.clone();
+                async move { Ok::<_, Infallible>(answer(&state, &request)) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                // A browser that goes away is not worth a word.
+                _ = connection => {}
+            }
+        });
+    }
+}
+
+fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let (status, kind, body) = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/metrics") => metrics(state),
+        (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, TEXT, b"ok\n".to_vec()),
+        (&Method::GET | &Method::HEAD, "/readyz") => readiness(&state.shared),
+        (&Method::GET | &Method::HEAD, "/") => {
+            (StatusCode::OK, TEXT, b"Landbridge: /metrics /healthz /readyz\n".to_vec())
+        }
+        _ => (StatusCode::NOT_FOUND, TEXT, b"not here: try /metrics /healthz /readyz\n".to_vec()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+type Page = (StatusCode, &'static str, Vec<u8>);
+
+fn metrics(state: &State) -> Page {
+    publish_pools(state);
+    match state.metrics.render() {
+        Ok(text) => (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into_bytes()),
+    }
+}
+
+/// Pools are asked when somebody looks, instead of counting at every checkout.
+fn publish_pools(state: &State) {
+    let gauge = &state.metrics.server.connections;
+    gauge.reset();
+    for pool in state.shared.pools.all() {
+        let counts = pool.counts();
+        for (name, n) in [
+            ("idle", counts.idle),
+            ("leased", counts.leased),
+            ("dialing", counts.dialing),
+            ("resetting", counts.resetting),
+            ("waiting", counts.waiting),
+        ] {
+            gauge.with_label_values(&[&pool.server().name, name]).add(i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+fn readiness(shared: &Shared) -> Page {
+    let missing = unready(shared);
+    if missing.is_empty() {
+        return (StatusCode::OK, TEXT, b"ready\n".to_vec());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, TEXT, missing.into_bytes())
+}
+
+/// What is missing until every pool of every server that answers is warm; empty when nothing is.
+pub fn unready(shared: &Shared) -> String {
+    let snapshot = shared.snapshot();
+    // Writing to a String cannot fail.
+    let mut missing = String::new();
+    if !snapshot.servers.iter().any(|server| server.health == Health::Up) {
+        missing.push_str("no server answers yet\n");
+    }
+    for server in snapshot.servers.iter().filter(|server| server.health == Health::Unknown) {
+        let _infallible = writeln!(missing, "{} has not been asked yet", server.name);
+    }
+    for pool in shared.pools.all() {
+        let usable = snapshot.server(pool.server().id).is_some_and(|server| server.health == Health::Up);
+        if usable && !pool.is_warm() {
+            let (name, user) = (&pool.server().name, &pool.account().user);
+            let _infallible = writeln!(missing, "connections to {name} as {user} are still being opened");
+        }
+    }
+    missing
+}

@@ -1,0 +1,23 @@
+//! A laboratory: real database servers on this machine, with a simulated ocean in front of them.
+//!
+//! Used by the integration tests, the benchmarks and `landbridge demo`; nothing on the path of a
+//! client's command may import it. It has three parts that do not know each other:
+//!
+//! * [`servers`] starts MySQL and MariaDB, alone or as a replicating [`Pair`];
+//! * [`relay`] delays, counts and cuts TCP connections like a long way between two regions;
+//! * [`certs`] makes certificates, good ones and deliberately bad ones.
+//!
+//! What runs here is real on purpose: the claims made about round trips and read-your-writes are only
+//! worth something against the servers people use.
+
+mod admin;
+pub mod certs;
+mod error;
+pub mod relay;
+pub mod servers;
+
+pub use admin::Rows;
+pub use certs::{Authority, CertFiles, Identity, IdentityFiles};
+pub use error::{Error, Result};
+pub use relay::{ConnectionStats, Relay, RoundTrips, Stats};
+pub use servers::{Flavor, Pair, PairOptions, Server, ServerOptions, accounts};

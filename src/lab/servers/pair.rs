@@ -1,0 +1,174 @@
+//! A primary and a replica that follows it, as in two regions.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::lab::certs::CertFiles;
+use crate::lab::error::{Error, Result};
+use crate::lab::servers::dialect::Dialect;
+use crate::lab::servers::scratch;
+use crate::lab::servers::{Flavor, Server, ServerOptions};
+
+const PRIMARY_ID: u32 = 1;
+const REPLICA_ID: u32 = 2;
+
+/// How long the replica gets to catch up.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
+/// The wait is cut into slices of this length, to see in between whether replication has failed.
+const CATCH_UP_SLICE: Duration = Duration::from_secs(1);
+
+/// How a pair is to be.
+#[derive(Clone, Debug, Default)]
+pub struct PairOptions {
+    /// Names of the servers besides `localhost` and `127.0.0.1`, for their certificate.
+    pub server_names: Vec<String>,
+    /// More arguments for both servers.
+    pub extra_args: Vec<String>,
+    /// More arguments for the primary only.
+    pub primary_args: Vec<String>,
+    /// More arguments for the replica only.
+    pub replica_args: Vec<String>,
+}
+
+/// A primary and a read-only replica that follows it by GTID over verified TLS.
+#[derive(Debug)]
+pub struct Pair {
+    /// Where writes go.
+    pub primary: Server,
+    /// Where reads are local.
+    pub replica: Server,
+    /// The certificates of both.
+    pub certs: CertFiles,
+    _certs_directory: TempDir,
+}
+
+impl Pair {
+    /// Starts both servers and waits until the schema `app` has reached the replica.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`] and [`Pair::wait_caught_up`].
+    pub async fn start(flavor: Flavor) -> Result<Self> {
+        Self::start_with(flavor, PairOptions::default()).await
+    }
+
+    /// As [`Pair::start`], with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pair::start`], and [`Error::Certificate`] for a name that cannot stand in a certificate.
+    pub async fn start_with(flavor: Flavor, options: PairOptions) -> Result<Self> {
+        let directory = scratch::directory()?;
+        let names: Vec<&str> = options.server_names.iter().map(String::as_str).collect();
+        let certs = CertFiles::generate(directory.path(), &names)?;
+        let server = |server_id, read_only, own_args: &[String]| ServerOptions {
+            server_id,
+            read_only,
+            tls: Some(certs.clone()),
+            extra_args: [&options.extra_args, own_args].concat(),
+        };
+        let (primary, replica) = tokio::try_join!(
+            Server::start(flavor, server(PRIMARY_ID, false, &options.primary_args)),
+            Server::start(flavor, server(REPLICA_ID, true, &options.replica_args)),
+        )?;
+        let pair = Self { primary, replica, certs, _certs_directory: directory };
+        pair.replicate_through(pair.primary.addr()).await?;
+        pair.wait_caught_up().await?;
+        Ok(pair)
+    }
+
+    /// Lets the replica fetch from this address, such as that of a [`Relay`](crate::lab::Relay) in
+    /// front of the primary.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sql`] with what the replica said.
+    pub async fn replicate_through(&self, address: SocketAddr) -> Result<()> {
+        let dialect = self.dialect();
+        self.replica.sql(dialect.stop()).await?;
+        self.replica.sql(&dialect.follow(address, &self.certs.ca)).await?;
+        self.replica.sql(dialect.start()).await.map(drop)
+    }
+
+    /// Stops applying: the replica goes on fetching, and its data stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sql`] with what the replica said.
+    pub async fn stop_applier(&self) -> Result<()> {
+        self.replica.sql(self.dialect().stop_applier()).await.map(drop)
+    }
+
+    /// Ends [`Pair::stop_applier`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sql`] with what the replica said.
+    pub async fn start_applier(&self) -> Result<()> {
+        self.replica.sql(self.dialect().start_applier()).await.map(drop)
+    }
+
+    /// Makes the replica apply each transaction so long after the primary did, in whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sql`] with what the replica said.
+    pub async fn set_replica_delay(&self, delay: Duration) -> Result<()> {
+        let dialect = self.dialect();
+        self.replica.sql(dialect.stop()).await?;
+        self.replica.sql(&dialect.delay(delay)).await?;
+        self.replica.sql(dialect.start()).await.map(drop)
+    }
+
+    /// Waits until the replica has applied everything the primary has executed so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Replication`] if it has stopped with an error or does not catch up in half a minute.
+    pub async fn wait_caught_up(&self) -> Result<()> {
+        let dialect = self.dialect();
+        let executed = self.primary.query(dialect.executed()).await?;
+        let executed = executed.scalar().unwrap_or_default().replace('\n', "");
+        let mut left = CATCH_UP_LIMIT;
+        loop {
+            let arrived = self.replica.query(&dialect.wait_for(&executed, CATCH_UP_SLICE)).await?;
+            if arrived.scalar() == Some("0") {
+                return Ok(());
+            }
+            let status = self.replica.query(dialect.status()).await?;
+            for column in ["Last_SQL_Error", "Last_IO_Error"] {
+                // A lost connection to the primary is tried again; a statement that failed is not.
+                let is_final = column == "Last_SQL_Error" || left <= CATCH_UP_SLICE;
+                if let Some(message) = status.first(column).filter(|text| !text.is_empty())
+                    && is_final
+                {
+                    return Err(Error::Replication(message.to_owned()));
+                }
+            }
+            left = left.saturating_sub(CATCH_UP_SLICE);
+            if left.is_zero() {
+                return Err(Error::Replication(format!("{executed} did not arrive")));
+            }
+        }
+    }
+
+    /// Makes the replica a primary: it stops following and accepts writes. The old primary is left
+    /// as it is; stop it or make it read-only first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sql`] with what the replica said.
+    pub async fn promote_replica(&self) -> Result<()> {
+        self.replica.sql(self.dialect().stop()).await?;
+        for statement in self.dialect().become_primary() {
+            self.replica.sql(statement).await?;
+        }
+        Ok(())
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        self.primary.flavor().dialect()
+    }
+}

@@ -1,0 +1,285 @@
+//! Every metric there is, in one catalogue.
+//!
+//! Structs of ready-made children are handed to those who count; nobody else names a metric.
+//! Labels are small fixed sets: never SQL text, user or schema names.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+/// Buckets for what takes from a loopback hop to a stalled ocean, in seconds.
+const SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// What one pool counts.
+#[derive(Debug, Clone)]
+pub struct PoolMetrics {
+    /// Connections opened.
+    pub dials: IntCounter,
+    /// Connections that could not be opened.
+    pub dial_errors: IntCounter,
+    /// Time to open one, login and set-up included.
+    pub dial_seconds: Histogram,
+    /// Checkouts that found no idle connection.
+    pub waited: IntCounter,
+    /// How long those waited.
+    pub wait_seconds: Histogram,
+    /// Idle connections found dead.
+    pub died_idle: IntCounter,
+    /// Connections cleaned after a client left state behind.
+    pub resets: IntCounter,
+    /// Statements killed because their client had gone.
+    pub kills: IntCounter,
+}
+
+/// What sessions count.
+#[derive(Debug, Clone)]
+pub struct SessionMetrics {
+    /// Clients accepted.
+    pub accepted: IntCounter,
+    /// Clients connected now.
+    pub connected: IntGauge,
+    /// Logins refused.
+    pub login_failures: IntCounter,
+    /// Statements by where they went and why.
+    pub statements: IntCounterVec,
+    /// Waits of reads for a replica to catch up, by outcome.
+    pub gtid_waits: IntCounterVec,
+    /// Time of those waits.
+    pub gtid_wait_seconds: Histogram,
+    /// Round trips to the primary that clients did not have to wait for, by kind.
+    pub round_trips_saved: IntCounterVec,
+    /// Connections to servers lost while a statement ran.
+    pub lost: IntCounter,
+    /// Reads sent again elsewhere after a connection died before its first byte of answer.
+    pub retried_reads: IntCounter,
+    /// Sessions that came to hold a connection, by reason.
+    pub pins: IntCounterVec,
+    /// Errors sent to clients that are ours, by error code.
+    pub own_errors: IntCounterVec,
+    /// Bytes relayed to clients.
+    pub bytes_to_clients: IntCounter,
+}
+
+/// What the monitor shows.
+#[derive(Debug, Clone)]
+pub struct ServerMetrics {
+    /// 1 when the server answers.
+    pub up: IntGaugeVec,
+    /// Lag in milliseconds; -1 when not known or stopped.
+    pub lag_milliseconds: IntGaugeVec,
+    /// Round-trip time in microseconds.
+    pub rtt_microseconds: IntGaugeVec,
+    /// Connections by pool state.
+    pub connections: IntGaugeVec,
+}
+
+/// The catalogue.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    pool: PoolVecs,
+    /// For sessions.
+    pub session: SessionMetrics,
+    /// For servers.
+    pub server: ServerMetrics,
+}
+
+#[derive(Debug, Clone)]
+struct PoolVecs {
+    dials: IntCounterVec,
+    dial_errors: IntCounterVec,
+    dial_seconds: HistogramVec,
+    waited: IntCounterVec,
+    wait_seconds: HistogramVec,
+    died_idle: IntCounterVec,
+    resets: IntCounterVec,
+    kills: IntCounterVec,
+}
+
+/// Registers metrics; fails only when two have the same name, which a test would show.
+struct Catalogue<'a>(&'a Registry);
+
+type Made<T> = Result<T, prometheus::Error>;
+
+impl Catalogue<'_> {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Made<C> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Made<IntGauge> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Made<HistogramVec> {
+        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Made<Histogram> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?)
+    }
+}
+
+impl Metrics {
+    /// Makes all metrics; `fingerprint` identifies the configuration in use.
+    ///
+    /// # Errors
+    /// Two metrics of one name.
+    pub fn new(fingerprint: &str) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let c = Catalogue(&registry);
+        let pool = PoolVecs {
+            dials: c.counters("landbridge_dials_total", "Connections opened to servers", &["server"])?,
+            dial_errors: c.counters(
+                "landbridge_dial_errors_total",
+                "Connections that could not be opened",
+                &["server"],
+            )?,
+            dial_seconds: c.histograms(
+                "landbridge_dial_seconds",
+                "Time to open a connection, login and set-up included",
+                &["server"],
+            )?,
+            waited: c.counters(
+                "landbridge_cold_checkouts_total",
+                "Checkouts that found no idle connection and waited",
+                &["server"],
+            )?,
+            wait_seconds: c.histograms(
+                "landbridge_checkout_wait_seconds",
+                "Time those checkouts waited",
+                &["server"],
+            )?,
+            died_idle: c.counters(
+                "landbridge_idle_deaths_total",
+                "Idle connections found dead before a request used them",
+                &["server"],
+            )?,
+            resets: c.counters(
+                "landbridge_resets_total",
+                "Connections cleaned after a client left state behind",
+                &["server"],
+            )?,
+            kills: c.counters(
+                "landbridge_kills_total",
+                "Statements killed because their client had gone",
+                &["server"],
+            )?,
+        };
+        let session = SessionMetrics {
+            accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
+            connected: c.gauge("landbridge_clients", "Clients connected now")?,
+            login_failures: c.counter("landbridge_login_failures_total", "Client logins refused")?,
+            statements: c.counters(
+                "landbridge_statements_total",
+                "Statements by where they went and why",
+                &["target", "reason"],
+            )?,
+            gtid_waits: c.counters(
+                "landbridge_gtid_waits_total",
+                "Waits of reads for a replica to catch up, by outcome",
+                &["outcome"],
+            )?,
+            gtid_wait_seconds: c.histogram("landbridge_gtid_wait_seconds", "Time of those waits")?,
+            round_trips_saved: c.counters(
+                "landbridge_round_trips_saved_total",
+                "Round trips to the primary that clients did not wait for",
+                &["kind"],
+            )?,
+            lost: c
+                .counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
+            retried_reads: c.counter(
+                "landbridge_retried_reads_total",
+                "Reads sent again after a connection died before its first byte of answer",
+            )?,
+            pins: c.counters(
+                "landbridge_pins_total",
+                "Sessions that came to hold a connection, by reason",
+                &["reason"],
+            )?,
+            own_errors: c.counters(
+                "landbridge_own_errors_total",
+                "Errors of Landbridge itself sent to clients",
+                &["code"],
+            )?,
+            bytes_to_clients: c.counter("landbridge_bytes_to_clients_total", "Bytes of answers relayed to clients")?,
+        };
+        let server = ServerMetrics {
+            up: c.gauges("landbridge_server_up", "1 when the server answers", &["server", "role"])?,
+            lag_milliseconds: c.gauges(
+                "landbridge_replica_lag_milliseconds",
+                "Replication lag; -1 when unknown or stopped",
+                &["server"],
+            )?,
+            rtt_microseconds: c.gauges(
+                "landbridge_server_rtt_microseconds",
+                "Round-trip time to the server",
+                &["server"],
+            )?,
+            connections: c.gauges(
+                "landbridge_pool_connections",
+                "Backend connections by state",
+                &["server", "state"],
+            )?,
+        };
+        let info = c.gauges("landbridge_config_info", "The configuration in use", &["fingerprint", "version"])?;
+        info.with_label_values(&[fingerprint, env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self { registry, pool, session, server })
+    }
+
+    /// The children for a pool of one server.
+    pub fn for_pool(&self, server: &str) -> PoolMetrics {
+        let labels = &[server];
+        PoolMetrics {
+            dials: self.pool.dials.with_label_values(labels),
+            dial_errors: self.pool.dial_errors.with_label_values(labels),
+            dial_seconds: self.pool.dial_seconds.with_label_values(labels),
+            waited: self.pool.waited.with_label_values(labels),
+            wait_seconds: self.pool.wait_seconds.with_label_values(labels),
+            died_idle: self.pool.died_idle.with_label_values(labels),
+            resets: self.pool.resets.with_label_values(labels),
+            kills: self.pool.kills.with_label_values(labels),
+        }
+    }
+
+    /// The text Prometheus reads.
+    ///
+    /// # Errors
+    /// When a metric cannot be written as text.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+
+    #[test]
+    fn the_catalogue_is_consistent_and_prefixed() {
+        let metrics = Metrics::new("f00").expect("no name is used twice");
+        metrics.for_pool("primary").dials.inc();
+        let text = String::from_utf8(metrics.render().expect("renders")).expect("text");
+        assert!(text.contains("landbridge_dials_total{server=\"primary\"} 1"));
+        for line in text.lines().filter(|l| !l.starts_with('#')) {
+            assert!(line.starts_with("landbridge_") || line.starts_with("process_"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Asking one server: the control connection and what is said on it.
+
+use super::report::{
+    PLAIN_SQL, Replication, Report, Unreadable, Variables, applied, applied_sql, replication_sql, variables_sql,
+};
+use super::table::Probed;
+use crate::backend::conn::{Lost, Ready};
+use crate::backend::login::{Account, DialError, dial};
+use crate::backend::query::{Reply, Row};
+use crate::backend::server::Server;
+use crate::consistency::gtid::GtidSet;
+use crate::net::packets::ReadError;
+use crate::protocol::capability::Capabilities;
+use crate::protocol::response::ServerError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// `ER_PARSE_ERROR`
+const SYNTAX: u16 = 1064;
+/// `ER_UNKNOWN_SYSTEM_VARIABLE`
+const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// A probe failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// No connection.
+    #[error("{}", in_words(.0))]
+    Dial(#[from] DialError),
+    /// The connection broke.
+    #[error("{}", read_in_words(&.0.source))]
+    Lost(#[from] Lost),
+    /// Silence.
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    /// The server refuses to answer.
+    #[error("{0}")]
+    Refused(ServerError),
+    /// The answer makes no sense.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// A logged-in control connection with nothing under way.
+#[derive(Debug)]
+pub(super) struct Control {
+    conn: Ready,
+    /// Whether the server has all the variables we would like to ask for.
+    is_plain: bool,
+    status: Status,
+}
+
+/// Which statement shows the state of replication.
+#[derive(Debug, Clone, Copy)]
+enum Status {
+    /// Of [`replication_sql`], the one at this place.
+    Ask(usize),
+    /// None that the server knows or lets us use.
+    Hidden,
+}
+
+/// A statement's answer and when it was asked for and there.
+struct Answer {
+    reply: Reply,
+    asked: Instant,
+    answered: Instant,
+}
+
+impl Control {
+    /// Opens a control connection.
+    pub(super) async fn open(server: &Arc<Server>, account: &Arc<Account>, timeout: Duration) -> Result<Self, Failure> {
+        let login = dial(server, account, Capabilities::empty(), timeout).await?;
+        let conn = Ready::new(login, server.clone(), account.clone());
+        Ok(Self { conn, is_plain: false, status: Status::Ask(0) })
+    }
+
+    /// Asks everything; about replication only if told to.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub(super) async fn probe(mut self, with_replication: bool, timeout: Duration) -> Result<(Self, Probed), Failure> {
+        let deadline = Deadline::after(timeout);
+        let family = self.conn.family();
+        let answer;
+        (self, answer) = self.variables(&deadline).await?;
+        let Answer { reply, asked, answered } = answer;
+        let variables = Variables::read(family, &rows(reply)?)?;
+        let mut replication = Replication::Hidden;
+        if with_replication {
+            (self, replication) = self.replication(&deadline).await?;
+        }
+        let report = Report { family, variables, replication };
+        Ok((self, Probed { asked: asked.into_std(), answered: answered.into_std(), report }))
+    }
+
+    /// Asks only for what the server has executed; returns when it was asked for and there.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub(super) async fn applied(self, timeout: Duration) -> Result<(Self, GtidSet, [Instant; 2]), Failure> {
+        let family = self.conn.family();
+        let (control, answer) = self.ask(applied_sql(family), &Deadline::after(timeout)).await?;
+        let set = applied(family, &rows(answer.reply)?)?;
+        Ok((control, set, [answer.asked, answer.answered]))
+    }
+
+    /// Ends the connection with a goodbye, unless that takes long.
+    pub(super) async fn close(self) {
+        let _too_long = tokio::time::timeout(GOODBYE, self.conn.close()).await;
+    }
+
+    async fn variables(mut self, deadline: &Deadline) -> Result<(Self, Answer), Failure> {
+        if !self.is_plain {
+            let sql = variables_sql(self.conn.family());
+            let answer;
+            (self, answer) = self.ask(sql, deadline).await?;
+            match answer.reply {
+                Reply::Err(error) if error.code == UNKNOWN_VARIABLE => self.is_plain = true,
+                _ => return Ok((self, answer)),
+            }
+        }
+        self.ask(PLAIN_SQL, deadline).await
+    }
+
+    async fn replication(mut self, deadline: &Deadline) -> Result<(Self, Replication), Failure> {
+        while let Status::Ask(at) = self.status {
+            let Some(sql) = replication_sql(self.conn.family()).get(at) else { break };
+            let answer;
+            (self, answer) = self.ask(sql, deadline).await?;
+            self.status = match answer.reply {
+                Reply::Rows { columns, rows } => return Ok((self, Replication::read(&columns, &rows)?)),
+                Reply::Err(error) if error.code == SYNTAX => Status::Ask(at + 1),
+                // Most likely a missing privilege; a new one counts from the next login on.
+                _ => Status::Hidden,
+            };
+        }
+        self.status = Status::Hidden;
+        Ok((self, Replication::Hidden))
+    }
+
+    async fn ask(self, sql: &str, deadline: &Deadline) -> Result<(Self, Answer), Failure> {
+        let asked = Instant::now();
+        let answer = timeout_at(deadline.at, self.conn.query(sql)).await;
+        let (conn, reply) = answer.map_err(|_| Failure::Silent(deadline.timeout))??;
+        Ok((Self { conn, ..self }, Answer { reply, asked, answered: Instant::now() }))
+    }
+}
+
+struct Deadline {
+    timeout: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        Self { timeout, at: Instant::now() + timeout }
+    }
+}
+
+fn rows(reply: Reply) -> Result<Vec<Row>, Failure> {
+    match reply {
+        Reply::Rows { rows, .. } => Ok(rows),
+        Reply::Err(error) => Err(Failure::Refused(error)),
+        // Without rows nothing can be read from it.
+        Reply::Ok { .. } | Reply::Prepared { .. } => Ok(Vec::new()),
+    }
+}
+
+fn in_words(error: &DialError) -> String {
+    match error {
+        DialError::Connect(error) => io_in_words(error),
+        DialError::Read(error) => read_in_words(error),
+        other => other.to_string(),
+    }
+}
+
+fn read_in_words(error: &ReadError) -> String {
+    match error {
+        ReadError::Io(error) => io_in_words(error),
+        other => other.to_string(),
+    }
+}
+
+/// What people call it; the operating system's words with its number where they have none.
+fn io_in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::ConnectionReset => "connection reset".into(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => "the server closed the connection".into(),
+        io::ErrorKind::HostUnreachable => "no route to the host".into(),
+        io::ErrorKind::NetworkUnreachable => "no route to the network".into(),
+        io::ErrorKind::TimedOut => "the network gave up".into(),
+        _ => error.to_string(),
+    }
+}

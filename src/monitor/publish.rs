@@ -1,0 +1,188 @@
+//! From what probes find to what others see: the snapshot, metrics, the log and consistency tokens.
+
+use super::report::replication_privilege;
+use super::table::{Event, Probed, Table};
+use crate::consistency::gtid::GtidSet;
+use crate::consistency::token::Scopes;
+use crate::metrics::ServerMetrics;
+use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The one place where probes of all servers meet.
+#[derive(Debug)]
+pub(super) struct Board {
+    table: Mutex<Table>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    scopes: Arc<Scopes>,
+    metrics: ServerMetrics,
+    /// A write whose connection died may still be on its way or under way for about this long.
+    grace: Duration,
+}
+
+impl Board {
+    /// A board, and where its snapshots come out.
+    pub(super) fn new(
+        table: Table,
+        scopes: Arc<Scopes>,
+        metrics: ServerMetrics,
+        grace: Duration,
+    ) -> (Self, watch::Receiver<Arc<Snapshot>>) {
+        let (snapshots, receiver) = watch::channel(table.snapshot().clone());
+        (Self { table: Mutex::new(table), snapshots, scopes, metrics, grace }, receiver)
+    }
+
+    /// A full probe succeeded. Returns whether the server's GTIDs should be asked for in between.
+    pub(super) fn probed(&self, id: ServerId, probed: Probed) -> bool {
+        let asked = probed.asked;
+        let mut table = self.lock();
+        let events = table.probed(id, probed);
+        self.publish(&mut table, id, &events);
+        let committed = table.committed(id);
+        let everywhere = table.everywhere();
+        let is_tracked = table.is_tracked_replica(id);
+        drop(table);
+        if let Some((committed, asked)) = committed.zip(asked.checked_sub(self.grace)) {
+            self.resolve(asked, &committed);
+        }
+        self.forget(everywhere.as_deref());
+        is_tracked
+    }
+
+    /// A replica told what it has executed. Returns whether to ask again.
+    pub(super) fn applied(&self, id: ServerId, asked: Instant, answered: Instant, applied: GtidSet) -> bool {
+        let mut table = self.lock();
+        let is_news = table.applied(id, asked, answered, applied);
+        self.publish(&mut table, id, &[]);
+        let everywhere = if is_news { table.everywhere() } else { None };
+        let is_tracked = table.is_tracked_replica(id);
+        drop(table);
+        self.forget(everywhere.as_deref());
+        is_tracked
+    }
+
+    /// A probe failed.
+    pub(super) fn failed(&self, id: ServerId, why: &Arc<str>) {
+        let mut table = self.lock();
+        let events = table.failed(id, why);
+        self.publish(&mut table, id, &events);
+    }
+
+    /// The server answers, but not to us: its clients may still be served.
+    pub(super) fn refused(&self, id: ServerId) {
+        let mut table = self.lock();
+        let events = table.refused(id);
+        self.publish(&mut table, id, &events);
+    }
+
+    /// The control connection broke; whether that means anything, the next probe will tell.
+    pub(super) fn lost(&self, id: ServerId) {
+        let mut table = self.lock();
+        table.lost(id);
+        self.publish(&mut table, id, &[]);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The table is whole between any two probes; a panic elsewhere does not change that.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a snapshot if anything changed. Under the lock, so that they are sent in order.
+    fn publish(&self, table: &mut Table, id: ServerId, events: &[Event]) {
+        if let Some(snapshot) = table.publish() {
+            let before = self.snapshots.send_replace(snapshot.clone());
+            for (old, new) in before.servers.iter().zip(&snapshot.servers) {
+                self.show_role(old, new);
+            }
+        }
+        let snapshot = table.snapshot();
+        if let Some(server) = snapshot.server(id) {
+            self.show(server);
+        }
+        for event in events {
+            tell(event, snapshot);
+        }
+    }
+
+    /// Takes away what was shown of a server in its former role.
+    fn show_role(&self, old: &ServerView, new: &ServerView) {
+        if old.role == new.role {
+            return;
+        }
+        // Nothing was shown of a server that was never probed.
+        let _never_shown = self.metrics.up.remove_label_values(&[&old.name, role_name(old.role)]);
+        let _never_shown = self.metrics.lag_milliseconds.remove_label_values(&[&old.name]);
+        if new.health != Health::Unknown {
+            self.show(new);
+        }
+    }
+
+    fn show(&self, server: &ServerView) {
+        let metrics = &self.metrics;
+        let name = &*server.name;
+        metrics.up.with_label_values(&[name, role_name(server.role)]).set((server.health == Health::Up).into());
+        if server.role == Role::Replica {
+            let lag = match server.lag {
+                Lag::Behind(lag) => gauge(lag.as_millis()),
+                Lag::Unknown | Lag::Stopped => -1,
+            };
+            metrics.lag_milliseconds.with_label_values(&[name]).set(lag);
+        }
+        if let Some(rtt) = server.rtt {
+            metrics.rtt_microseconds.with_label_values(&[name]).set(gauge(rtt.as_micros()));
+        }
+    }
+
+    fn resolve(&self, asked: Instant, committed: &GtidSet) {
+        for scope in self.scopes.all() {
+            scope.resolve(asked, committed);
+        }
+    }
+
+    fn forget(&self, everywhere: Option<&GtidSet>) {
+        let Some(everywhere) = everywhere.filter(|set| !set.is_empty()) else { return };
+        for scope in self.scopes.all() {
+            scope.satisfied(everywhere);
+        }
+    }
+}
+
+fn gauge(value: u128) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Primary => "primary",
+        Role::Replica => "replica",
+    }
+}
+
+/// Writes an event to the log.
+fn tell(event: &Event, snapshot: &Snapshot) {
+    let name = |id: &ServerId| snapshot.server(*id).map_or("?", |s| &*s.name);
+    match event {
+        Event::Up(id) => {
+            let rtt = snapshot.server(*id).and_then(|s| s.rtt).unwrap_or_default();
+            tracing::info!(server = name(id), rtt = ?rtt, "server is up");
+        }
+        Event::Down(id, why) => tracing::warn!(server = name(id), reason = %why, "server is down"),
+        Event::ReplicationStopped { id, source, error } => {
+            let error = error.as_deref().unwrap_or("none");
+            tracing::warn!(server = name(id), source, error, "replication is stopped");
+        }
+        Event::ReplicationRuns(id) => tracing::info!(server = name(id), "replication runs again"),
+        Event::ReplicationHidden(id, family) => {
+            let grant = replication_privilege(*family);
+            tracing::warn!(server = name(id), grant, "the monitor's account may not ask for the state of replication");
+        }
+        Event::PrimaryIs(id) => tracing::info!(server = name(id), "primary found"),
+        Event::NoPrimary => tracing::warn!("no server takes writes"),
+        Event::Rivals(ids) => {
+            let primary = snapshot.primary().map_or("none", |s| &*s.name);
+            let rivals: Vec<_> = ids.iter().map(name).collect();
+            tracing::error!(primary, rivals = %rivals.join(","), "several servers take writes");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Whole histories of a few servers, second by second.
+
+use super::super::report::{Channels, Variables};
+use super::*;
+
+const ID: [ServerId; 3] = [ServerId(0), ServerId(1), ServerId(2)];
+
+/// Two GTID domains with one sequence each are enough to tell who has what.
+fn gtids(text: &str) -> Arc<GtidSet> {
+    Arc::new(GtidSet::parse(Family::MariaDb, text).expect("well formed"))
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+struct Lab {
+    table: Table,
+    start: Instant,
+}
+
+impl Lab {
+    fn new(roles: &[Planned]) -> Self {
+        let plan = |role| ServerPlan { role, local: true, weight: 1, max_lag: seconds(10) };
+        let servers = ID.iter().zip(roles).map(|(id, role)| (*id, format!("s{}", id.0).into(), plan(*role)));
+        let table = Table::new(servers.collect(), Thresholds { down_after: 2, up_after: 1 }, seconds(5));
+        Self { table, start: Instant::now() }
+    }
+
+    fn pair() -> Self {
+        Self::new(&[Planned::Primary, Planned::Replica])
+    }
+
+    fn probe(&mut self, second: u64, id: ServerId, set: &str, read_only: bool, replication: Replication) -> Vec<Event> {
+        let (version, set) = ("10.11".to_owned(), Some(gtids(set)));
+        let gtids = Gtids { applied: set.clone(), committed: set.clone(), logged: set };
+        let variables = Variables { version, read_only, gtids };
+        let report = Report { family: Family::MariaDb, variables, replication };
+        let at = self.start + seconds(second);
+        self.table.probed(id, Probed { asked: at, answered: at, report })
+    }
+
+    fn primary(&mut self, second: u64, id: ServerId, set: &str) -> Vec<Event> {
+        self.probe(second, id, set, false, Replication::Absent)
+    }
+
+    fn replica(&mut self, second: u64, id: ServerId, set: &str) -> Vec<Event> {
+        self.probe(second, id, set, true, running())
+    }
+
+    fn glance(&mut self, second: u64, id: ServerId, set: &str) -> bool {
+        let at = self.start + seconds(second);
+        self.table.applied(id, at, at, (*gtids(set)).clone())
+    }
+
+    fn view(&self, id: ServerId) -> ServerView {
+        let entry = self.table.servers.iter().find(|s| s.id == id).expect("there");
+        entry.view(self.table.choice.role(id))
+    }
+}
+
+fn running() -> Replication {
+    Replication::Configured(Channels { is_alive: true, ..Channels::default() })
+}
+
+fn stopped() -> Replication {
+    let error = Some("duplicate key".to_owned());
+    Replication::Configured(Channels { threads: Threads::Stopped, is_alive: true, source: "s0:3306".into(), error })
+}
+
+#[test]
+fn before_the_first_probe_only_configuration_is_known() {
+    let lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Auto]);
+    let known: Vec<_> = lab.table.snapshot().servers.iter().map(|s| (s.role, s.health.clone(), s.lag)).collect();
+    let unknown = |role| (role, Health::Unknown, Lag::Unknown);
+    assert_eq!(known, [unknown(Role::Primary), unknown(Role::Replica), unknown(Role::Replica)]);
+}
+
+#[test]
+fn snapshots_come_only_with_news() {
+    let mut lab = Lab::pair();
+    assert!(lab.table.publish().is_none());
+    assert_eq!(lab.primary(0, ID[0], "0-1-5"), [Event::Up(ID[0])]);
+    assert_eq!(lab.replica(0, ID[1], "0-1-5"), [Event::Up(ID[1])]);
+    let snapshot = lab.table.publish().expect("news");
+    assert_eq!(snapshot.servers[1].executed, Some(gtids("0-1-5")));
+    for second in 1..4 {
+        assert!(lab.primary(second, ID[0], "0-1-5").is_empty());
+        assert!(lab.replica(second, ID[1], "0-1-5").is_empty());
+        assert!(!lab.glance(second, ID[1], "0-1-5"));
+        assert!(lab.table.publish().is_none());
+    }
+    assert!(lab.glance(4, ID[1], "0-1-6"));
+    assert!(lab.table.publish().is_some());
+}
+
+#[test]
+fn lag_grows_until_the_replica_has_caught_up() {
+    let mut lab = Lab::pair();
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-5");
+    assert_eq!(lab.view(ID[1]).lag, Lag::Behind(Duration::ZERO));
+    lab.primary(1, ID[0], "0-1-6");
+    for second in 2..5 {
+        lab.primary(second, ID[0], "0-1-7");
+        lab.glance(second, ID[1], "0-1-5");
+        assert_eq!(lab.view(ID[1]).lag, Lag::Behind(seconds(second - 1)));
+    }
+    lab.glance(5, ID[1], "0-1-7");
+    assert_eq!(lab.view(ID[1]).lag, Lag::Behind(Duration::ZERO));
+    assert_eq!(lab.view(ID[0]).lag, Lag::Behind(Duration::ZERO));
+}
+
+#[test]
+fn stopped_replication_is_told_once() {
+    let mut lab = Lab::pair();
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-5");
+    let event = Event::ReplicationStopped { id: ID[1], source: "s0:3306".into(), error: Some("duplicate key".into()) };
+    assert_eq!(lab.probe(1, ID[1], "0-1-5", true, stopped()), [event]);
+    assert_eq!(lab.view(ID[1]).lag, Lag::Stopped);
+    lab.primary(2, ID[0], "0-1-6");
+    assert_eq!(lab.probe(12, ID[1], "0-1-5", true, stopped()), []);
+    assert_eq!(lab.view(ID[1]).lag, Lag::Stopped);
+    // Older than it may be: reads must leave.
+    lab.primary(13, ID[0], "0-1-6");
+    lab.glance(13, ID[1], "0-1-5");
+    assert_eq!(lab.view(ID[1]).lag, Lag::Behind(seconds(11)));
+    assert!(!lab.view(ID[1]).serves_reads());
+    assert_eq!(lab.replica(14, ID[1], "0-1-6"), [Event::ReplicationRuns(ID[1])]);
+}
+
+#[test]
+fn a_server_that_broke_its_connection_is_not_known_to_contain_anything() {
+    let mut lab = Lab::pair();
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-5");
+    lab.table.lost(ID[1]);
+    assert_eq!(lab.view(ID[1]).executed, Some(gtids("")));
+    assert_eq!(lab.table.everywhere(), Some(gtids("")));
+    lab.table.lost(ID[0]);
+    assert_eq!(lab.view(ID[0]).executed, Some(gtids("0-1-5")));
+}
+
+#[test]
+fn down_and_up_are_told_once_with_hysteresis() {
+    let mut lab = Lab::pair();
+    lab.replica(0, ID[1], "0-1-5");
+    let why: Arc<str> = "connection refused".into();
+    assert_eq!(lab.table.failed(ID[1], &why), []);
+    assert_eq!(lab.view(ID[1]).health, Health::Up);
+    assert_eq!(lab.table.failed(ID[1], &why), [Event::Down(ID[1], why.clone())]);
+    assert_eq!(lab.table.failed(ID[1], &why), []);
+    assert_eq!((lab.view(ID[1]).health, lab.view(ID[1]).lag), (Health::Down(why.clone()), Lag::Unknown));
+    assert_eq!(lab.replica(3, ID[1], "0-1-5"), [Event::Up(ID[1])]);
+    assert_eq!(lab.table.failed(ID[0], &why), [Event::Down(ID[0], why)]);
+}
+
+#[test]
+fn what_is_everywhere_is_in_every_replica_that_may_serve_reads() {
+    let mut lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Replica]);
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-5");
+    assert_eq!(lab.table.everywhere(), None);
+    lab.replica(0, ID[2], "0-1-4");
+    assert_eq!(lab.table.everywhere(), Some(gtids("0-1-4")));
+    // With transactions of their own none contains the other; the primary's history helps.
+    lab.primary(1, ID[0], "0-1-6");
+    lab.replica(1, ID[1], "0-1-5,1-2-1");
+    lab.replica(1, ID[2], "0-1-6,2-3-1");
+    assert_eq!(lab.table.everywhere(), Some(gtids("0-1-5")));
+    // One that is down comes back with what it has.
+    let why: Arc<str> = "gone".into();
+    lab.table.failed(ID[2], &why);
+    lab.table.failed(ID[2], &why);
+    assert_eq!(lab.table.everywhere(), Some(gtids("")));
+    let alone = Lab::new(&[Planned::Primary]);
+    assert_eq!(alone.table.everywhere(), None);
+}
+
+#[test]
+fn a_promoted_replica_becomes_the_primary_and_the_old_one_does_not_come_back() {
+    let mut lab = Lab::new(&[Planned::Auto, Planned::Auto]);
+    assert_eq!(lab.primary(0, ID[0], "0-1-5"), [Event::Up(ID[0])]);
+    assert_eq!(lab.replica(0, ID[1], "0-1-5"), [Event::Up(ID[1]), Event::PrimaryIs(ID[0])]);
+    assert_eq!((lab.view(ID[0]).role, lab.view(ID[1]).role), (Role::Primary, Role::Replica));
+    assert_eq!(lab.table.committed(ID[0]), Some(gtids("0-1-5")));
+    let why: Arc<str> = "gone".into();
+    lab.table.failed(ID[0], &why);
+    assert_eq!(lab.table.failed(ID[0], &why), [Event::Down(ID[0], why)]);
+    // A replica whose source is gone is no primary yet.
+    assert_eq!(lab.replica(2, ID[1], "0-1-5"), []);
+    assert_eq!(lab.view(ID[0]).role, Role::Primary);
+    assert_eq!(lab.primary(3, ID[1], "0-2-6"), [Event::PrimaryIs(ID[1])]);
+    assert_eq!((lab.table.committed(ID[0]), lab.table.committed(ID[1])), (None, Some(gtids("0-2-6"))));
+    assert_eq!(lab.primary(4, ID[0], "0-1-5"), [Event::Up(ID[0]), Event::Rivals(vec![ID[0]])]);
+    assert_eq!(lab.primary(5, ID[0], "0-1-5"), []);
+    assert_eq!(lab.view(ID[1]).role, Role::Primary);
+    assert_eq!(lab.replica(6, ID[0], "0-2-6"), []);
+    assert_eq!(lab.probe(7, ID[1], "0-2-6", true, Replication::Absent), [Event::NoPrimary]);
+}
+
+#[test]
+fn hidden_replication_is_told_once_where_it_matters() {
+    let mut lab = Lab::pair();
+    assert_eq!(lab.probe(0, ID[0], "0-1-5", false, Replication::Hidden), [Event::Up(ID[0])]);
+    let hidden = Event::ReplicationHidden(ID[1], Family::MariaDb);
+    assert_eq!(lab.probe(0, ID[1], "0-1-5", true, Replication::Hidden), [Event::Up(ID[1]), hidden]);
+    assert_eq!(lab.probe(1, ID[1], "0-1-5", true, Replication::Hidden), []);
+    assert_eq!(lab.view(ID[1]).lag, Lag::Behind(Duration::ZERO));
+}

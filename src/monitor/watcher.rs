@@ -1,0 +1,168 @@
+//! The task of one server: when to ask what.
+
+use super::MonitorSettings;
+use super::Planned;
+use super::probe::{Control, Failure};
+use super::publish::Board;
+use crate::backend::login::{Account, DialError};
+use crate::backend::server::Server;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// A server that refuses our login is asked ever more rarely, up to this many intervals.
+const PATIENCE: u32 = 8;
+/// Errors that concern the monitor's account, not the server: access denied (in its three forms),
+/// too many connections of the user. Others may still be served.
+const ACCOUNT_ERRORS: [u16; 6] = [1044, 1045, 1203, 1226, 1698, 3118];
+/// A probe in between may be under way for one part in so many of the time.
+const IDLE_SHARE: u32 = 10;
+
+/// Watches one server.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    server: Arc<Server>,
+    planned: Planned,
+    account: Arc<Account>,
+    settings: MonitorSettings,
+    board: Arc<Board>,
+    control: Option<Control>,
+    /// When the next full probe is due.
+    full_due: Instant,
+    /// Logins refused in a row.
+    refusals: u32,
+}
+
+impl Watcher {
+    /// A watcher that has not begun.
+    pub(super) fn new(
+        server: Arc<Server>,
+        planned: Planned,
+        account: Arc<Account>,
+        settings: MonitorSettings,
+        board: Arc<Board>,
+    ) -> Self {
+        let full_due = Instant::now();
+        Self { server, planned, account, settings, board, control: None, full_due, refusals: 0 }
+    }
+
+    /// Watches until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            never = self.watch() => match never {},
+        }
+        // A probe under way is gone, and its connection with it.
+        if let Some(control) = self.control.take() {
+            control.close().await;
+        }
+    }
+
+    async fn watch(&mut self) -> Infallible {
+        loop {
+            let started = Instant::now();
+            let again = match self.control.take() {
+                Some(control) if started < self.full_due => self.glance(control).await,
+                control => self.probe(control).await,
+            };
+            let due = again.map_or(self.full_due, |pause| self.full_due.min(started + pause));
+            sleep_until(due).await;
+        }
+    }
+
+    /// A full probe. Returns after what time from its start to ask for GTIDs alone.
+    async fn probe(&mut self, control: Option<Control>) -> Option<Duration> {
+        self.full_due = Instant::now() + self.settings.interval;
+        let was_open = control.is_some();
+        let probed = match control {
+            Some(control) => control.probe(self.planned.asks_replication(), self.settings.timeout).await,
+            None => self.open_and_probe().await,
+        };
+        match probed {
+            Ok((control, probed)) => {
+                self.refusals = 0;
+                self.control = Some(control);
+                let rtt = probed.answered.saturating_duration_since(probed.asked);
+                self.board.probed(self.server.id, probed).then(|| self.pause(rtt))
+            }
+            Err(failure) => {
+                self.failed(&failure, was_open);
+                None
+            }
+        }
+    }
+
+    async fn open_and_probe(&self) -> Result<(Control, super::table::Probed), Failure> {
+        let timeout = self.settings.timeout;
+        let started = Instant::now();
+        let control = Control::open(&self.server, &self.account, timeout).await?;
+        // Dial and probe together are one probe, with one deadline.
+        let left = timeout.saturating_sub(started.elapsed());
+        match control.probe(self.planned.asks_replication(), left).await {
+            Err(Failure::Silent(_)) => Err(Failure::Silent(timeout)),
+            probed => probed,
+        }
+    }
+
+    /// Asks for GTIDs alone. Returns after what time from its start to do so again.
+    async fn glance(&mut self, control: Control) -> Option<Duration> {
+        match control.applied(self.settings.timeout).await {
+            Ok((control, applied, [asked, answered])) => {
+                self.control = Some(control);
+                let is_tracked = self.board.applied(self.server.id, asked.into_std(), answered.into_std(), applied);
+                is_tracked.then(|| self.pause(answered.duration_since(asked)))
+            }
+            Err(failure) => {
+                self.failed(&failure, true);
+                None
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure, was_open: bool) {
+        let name = &self.server.name;
+        // An open connection may break for reasons of its own. Dialling anew will tell.
+        if was_open && matches!(failure, Failure::Lost(_)) {
+            tracing::debug!(server = name, error = %failure, "lost the control connection");
+            self.full_due = Instant::now();
+            self.board.lost(self.server.id);
+            return;
+        }
+        tracing::debug!(server = name, error = %failure, "a probe failed");
+        if let Failure::Dial(DialError::Refused(error)) = failure {
+            self.refusals = self.refusals.saturating_add(1);
+            self.full_due = Instant::now() + self.settings.interval * patience(self.refusals);
+            if ACCOUNT_ERRORS.contains(&error.code) {
+                if self.refusals == 1 {
+                    let user = &self.account.user;
+                    tracing::error!(server = name, user, %error, "the monitor's account is refused: lag and GTIDs stay unknown");
+                }
+                self.board.refused(self.server.id);
+                return;
+            }
+        }
+        self.board.failed(self.server.id, &failure.to_string().into());
+    }
+
+    /// How long to wait between questions for GTIDs: a far server is not asked all the time.
+    fn pause(&self, rtt: Duration) -> Duration {
+        self.settings.replica_interval.max(rtt * IDLE_SHARE)
+    }
+}
+
+/// After so many refusals, how many intervals to wait.
+fn patience(refusals: u32) -> u32 {
+    1_u32.checked_shl(refusals.saturating_sub(1)).unwrap_or(PATIENCE).min(PATIENCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::patience;
+
+    #[test]
+    fn refused_logins_are_tried_ever_more_rarely() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 33, u32::MAX].map(patience), [1, 1, 2, 4, 8, 8, 8, 8]);
+    }
+}

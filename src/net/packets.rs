@@ -1,0 +1,219 @@
+//! Packets over a stream, with bounded buffers.
+
+use super::stream::{Socket, Stream, Transport};
+use crate::protocol::packet::{HEADER_LEN, Header};
+use bytes::{Buf, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+
+/// How much is read from a peer at once; also the most that is buffered while relaying.
+const CHUNK: usize = 64 * 1024;
+/// A write buffer larger than this is given back after use.
+const KEEP: usize = 16 * 1024;
+
+/// A peer broke the framing, or the stream broke.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The stream failed or ended.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A packet larger than the caller allows.
+    #[error("packet of {size} bytes is larger than the limit of {limit}")]
+    TooLarge {
+        /// Bytes announced.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A packet out of sequence.
+    #[error("packet {got} came where {expected} was due")]
+    OutOfOrder {
+        /// Sequence id that came.
+        got: u8,
+        /// Sequence id that was due.
+        expected: u8,
+    },
+}
+
+impl ReadError {
+    /// Whether the peer simply went away.
+    pub fn is_disconnect(&self) -> bool {
+        matches!(self, Self::Io(_))
+    }
+}
+
+/// A logical packet.
+#[derive(Debug)]
+pub struct Packet {
+    /// Sequence id of the last physical packet.
+    pub seq: u8,
+    /// Payload, joined over physical packets.
+    pub payload: BytesMut,
+}
+
+/// A stream of packets.
+#[derive(Debug)]
+pub struct PacketStream {
+    stream: Stream,
+    input: BytesMut,
+    output: Vec<u8>,
+}
+
+impl PacketStream {
+    /// Wraps a stream.
+    pub fn new(stream: Stream) -> Self {
+        Self { stream, input: BytesMut::new(), output: Vec::new() }
+    }
+
+    /// The stream below.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Takes the plain socket out for a TLS handshake, with what was already read from it and
+    /// what still has to be written ahead of the handshake.
+    pub fn into_transport(self) -> Result<Transport, io::Error> {
+        match self.stream {
+            Stream::Plain(socket) => Ok(Transport::new(socket, self.input, self.output)),
+            Stream::Tls(_) => Err(io::Error::other("TLS inside TLS")),
+        }
+    }
+
+    /// Wraps a plain socket.
+    pub fn plain(socket: Socket) -> Self {
+        Self::new(Stream::Plain(socket))
+    }
+
+    /// Bytes received and not consumed.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Bytes waiting for [`Self::flush`].
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Receives more bytes; an orderly end of the stream is an error.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no bytes are lost.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        self.input.reserve(if self.input.is_empty() { 4096 } else { CHUNK });
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => Ok(n),
+        }
+    }
+
+    /// Sends what is in the output buffer.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: part of the buffer may be sent.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        self.stream.write_all(&self.output).await?;
+        self.stream.flush().await?;
+        self.output.clear();
+        if self.output.capacity() > KEEP {
+            self.output.shrink_to(KEEP);
+        }
+        Ok(())
+    }
+
+    /// Sends `bytes` behind the output buffer, without copying them there.
+    pub async fn write_through(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.flush().await?;
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Waits until at least `n` bytes are buffered.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn buffer_at_least(&mut self, n: usize) -> io::Result<()> {
+        while self.input.len() < n {
+            self.fill().await?;
+        }
+        Ok(())
+    }
+
+    /// The header of the next packet, without consuming it.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn peek_header(&mut self) -> io::Result<Header> {
+        loop {
+            if let Some(header) = Header::peek(&self.input) {
+                return Ok(header);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Reads one logical packet of at most `limit` bytes whose first sequence id is `seq`.
+    ///
+    /// # Cancel safety
+    /// Cancel safe for packets below 16 MiB.
+    pub async fn read_packet(&mut self, seq: u8, limit: usize) -> Result<Packet, ReadError> {
+        let mut payload: Option<BytesMut> = None;
+        let mut expected = seq;
+        loop {
+            let header = self.peek_header().await?;
+            if header.seq != expected {
+                return Err(ReadError::OutOfOrder { got: header.seq, expected });
+            }
+            let size = header.len + payload.as_ref().map_or(0, BytesMut::len);
+            if size > limit {
+                return Err(ReadError::TooLarge { size, limit });
+            }
+            // Large packets announce themselves: do not grow by doubling.
+            self.buffer_at_least(HEADER_LEN + header.len).await?;
+            self.input.advance(HEADER_LEN);
+            let part = self.input.split_to(header.len);
+            match &mut payload {
+                None => payload = Some(part),
+                Some(joined) => joined.unsplit(part),
+            }
+            if !header.is_continued() {
+                return Ok(Packet { seq: header.seq, payload: payload.unwrap_or_default() });
+            }
+            expected = expected.wrapping_add(1);
+        }
+    }
+
+    /// Whether the peer has neither sent anything nor gone away, found without waiting.
+    ///
+    /// For connections on which nothing is due: bytes or an end mean it must not be used.
+    pub fn is_quiet(&mut self) -> bool {
+        if !self.input.is_empty() {
+            return false;
+        }
+        let mut byte = [0u8; 1];
+        let mut buf = ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(Waker::noop());
+        matches!(Pin::new(&mut self.stream).poll_read(&mut cx, &mut buf), Poll::Pending)
+    }
+
+    /// Gives back memory an idle connection does not need.
+    pub fn shrink(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        // What waits there (a statement to close) leaves with the next flight.
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+    }
+
+    /// Ends the stream in an orderly way, as far as that is possible without waiting long.
+    pub async fn close(mut self) {
+        let _peer_may_be_gone = self.flush().await;
+        let _peer_may_be_gone = self.stream.shutdown().await;
+    }
+}

@@ -1,0 +1,163 @@
+//! A byte stream to a peer: TCP or unix socket, with or without TLS.
+
+use bytes::{Buf, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
+
+/// A socket of either kind.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// Unix domain socket.
+    Unix(UnixStream),
+}
+
+/// A socket whose plaintext beginning belongs to the MySQL protocol and whose rest belongs to TLS.
+///
+/// Bytes already read from the socket are given to TLS first; bytes still to be written (the TLS
+/// request) leave in the same write as TLS's first message.
+#[derive(Debug)]
+pub struct Transport {
+    socket: Socket,
+    read_first: BytesMut,
+    write_first: Vec<u8>,
+}
+
+/// What a connection runs over.
+#[derive(Debug)]
+pub enum Stream {
+    /// Unencrypted.
+    Plain(Socket),
+    /// Encrypted.
+    Tls(Box<TlsStream<Transport>>),
+}
+
+impl Transport {
+    /// Wraps a socket between the plaintext phase and the TLS handshake.
+    pub fn new(socket: Socket, read_first: BytesMut, write_first: Vec<u8>) -> Self {
+        Self { socket, read_first, write_first }
+    }
+}
+
+impl Stream {
+    /// The TLS version and cipher suite, when encrypted.
+    pub fn tls_description(&self) -> Option<String> {
+        let Self::Tls(tls) = self else { return None };
+        let (_, session) = tls.get_ref();
+        let version = session.protocol_version().and_then(|v| v.as_str())?;
+        let suite = session.negotiated_cipher_suite()?.suite();
+        Some(format!("{version} {}", suite.as_str().unwrap_or("?")))
+    }
+
+    /// Whether the bytes cannot be read on the way: TLS, or a unix socket.
+    pub fn is_private(&self) -> bool {
+        !matches!(self, Self::Plain(Socket::Tcp(_)))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Unix(s) => Pin::new(s).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_write(cx, buf),
+            Self::Unix(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Unix(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read_first.has_remaining() {
+            let n = this.read_first.len().min(buf.remaining());
+            buf.put_slice(&this.read_first.split_to(n));
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.socket).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.write_first.is_empty() {
+            return Pin::new(&mut this.socket).poll_write(cx, buf);
+        }
+        let prologue = this.write_first.len();
+        let joined = [&this.write_first, buf].concat();
+        let n = ready!(Pin::new(&mut this.socket).poll_write(cx, &joined))?;
+        this.write_first.drain(..n.min(prologue));
+        match n.checked_sub(prologue) {
+            Some(n) if n > 0 || buf.is_empty() => Poll::Ready(Ok(n)),
+            _ => {
+                // Only the prologue left so far: come again for the caller's own bytes.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_write(cx, buf),
+            Self::Tls(s) => Pin::new(s).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_flush(cx),
+            Self::Tls(s) => Pin::new(s).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Tls(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}

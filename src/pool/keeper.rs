@@ -1,0 +1,269 @@
+//! Keeps a pool warm: dials in the background, replaces the old, pings the idle, drops the dead.
+
+use super::Pool;
+use crate::backend::conn::Ready;
+use crate::backend::login::{self, DialError};
+use crate::backend::query::Reply;
+use crate::backend::server::{Collation, Facts, tracking_sql};
+use crate::net::packets::ReadError;
+use crate::protocol::command::Command;
+use crate::protocol::exchange::Expect;
+use crate::protocol::handshake::Greeting;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// How often idle connections are looked at.
+const SWEEP: Duration = Duration::from_millis(500);
+/// How long two pings in one write may take before the server is taken not to pipeline.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Dials are retried after these waits, doubled from first to last.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
+
+impl Pool {
+    /// Runs until `stop`: the pool has connections only while this runs.
+    pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        let mut dials: JoinSet<Result<Ready, DialError>> = JoinSet::new();
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut backoff = Backoff::default();
+        loop {
+            if backoff.is_over() {
+                self.start_dials(&mut dials);
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.notified() => {}
+                () = backoff.over() => backoff.clear(),
+                _ = sweep.tick() => self.sweep(),
+                Some(dialled) = dials.join_next() => {
+                    self.dialled(dialled.unwrap_or_else(|e| Err(DialError::Read(ReadError::Io(e.into())))), &mut backoff);
+                }
+            }
+        }
+        let idle = self.lock().close();
+        for conn in idle {
+            conn.close().await;
+        }
+    }
+
+    fn start_dials(self: &Arc<Self>, dials: &mut JoinSet<Result<Ready, DialError>>) {
+        let free = self.settings.max_parallel_dials.saturating_sub(dials.len());
+        let wanted = {
+            let mut slots = self.lock();
+            let wanted = slots.wants_dials(self.settings.min_warm).min(free);
+            slots.dials_started(wanted);
+            wanted
+        };
+        for _ in 0..wanted {
+            let pool = self.clone();
+            dials.spawn(async move { pool.dial().await });
+        }
+    }
+
+    fn dialled(self: &Arc<Self>, dialled: Result<Ready, DialError>, backoff: &mut Backoff) {
+        match dialled {
+            Ok(mut conn) => {
+                backoff.succeeded();
+                self.metrics.dials.inc();
+                conn.rest();
+                let mut slots = self.lock();
+                slots.dial_succeeded();
+                slots.serve(self, conn);
+            }
+            Err(error) => {
+                self.metrics.dial_errors.inc();
+                if backoff.failed() {
+                    tracing::warn!(server = %self.server.label(), user = %self.account.user, error = %error, "cannot open a connection, retrying");
+                }
+                self.lock().dial_failed(Arc::new(error));
+            }
+        }
+    }
+
+    /// Opens a connection and prepares it for its first client.
+    async fn dial(&self) -> Result<Ready, DialError> {
+        let started = Instant::now();
+        let login = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout).await?;
+        let greeting = login.greeting.clone();
+        let conn = Ready::new(login, self.server.clone(), self.account.clone());
+        let conn = match self.server.facts() {
+            Some(facts) if facts.version == greeting.version => conn,
+            _ => {
+                let (conn, collations) = learn_collations(conn).await?;
+                let (conn, sql_mode) = learn_sql_mode(conn).await?;
+                let (conn, pipelining) = match self.settings.pipelining {
+                    Some(known) => (Some(conn), known),
+                    None => probe_pipelining(conn).await,
+                };
+                let Greeting { version, collation, .. } = greeting;
+                self.server.learn(Facts { version, collation, collations, sql_mode, pipelining });
+                // A server that hangs on two commands at once took the connection with it.
+                conn.ok_or(DialError::TimedOut(
+                    PROBE_TIMEOUT,
+                    "probing for pipelining (it is now off for this server)",
+                ))?
+            }
+        };
+        let conn = start_tracking(conn).await?;
+        self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(conn)
+    }
+
+    /// Looks after the idle connections.
+    fn sweep(self: &Arc<Self>) {
+        let now = Instant::now();
+        let settings = &self.settings;
+        let mut surplus = self.counts().idle.saturating_sub(settings.min_warm);
+        let taken = self.lock().take_where(|conn| {
+            let idle = now.duration_since(conn.used());
+            !conn.is_healthy()
+                || idle >= settings.ping_after
+                || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id())
+                || (surplus > 0 && idle >= settings.idle_timeout && {
+                    surplus -= 1;
+                    true
+                })
+        });
+        for conn in taken {
+            let pool = self.clone();
+            tokio::spawn(async move { pool.look_after(conn, now).await });
+        }
+    }
+
+    /// Pings, replaces or closes one idle connection that the sweep took out.
+    async fn look_after(self: Arc<Self>, mut conn: Ready, now: Instant) {
+        let settings = &self.settings;
+        let expired = now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id());
+        let surplus =
+            now.duration_since(conn.used()) >= settings.idle_timeout && self.counts().idle >= settings.min_warm;
+        let kept = if !conn.is_healthy() {
+            self.metrics.died_idle.inc();
+            None
+        } else if expired {
+            // Make before break: the replacement is there before this one goes.
+            match self.dial().await {
+                Ok(replacement) => {
+                    conn.close().await;
+                    Some(replacement)
+                }
+                Err(_) => Some(conn),
+            }
+        } else if surplus {
+            conn.close().await;
+            None
+        } else {
+            tokio::time::timeout(settings.connect_timeout, conn.ping()).await.ok().and_then(Result::ok)
+        };
+        let mut slots = self.lock();
+        slots.reset_ended();
+        if let Some(mut conn) = kept {
+            conn.rest();
+            slots.serve(&self, conn);
+        }
+        drop(slots);
+        self.wake.notify_one();
+    }
+}
+
+/// A connection's own lifetime, 80-100 % of the configured one, so that they do not all end at once.
+fn lifetime(max: Duration, thread_id: u32) -> Duration {
+    let share = thread_id.wrapping_mul(2_654_435_761) >> 24;
+    max.mul_f64(1.0 - 0.2 * f64::from(share) / 256.0)
+}
+
+async fn start_tracking(conn: Ready) -> Result<Ready, DialError> {
+    let state = conn.applied().clone();
+    let mut busy = conn.begin();
+    let sql = tracking_sql(busy.family());
+    busy.command(Expect::Results, &[&[Command::Query.byte()], sql]);
+    busy.flush().await.map_err(|e| DialError::Read(e.source))?;
+    match busy.reply().await.map_err(|e| DialError::Read(e.source))? {
+        Reply::Err(error) => Err(DialError::Refused(error)),
+        _ => {
+            busy.applied_is(state);
+            busy.finish().ok_or(DialError::Malformed(crate::protocol::wire::Malformed("reply")))
+        }
+    }
+}
+
+type Collations = Arc<HashMap<u16, Collation>>;
+
+async fn learn_collations(conn: Ready) -> Result<(Ready, Collations), DialError> {
+    // MariaDB before 10.10 has no FULL_COLLATION_NAME; the plain table is the same in both families.
+    let sql = "SELECT ID, CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL";
+    let (conn, reply) = conn.query(sql).await.map_err(|e| DialError::Read(e.source))?;
+    let Reply::Rows { rows, .. } = reply else { return Ok((conn, Collations::default())) };
+    let collations = rows
+        .into_iter()
+        .filter_map(|row| match <[Option<String>; 3]>::try_from(row) {
+            Ok([Some(id), Some(charset), Some(name)]) => Some((id.parse().ok()?, Collation { charset, name })),
+            _ => None,
+        })
+        .collect();
+    Ok((conn, Arc::new(collations)))
+}
+
+/// What a session that says nothing has; it decides how statements are to be read.
+async fn learn_sql_mode(conn: Ready) -> Result<(Ready, String), DialError> {
+    let (conn, reply) = conn.query("SELECT @@sql_mode").await.map_err(|e| DialError::Read(e.source))?;
+    let Reply::Rows { rows, .. } = reply else { return Ok((conn, String::new())) };
+    Ok((conn, rows.into_iter().flatten().next().flatten().unwrap_or_default()))
+}
+
+/// Sends two pings in one write: a server that hangs on them must never be sent a prelude with a command.
+async fn probe_pipelining(conn: Ready) -> (Option<Ready>, bool) {
+    let probe = async {
+        let mut busy = conn.begin();
+        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
+        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
+        busy.flush().await.ok()?;
+        busy.reply().await.ok()?;
+        busy.reply().await.ok()?;
+        busy.finish()
+    };
+    let conn = tokio::time::timeout(PROBE_TIMEOUT, probe).await.ok().flatten();
+    let pipelines = conn.is_some();
+    (conn, pipelines)
+}
+
+/// Waits between failing dials.
+#[derive(Debug, Default)]
+struct Backoff {
+    wait: Option<Duration>,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    async fn over(&self) {
+        match self.until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.until = None;
+    }
+
+    fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Notes a failure; true for the first of a series.
+    fn failed(&mut self) -> bool {
+        let first = self.wait.is_none();
+        let wait = self.wait.map_or(FIRST_BACKOFF, |w| (w * 2).min(LAST_BACKOFF));
+        self.wait = Some(wait);
+        self.until = Some(Instant::now() + wait);
+        first
+    }
+}

@@ -1,0 +1,155 @@
+//! A checked-out connection, and how it is given back.
+
+use super::Pool;
+use crate::backend::conn::Ready;
+use crate::backend::login;
+use crate::backend::query::Reply;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a connection may take to be cleaned before it is closed instead.
+const RESET_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection checked out of a pool.
+///
+/// Take the connection out with [`Lease::take`], put it back with [`Lease::put`], and end with
+/// [`Lease::give_back`]. A lease dropped with its connection unused returns it; dropped while the
+/// connection is out, it tells the pool that the connection is gone.
+#[derive(Debug)]
+#[must_use = "a lease holds a place in the pool"]
+pub struct Lease {
+    pool: Arc<Pool>,
+    conn: Option<Ready>,
+    used: bool,
+    /// Something may have been left on the connection that only a reset removes.
+    tainted: bool,
+    accounted: bool,
+}
+
+/// In which condition a connection comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Its state is exactly what the connection remembers of it.
+    Clean,
+    /// A client left something behind: reset it before anyone else may have it.
+    NeedsReset,
+}
+
+impl Lease {
+    pub(super) fn new(pool: Arc<Pool>, conn: Ready) -> Self {
+        Self { pool, conn: Some(conn), used: false, tainted: false, accounted: true }
+    }
+
+    /// The pool it belongs to.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// The connection, while it is here.
+    pub fn conn(&self) -> Option<&Ready> {
+        self.conn.as_ref()
+    }
+
+    /// The connection, while it is here.
+    pub fn conn_mut(&mut self) -> Option<&mut Ready> {
+        self.conn.as_mut()
+    }
+
+    /// Takes the connection out for an exchange.
+    pub fn take(&mut self) -> Option<Ready> {
+        self.used = true;
+        self.conn.take()
+    }
+
+    /// Puts the connection back after an exchange.
+    pub fn put(&mut self, conn: Ready) {
+        self.conn = Some(conn);
+    }
+
+    /// Notes that the connection must be reset before anyone else may have it.
+    pub fn taint(&mut self) {
+        self.tainted = true;
+    }
+
+    /// Ends the lease.
+    pub fn give_back(mut self, disposition: Disposition) {
+        let Some(conn) = self.conn.take() else { return };
+        self.accounted = false;
+        let disposition = if self.tainted { Disposition::NeedsReset } else { disposition };
+        match disposition {
+            Disposition::Clean => self.pool.returned(Some(conn)),
+            Disposition::NeedsReset => {
+                let pool = self.pool.clone();
+                pool.lock().reset_started();
+                tokio::spawn(reset(pool, conn));
+            }
+        }
+    }
+
+    /// The connection of a lease nobody took up; its place is already accounted for.
+    pub(super) fn into_unused(mut self) -> Option<Ready> {
+        self.accounted = false;
+        self.conn.take()
+    }
+
+    /// Ends whatever the server still runs for this connection, from beside it. For a client that
+    /// went away, or a statement past its time; the lease's own connection is closed with it.
+    pub fn kill(self, thread_id: u32) {
+        let pool = self.pool.clone();
+        drop(self);
+        tokio::spawn(async move { pool.kill("CONNECTION", thread_id).await });
+    }
+}
+
+impl Pool {
+    /// Ends the statement that runs on a connection of this pool, from beside it.
+    pub async fn kill_query(&self, thread_id: u32) {
+        self.kill("QUERY", thread_id).await;
+    }
+
+    async fn kill(&self, what: &str, thread_id: u32) {
+        let dial = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout);
+        let Ok(login) = dial.await else { return };
+        let conn = Ready::new(login, self.server.clone(), self.account.clone());
+        let sql = format!("KILL {what} {thread_id}");
+        let killed = tokio::time::timeout(self.settings.connect_timeout, conn.query(&sql)).await;
+        // An error means that it is already gone, which is what was wanted.
+        if matches!(killed, Ok(Ok(_))) {
+            self.metrics.kills.inc();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.accounted {
+            let unused = self.conn.take().filter(|_| !self.used);
+            self.pool.returned(unused);
+        }
+    }
+}
+
+/// Cleans a connection in the background and returns it to service.
+async fn reset(pool: Arc<Pool>, conn: Ready) {
+    let cleaned = tokio::time::timeout(RESET_TIMEOUT, async {
+        let mut busy = conn.begin();
+        busy.reset_session();
+        busy.flush().await.ok()?;
+        match busy.reply().await.ok()? {
+            Reply::Ok { .. } => busy.finish(),
+            _ => None,
+        }
+    })
+    .await
+    .ok()
+    .flatten();
+    pool.metrics.resets.inc();
+    let mut slots = pool.lock();
+    slots.reset_ended();
+    if let Some(mut conn) = cleaned {
+        conn.rest();
+        slots.serve(&pool, conn);
+    }
+    drop(slots);
+    pool.wake.notify_one();
+}

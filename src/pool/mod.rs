@@ -1,0 +1,192 @@
+//! Warm connections to one server for one account, shared by every thread.
+//!
+//! Connections are dialled by the keeper in the background, never by a request: a
+//! checkout takes an idle connection or waits, in order, for the next one that is returned or
+//! freshly dialled, whichever comes first.
+
+mod keeper;
+mod lease;
+mod slots;
+
+pub use lease::{Disposition, Lease};
+pub use slots::Counts;
+
+use crate::backend::conn::Ready;
+use crate::backend::login::{Account, DialError};
+use crate::backend::server::Server;
+use crate::metrics::PoolMetrics;
+use crate::protocol::capability::Capabilities;
+use crate::state::SessionState;
+use slots::{Slots, Waiter};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// How a pool behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Connections kept open before anyone asks.
+    pub min_warm: usize,
+    /// Most connections at a time.
+    pub max: usize,
+    /// How long a checkout may wait.
+    pub checkout_timeout: Duration,
+    /// How long a dial may take.
+    pub connect_timeout: Duration,
+    /// Idle connections above `min_warm` are closed after this.
+    pub idle_timeout: Duration,
+    /// Connections are replaced after about this long.
+    pub max_lifetime: Duration,
+    /// Idle connections are pinged this often.
+    pub ping_after: Duration,
+    /// Dials under way at a time.
+    pub max_parallel_dials: usize,
+    /// Several commands in one write: `None` asks the server.
+    pub pipelining: Option<bool>,
+}
+
+/// Why a checkout failed. Nothing was sent.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CheckoutError {
+    /// All connections stayed in use.
+    #[error("no connection became free within {waited:?} (all {max} are in use)")]
+    Exhausted {
+        /// How long it waited.
+        waited: Duration,
+        /// The pool's size.
+        max: usize,
+    },
+    /// The server cannot be reached or refuses us.
+    #[error("{0}")]
+    Unreachable(Arc<DialError>),
+    /// No answer from the server yet.
+    #[error("no connection could be opened within {0:?}")]
+    Slow(Duration),
+    /// The pool was closed.
+    #[error("Landbridge is shutting down")]
+    Closed,
+}
+
+/// The pool of one server, account and set of login flags.
+#[derive(Debug)]
+pub struct Pool {
+    server: Arc<Server>,
+    account: Arc<Account>,
+    flags: Capabilities,
+    settings: PoolSettings,
+    slots: Mutex<Slots>,
+    wake: Notify,
+    metrics: PoolMetrics,
+}
+
+impl Pool {
+    /// Makes a pool; [`Self::keep`] must run for it to have connections.
+    pub fn new(
+        server: Arc<Server>,
+        account: Arc<Account>,
+        flags: Capabilities,
+        settings: PoolSettings,
+        metrics: PoolMetrics,
+    ) -> Arc<Self> {
+        let slots = Mutex::new(Slots::new(settings.max));
+        Arc::new(Self { server, account, flags, settings, slots, wake: Notify::new(), metrics })
+    }
+
+    /// The server it leads to.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The account it logs in as.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// How many connections are in which state.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+
+    /// Whether it holds what it promises to keep warm.
+    pub fn is_warm(&self) -> bool {
+        let counts = self.counts();
+        counts.idle + counts.leased + counts.resetting >= self.settings.min_warm.min(self.settings.max)
+    }
+
+    /// Takes a connection, preferring one already in `wanted` state.
+    ///
+    /// # Errors
+    /// See [`CheckoutError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a connection that arrives too late goes back to the pool.
+    pub async fn checkout(self: &Arc<Self>, wanted: &Arc<SessionState>) -> Result<Lease, CheckoutError> {
+        loop {
+            let Some(mut conn) = self.take_idle(wanted) else { break };
+            if conn.is_healthy() {
+                return Ok(Lease::new(self.clone(), conn));
+            }
+            self.metrics.died_idle.inc();
+            self.returned(None);
+        }
+        self.wait().await
+    }
+
+    async fn wait(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
+        let started = Instant::now();
+        let (sender, receiver) = oneshot::channel();
+        if let Some(conn) = self.enqueue(Waiter::new(sender))? {
+            return Ok(Lease::new(self.clone(), conn));
+        }
+        self.metrics.waited.inc();
+        self.wake.notify_one();
+        let answer = tokio::time::timeout(self.settings.checkout_timeout, receiver).await;
+        let waited = started.elapsed();
+        self.metrics.wait_seconds.observe(waited.as_secs_f64());
+        match answer {
+            Ok(Ok(result)) => result,
+            Ok(Err(_sender_dropped)) => Err(CheckoutError::Closed),
+            Err(_) if self.counts().leased == 0 => Err(CheckoutError::Slow(waited)),
+            Err(_) => Err(CheckoutError::Exhausted { waited, max: self.settings.max }),
+        }
+    }
+
+    fn take_idle(&self, wanted: &Arc<SessionState>) -> Option<Ready> {
+        self.lock().take_idle(wanted)
+    }
+
+    /// Queues a waiter, unless a connection became idle meanwhile or none can come.
+    fn enqueue(&self, waiter: Waiter) -> Result<Option<Ready>, CheckoutError> {
+        let mut slots = self.lock();
+        if let Some(conn) = slots.take_any_idle() {
+            return Ok(Some(conn));
+        }
+        slots.enqueue(waiter)?;
+        Ok(None)
+    }
+
+    /// Takes a connection back into service, or notes that a leased one is gone.
+    fn returned(self: &Arc<Self>, conn: Option<Ready>) {
+        let mut conn = conn;
+        if let Some(conn) = &mut conn {
+            conn.rest();
+        }
+        let mut slots = self.lock();
+        slots.lease_ended();
+        if let Some(conn) = conn {
+            slots.serve(self, conn);
+        }
+        let wants_dial = slots.wants_dials(self.settings.min_warm) > 0;
+        drop(slots);
+        if wants_dial {
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        // The slots are consistent between any two statements of theirs; a panic elsewhere in a
+        // task that held the lock does not change that.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

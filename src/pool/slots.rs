@@ -1,0 +1,212 @@
+//! Who holds which connection of a pool, and who waits for one. The only place that counts them.
+
+use super::{CheckoutError, Lease, Pool};
+use crate::backend::conn::Ready;
+use crate::backend::login::DialError;
+use crate::state::{Plan, SessionState};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// For this long after a failed dial a checkout fails at once instead of waiting for the next one.
+const FAIL_FAST: Duration = Duration::from_secs(2);
+
+/// A checkout waiting for a connection.
+#[derive(Debug)]
+pub(super) struct Waiter(oneshot::Sender<Result<Lease, CheckoutError>>);
+
+impl Waiter {
+    pub(super) fn new(sender: oneshot::Sender<Result<Lease, CheckoutError>>) -> Self {
+        Self(sender)
+    }
+}
+
+/// Connections of a pool by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Ready for the next checkout.
+    pub idle: usize,
+    /// Checked out.
+    pub leased: usize,
+    /// Being dialled.
+    pub dialing: usize,
+    /// Being cleaned after a client that left state behind.
+    pub resetting: usize,
+    /// Checkouts that wait.
+    pub waiting: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Slots {
+    max: usize,
+    idle: Vec<Ready>,
+    leased: usize,
+    dialing: usize,
+    resetting: usize,
+    waiters: VecDeque<Waiter>,
+    /// The last dial's failure and its time, until one succeeds.
+    failure: Option<(Instant, Arc<DialError>)>,
+    closed: bool,
+}
+
+impl Slots {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            idle: Vec::new(),
+            leased: 0,
+            dialing: 0,
+            resetting: 0,
+            waiters: VecDeque::new(),
+            failure: None,
+            closed: false,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            idle: self.idle.len(),
+            leased: self.leased,
+            dialing: self.dialing,
+            resetting: self.resetting,
+            waiting: self.waiters.len(),
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.idle.len() + self.leased + self.dialing + self.resetting
+    }
+
+    /// How many dials should be started now: for waiters, and up to the warm minimum.
+    pub(super) fn wants_dials(&self, min_warm: usize) -> usize {
+        if self.closed {
+            return 0;
+        }
+        let for_waiters = self.waiters.len().saturating_sub(self.dialing);
+        let for_warmth = min_warm.saturating_sub(self.total());
+        for_waiters.max(for_warmth).min(self.max.saturating_sub(self.total()))
+    }
+
+    pub(super) fn dials_started(&mut self, n: usize) {
+        self.dialing += n;
+    }
+
+    /// Takes the idle connection nearest to `wanted`: in that state, else changed without logging
+    /// in again, else any. The most recently used among equals, so that surplus ones age.
+    pub(super) fn take_idle(&mut self, wanted: &Arc<SessionState>) -> Option<Ready> {
+        let effort = |conn: &Ready| match conn.plan_to(wanted) {
+            Plan::Nothing => 0,
+            Plan::Apply(prelude) if !prelude.reset => 1,
+            Plan::Apply(_) => 2,
+            Plan::LogInAgain => 3,
+        };
+        let mut best: Option<(usize, u8)> = None;
+        for (at, conn) in self.idle.iter().enumerate().rev().take(16) {
+            let cost = effort(conn);
+            if best.is_none_or(|(_, least)| cost < least) {
+                best = Some((at, cost));
+            }
+            if cost == 0 {
+                break;
+            }
+        }
+        let (at, _) = best?;
+        self.leased += 1;
+        Some(self.idle.remove(at))
+    }
+
+    pub(super) fn take_any_idle(&mut self) -> Option<Ready> {
+        let conn = self.idle.pop()?;
+        self.leased += 1;
+        Some(conn)
+    }
+
+    /// Queues a waiter, unless no connection can come: none in use, and dials fail.
+    pub(super) fn enqueue(&mut self, waiter: Waiter) -> Result<(), CheckoutError> {
+        if self.closed {
+            return Err(CheckoutError::Closed);
+        }
+        let recent = self.failure.as_ref().filter(|(when, _)| when.elapsed() < FAIL_FAST);
+        if let Some((_, failure)) = recent.filter(|_| self.leased + self.resetting == 0) {
+            return Err(CheckoutError::Unreachable(failure.clone()));
+        }
+        self.waiters.retain(|waiter| !waiter.0.is_closed());
+        self.waiters.push_back(waiter);
+        Ok(())
+    }
+
+    pub(super) fn lease_ended(&mut self) {
+        self.leased = self.leased.saturating_sub(1);
+    }
+
+    pub(super) fn reset_started(&mut self) {
+        self.lease_ended();
+        self.resetting += 1;
+    }
+
+    pub(super) fn reset_ended(&mut self) {
+        self.resetting = self.resetting.saturating_sub(1);
+    }
+
+    pub(super) fn dial_succeeded(&mut self) {
+        self.dialing = self.dialing.saturating_sub(1);
+        self.failure = None;
+    }
+
+    /// A dial failed: those who wait learn it now, unless a connection may still be returned.
+    pub(super) fn dial_failed(&mut self, failure: Arc<DialError>) {
+        self.dialing = self.dialing.saturating_sub(1);
+        if self.leased + self.resetting == 0 {
+            for waiter in self.waiters.drain(..) {
+                let _gone = waiter.0.send(Err(CheckoutError::Unreachable(failure.clone())));
+            }
+        }
+        self.failure = Some((Instant::now(), failure));
+    }
+
+    /// Gives a connection to whoever waits longest, or puts it with the idle ones.
+    pub(super) fn serve(&mut self, pool: &Arc<Pool>, mut conn: Ready) {
+        while let Some(waiter) = self.waiters.pop_front() {
+            if waiter.0.is_closed() {
+                continue;
+            }
+            self.leased += 1;
+            match waiter.0.send(Ok(Lease::new(pool.clone(), conn))) {
+                Ok(()) => return,
+                Err(Ok(lease)) => {
+                    self.lease_ended();
+                    match lease.into_unused() {
+                        Some(unused) => conn = unused,
+                        None => return,
+                    }
+                }
+                Err(Err(_)) => return,
+            }
+        }
+        if !self.closed {
+            self.idle.push(conn);
+        }
+    }
+
+    /// Takes the idle connections that `pick` chooses, for the keeper to look at.
+    pub(super) fn take_where(&mut self, mut pick: impl FnMut(&mut Ready) -> bool) -> Vec<Ready> {
+        let mut taken = Vec::new();
+        for mut conn in std::mem::take(&mut self.idle) {
+            if pick(&mut conn) {
+                taken.push(conn);
+            } else {
+                self.idle.push(conn);
+            }
+        }
+        self.resetting += taken.len();
+        taken
+    }
+
+    pub(super) fn close(&mut self) -> Vec<Ready> {
+        self.closed = true;
+        self.waiters.clear();
+        std::mem::take(&mut self.idle)
+    }
+}

@@ -1,0 +1,147 @@
+//! The errors Landbridge itself sends, with the numbers and SQLSTATEs of the field.
+//!
+//! Each text says what happened, to whom, and what to do next. Where a real server would say the
+//! same thing, its own words are used.
+//! <https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html>
+
+use super::response::ServerError;
+
+/// `ER_ACCESS_DENIED_ERROR`, exactly as a server says it.
+pub fn access_denied(user: &str, host: &str, using_password: bool) -> ServerError {
+    let using = if using_password { "YES" } else { "NO" };
+    ServerError::new(1045, b"28000", format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
+}
+
+/// `ER_CON_COUNT_ERROR`
+pub fn too_many_connections() -> ServerError {
+    ServerError::new(1040, b"08004", "Too many connections")
+}
+
+/// `ER_TOO_MANY_USER_CONNECTIONS`
+pub fn too_many_user_connections(user: &str) -> ServerError {
+    ServerError::new(1203, b"42000", format!("User {user} already has more than 'max_clients' active connections"))
+}
+
+/// `ER_SECURE_TRANSPORT_REQUIRED`
+pub fn tls_required() -> ServerError {
+    ServerError::new(
+        3159,
+        b"08004",
+        "Connections using insecure transport are prohibited by Landbridge ([listen] tls = \"required\")",
+    )
+}
+
+/// `ER_HANDSHAKE_ERROR`
+pub fn bad_handshake() -> ServerError {
+    ServerError::new(1043, b"08S01", "Bad handshake")
+}
+
+/// `ER_MALFORMED_PACKET`
+pub fn malformed_packet() -> ServerError {
+    ServerError::new(1835, b"HY000", "Malformed communication packet.")
+}
+
+/// `ER_NET_PACKETS_OUT_OF_ORDER`
+pub fn out_of_order() -> ServerError {
+    ServerError::new(1156, b"08S01", "Got packets out of order")
+}
+
+/// `ER_NET_PACKET_TOO_LARGE`
+pub fn packet_too_large() -> ServerError {
+    ServerError::new(1153, b"08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
+}
+
+/// `ER_SERVER_SHUTDOWN`
+pub fn shutting_down() -> ServerError {
+    ServerError::new(1053, b"08S01", "Server shutdown in progress (Landbridge is draining; connect again)")
+}
+
+/// `ER_EMPTY_QUERY`
+pub fn empty_query() -> ServerError {
+    ServerError::new(1065, b"42000", "Query was empty")
+}
+
+/// `ER_PARSE_ERROR`, for several statements from a client that did not ask for them.
+pub fn multi_statements_off() -> ServerError {
+    ServerError::new(
+        1064,
+        b"42000",
+        "You have an error in your SQL syntax; several statements in one command need CLIENT_MULTI_STATEMENTS, \
+         which this connection did not ask for",
+    )
+}
+
+/// `ER_UNKNOWN_STMT_HANDLER`
+pub fn unknown_statement(id: u32, command: &str) -> ServerError {
+    ServerError::new(1243, b"HY000", format!("Unknown prepared statement handler ({id}) given to {command}"))
+}
+
+/// `ER_CLIENT_LOCAL_FILES_DISABLED`
+pub fn local_infile_off() -> ServerError {
+    ServerError::new(
+        3948,
+        b"42000",
+        "Loading local data is disabled; this must be enabled on both the client and server sides",
+    )
+}
+
+/// The server a statement needs cannot be reached; nothing was sent.
+pub fn unreachable(server: &str, why: &str) -> ServerError {
+    ServerError::new(
+        2003,
+        b"HY000",
+        format!("Landbridge cannot reach {server}: {why}. The statement was not sent; retry when the server is back"),
+    )
+}
+
+/// No connection became free in time; nothing was sent.
+pub fn pool_exhausted(server: &str, waited: std::time::Duration, max: usize) -> ServerError {
+    ServerError::new(
+        1040,
+        b"08004",
+        format!(
+            "Landbridge: no connection to {server} became free within {waited:?} (all {max} are in use). The statement \
+             was not sent; raise [pool] max or shorten transactions"
+        ),
+    )
+}
+
+/// The connection to a server was lost while a statement ran.
+pub fn lost_connection(server: &str, in_commit: bool) -> ServerError {
+    let text = if in_commit {
+        format!(
+            "Lost connection to {server} during COMMIT: the transaction may or may not be committed; check before you repeat it"
+        )
+    } else {
+        format!(
+            "Lost connection to {server} during query; the statement may have run, Landbridge did not send it again"
+        )
+    };
+    ServerError::new(2013, b"HY000", text)
+}
+
+/// A transaction's connection was lost: nothing of it was committed.
+pub fn lost_transaction(server: &str) -> ServerError {
+    ServerError::new(
+        2013,
+        b"HY000",
+        format!("Lost connection to {server} inside a transaction: it was rolled back; start it again"),
+    )
+}
+
+/// A server rejected part of the session's state.
+pub fn state_not_restored(server: &str, cause: &ServerError) -> ServerError {
+    ServerError::new(
+        cause.code,
+        &cause.state,
+        format!(
+            "Landbridge could not restore this session's state on {server}, the statement was not run: {}",
+            cause.message
+        ),
+    )
+}
+
+/// Something Landbridge does not do.
+pub fn not_supported(what: &str) -> ServerError {
+    ServerError::new(1235, b"42000", format!("This version of Landbridge doesn't yet support '{what}'"))
+}

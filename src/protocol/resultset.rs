@@ -1,0 +1,142 @@
+//! Small text result sets: read from control queries, written for answers of our own.
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html>
+
+use super::capability::{Capabilities, Status};
+use super::packet::frame;
+use super::response::{EofPacket, OkPacket};
+use super::wire::{Malformed, Put, Reader};
+
+/// Column type `MYSQL_TYPE_LONGLONG`.
+const TYPE_LONGLONG: u8 = 8;
+/// Column type `MYSQL_TYPE_VAR_STRING`.
+const TYPE_VAR_STRING: u8 = 253;
+/// Collation `utf8mb4_general_ci`.
+const UTF8MB4: u16 = 45;
+/// Collation `binary`.
+const BINARY: u16 = 63;
+
+/// A column of an answer of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Whether it holds integers rather than text.
+    pub integer: bool,
+}
+
+impl<'a> Column<'a> {
+    /// A column of text.
+    pub fn text(name: &'a str) -> Self {
+        Self { name: name.as_bytes(), integer: false }
+    }
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.put_lenenc_bytes(b"def");
+        out.put_lenenc_bytes(b"");
+        out.put_lenenc_bytes(b"");
+        out.put_lenenc_bytes(b"");
+        out.put_lenenc_bytes(self.name);
+        out.put_lenenc_bytes(b"");
+        out.push(0x0C);
+        let (collation, length, kind, flags) =
+            if self.integer { (BINARY, 21, TYPE_LONGLONG, 0x81_u16) } else { (UTF8MB4, 1024, TYPE_VAR_STRING, 0) };
+        out.put_u16(collation);
+        out.put_u32(length);
+        out.push(kind);
+        out.put_u16(flags);
+        out.push(0);
+        out.put_u16(0);
+    }
+}
+
+/// Appends a whole text result set for a client with `caps`, its first packet numbered 1.
+pub fn encode(
+    out: &mut Vec<u8>,
+    caps: Capabilities,
+    status: Status,
+    columns: &[Column<'_>],
+    rows: &[Vec<Option<Vec<u8>>>],
+) {
+    let mut payload = Vec::new();
+    payload.put_lenenc(columns.len() as u64);
+    let mut seq = frame(out, 1, &payload);
+    for column in columns {
+        payload.clear();
+        column.encode(&mut payload);
+        seq = frame(out, seq, &payload);
+    }
+    if !caps.contains(Capabilities::DEPRECATE_EOF) {
+        payload.clear();
+        EofPacket { warnings: 0, status }.encode(&mut payload);
+        seq = frame(out, seq, &payload);
+    }
+    for row in rows {
+        payload.clear();
+        for value in row {
+            match value {
+                Some(text) => payload.put_lenenc_bytes(text),
+                None => payload.push(0xFB),
+            }
+        }
+        seq = frame(out, seq, &payload);
+    }
+    payload.clear();
+    OkPacket { status, ..OkPacket::default() }.encode_end_of_rows(&mut payload, caps);
+    frame(out, seq, &payload);
+}
+
+/// The name in a column definition.
+pub fn column_name(definition: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut r = Reader::new(definition, "column definition");
+    for _catalog_schema_table_original in 0..4 {
+        r.lenenc_bytes()?;
+    }
+    Ok(r.lenenc_bytes()?.to_vec())
+}
+
+/// The values of a text row.
+pub fn text_row(payload: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
+    let mut r = Reader::new(payload, "text row");
+    let mut row = Vec::new();
+    while !r.is_empty() {
+        row.push(r.text_value()?.map(|v| String::from_utf8_lossy(v).into_owned()));
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::exchange::{Exchange, Expect, Role};
+    use crate::protocol::packet::{HEADER_LEN, Header};
+
+    #[test]
+    fn what_we_write_reads_as_a_result_set() {
+        for caps in [Capabilities::empty(), Capabilities::DEPRECATE_EOF] {
+            let mut out = Vec::new();
+            let columns = [Column::text("name"), Column { name: b"n", integer: true }];
+            encode(&mut out, caps, Status::AUTOCOMMIT, &columns, &[vec![Some(b"a".to_vec()), None]]);
+            let mut exchange = Exchange::new(Expect::Results, caps);
+            let (mut rest, mut names, mut rows, mut seq) = (&out[..], vec![], vec![], 1);
+            loop {
+                let header = Header::peek(rest).expect("header");
+                assert_eq!(header.seq, seq);
+                seq += 1;
+                let payload = &rest[HEADER_LEN..HEADER_LEN + header.len];
+                rest = &rest[HEADER_LEN + header.len..];
+                let step = exchange.packet(header.len, payload).expect("well formed");
+                match step.role {
+                    Role::Definition => names.push(column_name(payload).expect("name")),
+                    Role::Row => rows.push(text_row(payload).expect("row")),
+                    _ => {}
+                }
+                if step.end {
+                    break;
+                }
+            }
+            assert!(rest.is_empty());
+            assert_eq!(names, [b"name".to_vec(), b"n".to_vec()]);
+            assert_eq!(rows, [vec![Some("a".to_owned()), None]]);
+        }
+    }
+}

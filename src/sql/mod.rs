@@ -1,0 +1,119 @@
+//! What a statement does, read from its bytes alone.
+//!
+//! [`classify`] answers the questions routing and multiplexing depend on: may this text run on a
+//! replica, what session state does it read or change, is it one statement or several. It is a
+//! byte lexer plus one pass over the tokens; it does not build a syntax tree and does not validate.
+//!
+//! Invariants:
+//! * A statement that could change anything on MySQL or MariaDB is never [`Kind::Read`]. A read
+//!   taken for a write costs a round trip; the opposite loses data. What is not understood is
+//!   [`Why::Unknown`].
+//! * Executable comments (`/*!`, `/*M!`) are code. Where the server's version decides whether they
+//!   run, both readings must agree, or the result is [`Why::Unknown`].
+//! * No input panics, and reads and plain writes allocate nothing.
+//!
+//! Out of reach of the text, and therefore not claimed: what views, triggers and the bodies of
+//! stored programs do, and `sql_mode=ORACLE` grammar.
+
+mod functions;
+mod hint;
+mod lexer;
+mod scan;
+mod set;
+mod show;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod traits;
+mod verbs;
+mod words;
+
+pub use hint::{Hint, Target as HintTarget};
+pub use set::{Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope};
+pub use statement::{Begin, Completion, Kind, Mode, Parts, Statement, Why};
+pub use traits::Traits;
+
+use memchr::memchr;
+use scan::Scan;
+
+/// Classifies the text of one `COM_QUERY` or `COM_STMT_PREPARE`.
+#[must_use]
+pub fn classify(sql: &[u8], mode: Mode) -> Statement<'_> {
+    let semicolon_free = semicolon_free(sql);
+    // A quote or backslash byte may be half of a character: token borders are unknowable.
+    // No server accepts a packet of 4 GiB.
+    if (mode.ambiguous_charset && !sql.is_ascii()) || u32::try_from(sql.len()).is_err() {
+        return Statement::unknown(semicolon_free);
+    }
+    let (mut statement, uncertain) = read(sql, mode, semicolon_free, false);
+    if uncertain > 0 {
+        let (other, _) = read(sql, mode, semicolon_free, true);
+        reconcile(&mut statement, &other, uncertain);
+    }
+    statement
+}
+
+/// One reading of the text; the count is that of comments only some servers execute.
+fn read(sql: &[u8], mode: Mode, semicolon_free: bool, skip: bool) -> (Statement<'_>, u32) {
+    let mut scan = Scan::new(sql, mode, skip);
+    let mut whole: Option<Kind<'_>> = None;
+    let mut parts = Parts::Empty;
+    // Empty statements are an error on the server, so a doubled `;` may be skipped here: whatever
+    // follows it is either classified like any other part or never runs.
+    while scan.next_statement() {
+        let kind = verbs::statement(&mut scan);
+        (parts, whole) = match whole.take() {
+            None => (Parts::Single, Some(kind)),
+            Some(first) => (Parts::Multi, Some(merge(&mut scan, &first, &kind))),
+        };
+    }
+    let statement = Statement {
+        kind: if scan.broken() { Kind::Write(Why::Unknown) } else { whole.unwrap_or(Kind::Empty) },
+        traits: scan.traits,
+        hint: scan.hint(),
+        parts: if scan.spilled { Parts::Multi } else { parts },
+        semicolon_free,
+    };
+    (statement, scan.uncertain())
+}
+
+/// Several statements take the strongest need; all of them must be reads for the whole to be one.
+fn merge<'a>(scan: &mut Scan<'a>, first: &Kind<'a>, next: &Kind<'a>) -> Kind<'a> {
+    for kind in [first, next] {
+        match kind {
+            Kind::Set(_) | Kind::Use(_) => scan.traits |= Traits::CHANGES_SESSION,
+            Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_) | Kind::Savepoint => {
+                scan.traits |= Traits::CONTROLS_TRANSACTION;
+            }
+            Kind::Read | Kind::Write(_) | Kind::Empty => {}
+        }
+    }
+    match (first, next) {
+        (Kind::Read, Kind::Read) => Kind::Read,
+        (Kind::Write(Why::Unknown), _) | (_, Kind::Write(Why::Unknown)) => Kind::Write(Why::Unknown),
+        _ => Kind::Write(Why::Multi),
+    }
+}
+
+/// Joins the reading with conditional comments as code and the one without them.
+fn reconcile<'a>(with: &mut Statement<'a>, without: &Statement<'a>, uncertain: u32) {
+    with.traits |= without.traits | Traits::EXECUTABLE_COMMENT;
+    if without.parts == Parts::Multi {
+        with.parts = Parts::Multi;
+    }
+    // With two conditional comments there are readings in between that neither pass has seen.
+    let settled = uncertain == 1;
+    let write = match (&with.kind, &without.kind) {
+        (Kind::Read, Kind::Read | Kind::Empty) if settled => return,
+        (Kind::Write(why), Kind::Read | Kind::Empty) | (Kind::Read | Kind::Empty, Kind::Write(why)) => *why,
+        (Kind::Write(a), Kind::Write(b)) if a == b => *a,
+        (a, b) if settled && a == b => return,
+        _ => Why::Unknown,
+    };
+    with.kind = Kind::Write(write);
+}
+
+/// True if every `;` belongs to the trailing run of `;` and white space.
+fn semicolon_free(sql: &[u8]) -> bool {
+    memchr(b';', sql).is_none_or(|first| sql.iter().skip(first).all(|&byte| byte == b';' || lexer::is_space(byte)))
+}

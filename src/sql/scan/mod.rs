@@ -1,0 +1,261 @@
+//! One pass over the tokens that notes everything with an effect, whatever the statement.
+//!
+//! [`Scan::advance`] looks at each token exactly once, with the two before it, and records traits
+//! and the strongest reason to run on the primary. The verbs in [`super::verbs`] only add what
+//! position alone tells. Rules here are a deny-list of the reserved words and calls through which
+//! a query can have an effect; calls are an allow-list.
+
+mod calls;
+mod names;
+
+use super::{
+    Hint, Mode, Traits, Why,
+    lexer::{Lexeme, Lexer, Token},
+    words::Word,
+};
+
+/// A token cursor with memory.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about the position")]
+pub(super) struct Scan<'a> {
+    lexer: Lexer<'a>,
+    /// The last four tokens; a ring, because moving them costs more than reading them.
+    recent: [Lexeme; 4],
+    at: usize,
+    pub(super) depth: u32,
+    pub(super) traits: Traits,
+    /// Why the current statement needs the primary, as far as read.
+    why: Option<Why>,
+    /// Between `WITH` and the main verb, where `name (` declares columns.
+    pub(super) in_with: bool,
+    /// The next `(` after a name is a column list.
+    pub(super) column_list: bool,
+    /// In a definition, up to its `SELECT`: `name (` declares, nothing is called.
+    pub(super) defining: bool,
+    /// A stored program's text went on after a `;`.
+    pub(super) spilled: bool,
+    /// The token before is not judged yet: it depends on the current one.
+    pending: bool,
+    /// The last two tokens were `LAST_INSERT_ID (`.
+    last_insert_id: bool,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(sql: &'a [u8], mode: Mode, skip_uncertain: bool) -> Self {
+        let mut scan = Self {
+            lexer: Lexer::new(sql, mode, skip_uncertain),
+            recent: [Lexeme::NONE; 4],
+            at: 0,
+            depth: 0,
+            traits: Traits::NONE,
+            why: None,
+            in_with: false,
+            column_list: false,
+            defining: false,
+            spilled: false,
+            pending: false,
+            last_insert_id: false,
+        };
+        scan.advance();
+        scan
+    }
+
+    pub(super) fn hint(&self) -> Hint<'a> {
+        self.lexer.hint
+    }
+
+    pub(super) fn uncertain(&self) -> u32 {
+        self.lexer.uncertain
+    }
+
+    pub(super) fn lexer(&self) -> &Lexer<'a> {
+        &self.lexer
+    }
+
+    pub(super) fn text(&self, lexeme: Lexeme) -> &'a [u8] {
+        self.lexer.text(lexeme)
+    }
+
+    /// The token the scan stands on.
+    #[inline]
+    pub(super) fn cur(&self) -> Lexeme {
+        self.recent[self.at & 3]
+    }
+
+    /// The token before it, in the same statement.
+    #[inline]
+    pub(super) fn prev(&self) -> Lexeme {
+        self.recent[self.at.wrapping_sub(1) & 3]
+    }
+
+    #[inline]
+    fn prev2(&self) -> Lexeme {
+        self.recent[self.at.wrapping_sub(2) & 3]
+    }
+
+    /// The current token spells `name` without quotes.
+    pub(super) fn spells(&self, name: &str) -> bool {
+        matches!(self.cur().token, Token::Word(_)) && self.text(self.cur()).eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    pub(super) fn broken(&self) -> bool {
+        self.cur().token == Token::Broken
+    }
+
+    /// The current statement is over.
+    pub(super) fn done(&self) -> bool {
+        matches!(self.cur().token, Token::End | Token::Broken | Token::Punct(b';'))
+    }
+
+    /// Over, and readable to the end.
+    pub(super) fn clean_end(&self) -> bool {
+        matches!(self.cur().token, Token::End | Token::Punct(b';'))
+    }
+
+    /// Moves to the first token of the next statement; false if there is none.
+    pub(super) fn next_statement(&mut self) -> bool {
+        while self.cur().is_punct(b';') {
+            self.advance();
+        }
+        self.why = None;
+        self.depth = 0;
+        self.in_with = false;
+        self.column_list = false;
+        self.defining = false;
+        self.recent[self.at.wrapping_sub(1) & 3] = Lexeme::NONE;
+        self.recent[self.at.wrapping_sub(2) & 3] = Lexeme::NONE;
+        // The first token was observed as part of the statement before; see it again.
+        self.observe();
+        !self.done()
+    }
+
+    /// Consumes the rest of the statement and says what was found in all of it.
+    pub(super) fn finish(&mut self) -> Option<Why> {
+        while !self.done() {
+            self.advance();
+        }
+        if self.broken() { Some(Why::Unknown) } else { self.why }
+    }
+
+    /// As [`Scan::finish`], over all `;` to the end of the text.
+    pub(super) fn finish_all(&mut self) -> Option<Why> {
+        let mut found = self.finish();
+        while self.cur().is_punct(b';') {
+            self.advance();
+            self.spilled |= !self.done();
+            found = self.finish();
+        }
+        found
+    }
+
+    /// Consumes the current token if it is `word`.
+    pub(super) fn take(&mut self, word: Word) -> bool {
+        let hit = self.cur().is(word);
+        if hit {
+            self.advance();
+        }
+        hit
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.at = self.at.wrapping_add(1);
+        self.lexer.read(&mut self.recent[self.at & 3]);
+        // Most tokens of a long statement are values and commas.
+        if self.pending || !matches!(self.cur().token, Token::Text | Token::Number) {
+            self.observe();
+        }
+    }
+
+    fn raise(&mut self, why: Why) {
+        let stronger = match self.why {
+            None | Some(Why::UserFunction | Why::ServerLocal | Why::UserVariable) => true,
+            Some(_) => why == Why::Unknown,
+        };
+        if stronger {
+            self.why = Some(why);
+        }
+    }
+
+    #[inline]
+    fn observe(&mut self) {
+        if self.pending {
+            self.judge_previous();
+        }
+        match self.cur().token {
+            Token::Punct(b',') | Token::Text | Token::Number | Token::End => {}
+            Token::Word(word) => self.word(word),
+            Token::Punct(byte) => self.punct(byte),
+            Token::UserVariable => self.user_variable(),
+            Token::SystemVariable => self.system_variable(),
+            Token::Assign => {
+                self.traits |= Traits::ASSIGNS_USER_VARIABLE;
+                self.raise(Why::UserVariable);
+            }
+            Token::Broken => self.why = Some(Why::Unknown),
+            Token::Quoted => self.local_table(),
+        }
+    }
+
+    /// `INTO`, `INSERT`, `REPLACE` and `LAST_INSERT_ID (` mean what the next token says.
+    #[cold]
+    fn judge_previous(&mut self) {
+        self.pending = false;
+        if std::mem::take(&mut self.last_insert_id) {
+            self.last_insert_id_argument();
+        }
+        match self.prev().token {
+            Token::Word(Word::Into) => {
+                if self.cur().is(Word::Outfile) || self.cur().is(Word::Dumpfile) {
+                    self.raise(Why::IntoFile);
+                } else {
+                    self.raise(Why::IntoVariable);
+                }
+            }
+            // With `(` they are functions.
+            Token::Word(Word::Insert | Word::Replace) if !self.cur().is_punct(b'(') => {
+                self.raise(Why::Insert);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn word(&mut self, word: Word) {
+        match word {
+            Word::Other if self.prev().is_punct(b'.') => self.local_table(),
+            Word::Into | Word::Insert | Word::Replace => self.pending = true,
+            Word::Update | Word::Share if self.prev().is(Word::For) => {
+                self.raise(Why::LockingRead);
+            }
+            Word::Update => self.raise(Why::Update),
+            Word::Delete => self.raise(Why::Delete),
+            // LOCK IN SHARE MODE; as a verb it gets its own reason.
+            Word::Lock => self.raise(Why::LockingRead),
+            Word::Call => self.raise(Why::Call),
+            Word::SqlCalcFoundRows => self.traits |= Traits::CALC_FOUND_ROWS,
+            Word::For if self.prev().is(Word::Value) => {
+                if matches!(self.prev2().token, Token::Word(Word::Next | Word::Previous)) {
+                    self.raise(Why::SideEffectFunction);
+                }
+            }
+            Word::Processlist | Word::Optimizer_trace => self.server_local(),
+            Word::Select | Word::Table | Word::Values => {
+                self.in_with &= self.depth > 0;
+                self.defining &= word != Word::Select;
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn punct(&mut self, byte: u8) {
+        match byte {
+            b'(' => {
+                self.call();
+                self.depth = self.depth.saturating_add(1);
+            }
+            b')' => self.depth = self.depth.saturating_sub(1),
+            b'.' => self.schema(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Names that answer about the server or the session: schemas, tables and variables.
+
+use super::Scan;
+use crate::sql::{Traits, Why, words::Word};
+
+impl Scan<'_> {
+    pub(super) fn server_local(&mut self) {
+        self.traits |= Traits::SERVER_LOCAL;
+        self.raise(Why::ServerLocal);
+    }
+
+    /// At `.`: is the name before it a schema about the server itself?
+    pub(super) fn schema(&mut self) {
+        if !self.prev().is_name() {
+            return;
+        }
+        let name = unquoted(self.text(self.prev()));
+        let from = self.prev2().is(Word::From) || self.prev2().is(Word::Join);
+        if is(name, "performance_schema") || (from && (is(name, "mysql") || is(name, "sys"))) {
+            self.server_local();
+        }
+    }
+
+    /// At a name after `.`: a sequence's method, or a table of `information_schema`?
+    pub(super) fn local_table(&mut self) {
+        if !self.prev().is_punct(b'.') {
+            return;
+        }
+        let name = unquoted(self.text(self.cur()));
+        if is(name, "nextval") || is(name, "currval") {
+            self.raise(Why::SideEffectFunction);
+        } else if is(unquoted(self.text(self.prev2())), "information_schema") && !is_catalogue(name) {
+            self.server_local();
+        }
+    }
+
+    pub(super) fn user_variable(&mut self) {
+        self.traits |= if self.prev().is(Word::Into) {
+            Traits::ASSIGNS_USER_VARIABLE | Traits::READS_USER_VARIABLE
+        } else {
+            Traits::READS_USER_VARIABLE
+        };
+    }
+
+    pub(super) fn system_variable(&mut self) {
+        self.traits |= Traits::READS_SYSTEM_VARIABLE;
+        let text = self.text(self.cur());
+        let name = unquoted(text.rsplit(|b| matches!(b, b'.' | b'@')).next().unwrap_or(text));
+        let any = |names: &[&str]| names.iter().any(|known| is(name, known));
+        if starts(name, b"landbridge_") {
+            self.traits |= Traits::READS_LANDBRIDGE_VARIABLE;
+        } else if any(&["identity", "last_insert_id"]) {
+            self.traits |= Traits::USES_LAST_INSERT_ID;
+        } else if any(&["warning_count", "error_count"]) {
+            self.traits |= Traits::USES_DIAGNOSTICS;
+        } else if any(&["pseudo_thread_id"]) {
+            self.traits |= Traits::USES_CONNECTION_ID;
+        } else if any(&["in_transaction"]) {
+            self.traits |= Traits::READS_TRANSACTION_STATE;
+        } else if starts(name, b"gtid_") || any(&SERVER_VARIABLES) {
+            self.server_local();
+        }
+    }
+}
+
+/// Tables of `information_schema` that describe the data, the same on every replica.
+fn is_catalogue(name: &[u8]) -> bool {
+    const TABLES: [&str; 26] = [
+        "applicable_roles",
+        "character_sets",
+        "check_constraints",
+        "collations",
+        "collation_character_set_applicability",
+        "columns",
+        "columns_extensions",
+        "column_privileges",
+        "enabled_roles",
+        "engines",
+        "events",
+        "key_column_usage",
+        "keywords",
+        "parameters",
+        "partitions",
+        "referential_constraints",
+        "routines",
+        "schemata",
+        "schema_privileges",
+        "statistics",
+        "st_geometry_columns",
+        "tables",
+        "table_constraints",
+        "table_privileges",
+        "triggers",
+        "views",
+    ];
+    TABLES.iter().any(|table| is(name, table))
+}
+
+/// System variables that say which server this is or how far it has replicated.
+const SERVER_VARIABLES: [&str; 7] =
+    ["hostname", "innodb_read_only", "last_gtid", "read_only", "server_id", "server_uuid", "super_read_only"];
+
+fn starts(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+fn is(name: &[u8], expected: &str) -> bool {
+    name.eq_ignore_ascii_case(expected.as_bytes())
+}
+
+/// A name without its quotes; doubled quotes inside stay, no name compared here has any.
+fn unquoted(name: &[u8]) -> &[u8] {
+    match name {
+        [b'`', inner @ .., b'`'] | [b'"', inner @ .., b'"'] => inner,
+        _ => name,
+    }
+}

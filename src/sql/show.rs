@@ -1,0 +1,64 @@
+//! `SHOW`: which forms describe the data, the session, or the server.
+
+use super::{Kind, Traits, Why, scan::Scan, words::Word};
+
+/// Forms that describe schemas and accounts: the same on every replica.
+const CATALOGUE: [&str; 23] = [
+    "CHARACTER",
+    "CHARSET",
+    "COLLATION",
+    "COLUMNS",
+    "CREATE",
+    "DATABASES",
+    "ENGINES",
+    "EVENTS",
+    "FIELDS",
+    "FUNCTION",
+    "GRANTS",
+    "INDEX",
+    "INDEXES",
+    "KEYS",
+    "PACKAGE",
+    "PRIVILEGES",
+    "PROCEDURE",
+    "SCHEMAS",
+    "STORAGE",
+    "TABLE",
+    "TABLES",
+    "TABLE_TYPES",
+    "TRIGGERS",
+];
+
+/// Forms that answer about earlier statements of the same connection.
+const DIAGNOSTICS: [&str; 5] = ["COUNT", "ERRORS", "PROFILE", "PROFILES", "WARNINGS"];
+
+/// Reads a statement whose first word, `SHOW`, is consumed.
+pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
+    scan.traits |= Traits::SELECTS;
+    let global = scan.cur().is(Word::Global);
+    while matches_any(scan, &["FULL", "EXTENDED", "GLOBAL", "SESSION", "LOCAL"]) {
+        scan.advance();
+    }
+    let local = if scan.take(Word::Variables) {
+        scan.traits |= Traits::READS_SYSTEM_VARIABLE;
+        global
+    } else if matches_any(scan, &DIAGNOSTICS) {
+        scan.traits |= Traits::USES_DIAGNOSTICS;
+        false
+    } else {
+        !matches_any(scan, &CATALOGUE)
+    };
+    // SHOW OPEN TABLES, STATUS, PROCESSLIST, REPLICA STATUS, BINARY LOGS and what is not known.
+    if local {
+        scan.traits |= Traits::SERVER_LOCAL;
+    }
+    match scan.finish() {
+        Some(why) => Kind::Write(why),
+        None if local => Kind::Write(Why::ServerLocal),
+        None => Kind::Read,
+    }
+}
+
+fn matches_any(scan: &Scan<'_>, names: &[&str]) -> bool {
+    names.iter().any(|name| scan.spells(name))
+}

@@ -1,0 +1,31 @@
+DROP TABLE IF EXISTS cli_t;
+CREATE TABLE cli_t (id INT AUTO_INCREMENT PRIMARY KEY, n INT, s VARCHAR(20));
+INSERT INTO cli_t (n, s) VALUES (1, 'a;b'), (2, "it's"), (3, NULL);
+SELECT * FROM cli_t;
+DROP PROCEDURE IF EXISTS cli_p;
+DELIMITER //
+CREATE PROCEDURE cli_p(IN k INT, OUT total INT)
+BEGIN
+  INSERT INTO cli_t (n) VALUES (k);
+  SELECT COUNT(*) INTO total FROM cli_t;
+  SELECT n FROM cli_t ORDER BY n;
+END//
+DELIMITER ;
+CALL cli_p(9, @total);
+SELECT @total;
+BEGIN;
+UPDATE cli_t SET n = n * 2;
+ROLLBACK;
+SET @x = 3, @y = CONCAT('v', @x);
+SELECT @x, @y, LAST_INSERT_ID();
+PREPARE st FROM 'SELECT n FROM cli_t WHERE n > ? ORDER BY n';
+EXECUTE st USING @x;
+DEALLOCATE PREPARE st;
+LOCK TABLES cli_t WRITE;
+INSERT INTO cli_t (n) VALUES (77);
+UNLOCK TABLES;
+SELECT GET_LOCK('cli', 0), RELEASE_LOCK('cli');
+SHOW CREATE TABLE cli_t;
+EXPLAIN SELECT n FROM cli_t WHERE id = 1;
+/*!50000 SELECT 'versioned' */;
+SELECT COUNT(*), SUM(n) FROM cli_t -- the end

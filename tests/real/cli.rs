@@ -1,0 +1,159 @@
+//! The program itself: exit codes, `check`, `explain`, `run`, SIGTERM.
+
+use crate::support::{APP, PASSWORD};
+use landbridge::lab::{Flavor, Pair, PairOptions, accounts};
+use mysql_async::prelude::*;
+use mysql_async::{Conn, OptsBuilder};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+fn landbridge(args: &[&str], file: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_landbridge"));
+    command.arg("--config").arg(file).args(args).env("APP_PW", PASSWORD).env_remove("LANDBRIDGE_LOG");
+    command
+}
+
+fn finish(args: &[&str], file: &Path) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = landbridge(args, file).output().expect("runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn write(dir: &Path, text: &str) -> PathBuf {
+    let path = dir.join("proxy.toml");
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+fn config(pair: &Pair, ca: &Path, monitor_password: &str) -> String {
+    let (primary, replica, ca) = (pair.primary.addr(), pair.replica.addr(), ca.display());
+    format!(
+        r#"
+[listen]
+mysql = "127.0.0.1:0"
+admin = ""
+http = ""
+[[server]]
+name = "primary"
+address = "{primary}"
+role = "primary"
+tls = {{ mode = "verify-full", ca = "{ca}" }}
+[[server]]
+name = "replica"
+address = "{replica}"
+role = "replica"
+tls = {{ mode = "verify-full", ca = "{ca}" }}
+[[user]]
+name = "{APP}"
+password = "${{APP_PW}}"
+[monitor]
+user = "{}"
+password = "{monitor_password}"
+"#,
+        accounts::MONITOR.user
+    )
+}
+
+#[test]
+fn a_bad_file_tells_all_its_faults_and_exits_2() {
+    let dir = tempfile::tempdir().expect("directory");
+    let file = write(
+        dir.path(),
+        "region = 3\n[pool]\nmin_warm = 9\nmax = 4\nmaxx = 1\n[[server]]\nname = \"a\"\naddress = \"h:1\"\nrole = \"boss\"\n\
+         [[user]]\nname = \"u\"\npassword = \"${NOT_SET_ANYWHERE}\"\n",
+    );
+    for command in [&["run"][..], &["check"], &[]] {
+        let (code, _, faults) = finish(command, &file);
+        assert_eq!(code, Some(2), "{faults}");
+        for (line, word) in [(1, "region"), (3, "min_warm"), (5, "maxx"), (9, "role"), (12, "NOT_SET_ANYWHERE")] {
+            let place = format!("proxy.toml:{line}:");
+            assert!(faults.lines().any(|l| l.contains(&place) && l.contains(word)), "line {line}, {word}:\n{faults}");
+        }
+    }
+    let (code, _, error) = finish(&["check"], &dir.path().join("absent.toml"));
+    assert!(code == Some(2) && error.contains("absent.toml"), "{error}");
+    assert_eq!(finish(&["nonsense"], &file).0, Some(2));
+    let (code, text, _) = finish(&["explain", "DELETE FROM t"], &file);
+    assert!(code == Some(0) && text.contains("primary") && text.contains("delete"), "{text}");
+}
+
+async fn check_says_what_is_there_and_what_is_missing(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers");
+    let dir = tempfile::tempdir().expect("directory");
+    let file = write(dir.path(), &config(&pair, &pair.certs.ca, accounts::MONITOR.password));
+    let (code, text, error) = finish(&["check"], &file);
+    assert_eq!(code, Some(0), "{text}{error}");
+    let version = pair.primary.version().split('-').next().expect("a number");
+    for part in ["TLSv1_3", "pipelining", "receiving Yes, applying Yes", "Everything is in order", version] {
+        assert!(text.contains(part), "{part} missing:\n{text}");
+    }
+    // Another authority, another password: what is wrong, with which server, and what to do.
+    let other = landbridge::lab::CertFiles::generate(dir.path(), &[]).expect("certificates");
+    let file = write(dir.path(), &config(&pair, &other.ca, accounts::MONITOR.password));
+    let (code, text, _) = finish(&["check"], &file);
+    assert!(code == Some(1) && text.contains("tls.ca"), "{text}");
+    let file = write(dir.path(), &config(&pair, &pair.certs.ca, "wrong"));
+    let (code, text, _) = finish(&["check"], &file);
+    assert!(code == Some(1) && text.contains("Access denied"), "{text}");
+    assert!(!text.contains("wrong") && !text.contains(PASSWORD), "no password is shown: {text}");
+}
+
+/// A server without TLS is an error, never a plaintext connection.
+async fn no_tls_no_connection(flavor: Flavor) {
+    let off = match flavor {
+        Flavor::MySql => "--tls-version=",
+        Flavor::MariaDb => "--skip-ssl",
+    };
+    let servers = PairOptions { replica_args: vec![off.into()], ..Default::default() };
+    let pair = Pair::start_with(flavor, servers).await.expect("servers");
+    let dir = tempfile::tempdir().expect("directory");
+    let file = write(dir.path(), &config(&pair, &pair.certs.ca, accounts::MONITOR.password));
+    let (code, text, _) = finish(&["check"], &file);
+    assert!(code == Some(1) && text.contains("does not offer TLS"), "{text}");
+}
+
+/// `run` says where it listens, serves, and ends at SIGTERM after the open transaction has ended.
+async fn run_serves_and_drains(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers");
+    pair.primary.sql("CREATE TABLE app.t (n INT)").await.expect("table");
+    let dir = tempfile::tempdir().expect("directory");
+    let socket = dir.path().join("lb.sock");
+    let text = config(&pair, &pair.certs.ca, accounts::MONITOR.password)
+        .replace("\"127.0.0.1:0\"", &format!("\"unix:{}\"", socket.display()));
+    let mut child = landbridge(&["run"], &write(dir.path(), &text)).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut log = wait_for_line(&mut child, "ready for clients");
+    let opts = OptsBuilder::default().socket(Some(socket.to_string_lossy())).user(Some(APP)).pass(Some(PASSWORD));
+    let mut client = Conn::new(opts.db_name(Some("app"))).await.expect("serves");
+    client.query_drop("BEGIN").await.expect("begin");
+    client.query_drop("INSERT INTO t VALUES (1)").await.expect("insert");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+    let mut line = String::new();
+    while !line.contains("draining") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).expect("log"), 0, "the log ended");
+    }
+    client.query_drop("COMMIT").await.expect("what was begun may end");
+    let status = tokio::task::spawn_blocking(move || child.wait()).await.expect("joins").expect("ends");
+    assert_eq!(status.code(), Some(0));
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).expect("log");
+    assert!(!rest.contains("panicked") && !rest.contains(PASSWORD), "{rest}");
+    let rows = pair.primary.sql("SELECT COUNT(*) FROM app.t").await.expect("count");
+    assert_eq!(rows[0], [Some("1".to_owned())]);
+}
+
+fn wait_for_line(child: &mut Child, part: &str) -> BufReader<std::process::ChildStderr> {
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let mut all = String::new();
+    loop {
+        let before = all.len();
+        assert_ne!(log.read_line(&mut all).expect("log"), 0, "ended: {all}");
+        if all.get(before..).is_some_and(|line| line.contains(part)) {
+            return log;
+        }
+    }
+}
+
+crate::on_both!(check_says_what_is_there_and_what_is_missing, no_tls_no_connection, run_serves_and_drains);

@@ -1,0 +1,101 @@
+//! How clients come in: passwords, plugins, TLS, sockets, limits.
+
+use crate::support::{APP, Bed, PASSWORD, Plan, one};
+use landbridge::lab::Flavor;
+use mysql_async::prelude::*;
+use mysql_async::{Conn, Error, Opts, SslOpts};
+
+async fn refused(opts: impl Into<Opts>) -> (u16, String, String) {
+    match Conn::new(opts).await {
+        Err(Error::Server(error)) => (error.code, error.state, error.message),
+        Err(other) => panic!("not a server's error: {other}"),
+        Ok(_) => panic!("was let in"),
+    }
+}
+
+/// A wrong password, an unknown user and an unknown schema are refused in a server's words.
+async fn refusals_sound_like_a_server(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let denied = |user: &str, using: &str| {
+        (1045, "28000".to_owned(), format!("Access denied for user '{user}'@'127.0.0.1' (using password: {using})"))
+    };
+    assert_eq!(refused(bed.opts().pass(Some("wrong"))).await, denied(APP, "YES"));
+    assert_eq!(refused(bed.opts().pass(None::<String>)).await, denied(APP, "NO"));
+    assert_eq!(refused(bed.opts().user(Some("nobody"))).await, denied("nobody", "YES"));
+    // What a real server says of a schema it will not open, is what the client hears.
+    let direct = bed.pair.primary.sql("USE nowhere").await.expect_err("unknown").to_string();
+    let (code, _, text) = refused(bed.opts().db_name(Some("nowhere"))).await;
+    assert!(direct.contains("1049") && [1044, 1049].contains(&code) && text.contains("nowhere"), "{code} {text}");
+    bed.stop().await;
+}
+
+/// The greeting is the servers' own.
+async fn the_greeting_is_the_servers(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let client = bed.client().await;
+    let (major, minor, patch) = client.server_version();
+    let version = bed.pair.primary.version();
+    assert!(version.contains(&format!("{major}.{minor}.{patch}")), "{version} announced as {major}.{minor}.{patch}");
+    bed.stop().await;
+}
+
+/// TLS for clients, when it is offered and when it is required.
+async fn clients_with_tls(flavor: Flavor) {
+    let extra = "[listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"\"\ntls = \"required\"";
+    let bed = Bed::with(flavor, Plan { extra, ..Plan::default() }).await;
+    assert_eq!(refused(bed.opts()).await.0, 3159, "plaintext is refused");
+    let ssl = SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let mut client = Conn::new(bed.opts().ssl_opts(Some(ssl))).await.expect("TLS is welcome");
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 1);
+    bed.stop().await;
+}
+
+/// A unix socket beside TCP.
+async fn a_unix_socket(flavor: Flavor) {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("mysql.sock");
+    let extra: &'static str = Box::leak(
+        format!("[listen]\nmysql = [\"127.0.0.1:0\", \"unix:{}\"]\nadmin = \"\"\nhttp = \"\"", path.display())
+            .into_boxed_str(),
+    );
+    let bed = Bed::with(flavor, Plan { extra, ..Plan::default() }).await;
+    let opts = mysql_async::OptsBuilder::default()
+        .socket(Some(path.to_string_lossy()))
+        .user(Some(APP))
+        .pass(Some(PASSWORD))
+        .db_name(Some("app"));
+    let mut client = Conn::new(opts).await.expect("over the socket");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    bed.stop().await;
+}
+
+/// `COM_CHANGE_USER` and `COM_RESET_CONNECTION` start the session anew.
+async fn sessions_start_anew(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    for anew in ["reset", "change user"] {
+        client.query_drop("SET @x = 1, SESSION time_zone = '+07:00'").await.expect("set");
+        client.query_drop("CREATE TEMPORARY TABLE tt (n INT)").await.expect("temporary table");
+        client.query_drop("BEGIN").await.expect("begin");
+        client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
+        match anew {
+            "reset" => assert!(client.reset().await.expect("reset")),
+            _ => client.change_user(mysql_async::ChangeUserOpts::default()).await.expect("change user"),
+        }
+        let (x, zone): (Option<u8>, String) =
+            client.query_first("SELECT @x, @@time_zone").await.expect("state").expect("row");
+        assert!(x.is_none() && zone != "+07:00", "{anew}: {x:?} {zone}");
+        assert!(client.query_drop("SELECT * FROM app.tt").await.is_err(), "{anew}");
+        assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM app.t").await, 0, "{anew}: rolled back");
+    }
+    bed.stop().await;
+}
+
+crate::on_both!(
+    refusals_sound_like_a_server,
+    the_greeting_is_the_servers,
+    clients_with_tls,
+    a_unix_socket,
+    sessions_start_anew,
+);

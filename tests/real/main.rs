@@ -1,0 +1,13 @@
+//! Landbridge against real servers: MySQL and MariaDB, primary and replica, TLS, GTIDs, an ocean.
+
+mod cli;
+mod commands;
+mod consistency;
+mod crossing;
+mod drivers;
+mod faults;
+mod garbage;
+mod login;
+mod pooling;
+mod round_trips;
+mod support;

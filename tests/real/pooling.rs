@@ -1,0 +1,100 @@
+//! Few connections, many clients; nothing of one is visible to another.
+
+use crate::support::{Bed, Plan, one};
+use landbridge::lab::Flavor;
+use mysql_async::prelude::*;
+use std::sync::Arc;
+
+/// 200 clients on a pool of 10: all are served, and the server never sees more than 10 connections.
+async fn two_hundred_clients_on_ten_connections(flavor: Flavor) {
+    let bed = Arc::new(Bed::with(flavor, Plan { min_warm: 10, max: 10, ..Plan::default() }).await);
+    let dialled = bed.crossed().connections_total;
+    let clients = (0..200u64).map(|n| {
+        let bed = bed.clone();
+        tokio::spawn(async move {
+            let mut client = bed.client().await;
+            for round in 0..3u64 {
+                client.exec_drop("INSERT INTO t (n) VALUES (?)", (n * 10 + round,)).await.expect("write");
+                let rows: u64 = one(&mut client, "SELECT COUNT(*) FROM t").await;
+                assert!(rows > 0);
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.expect("client is served");
+    }
+    let rows: Vec<Vec<Option<String>>> =
+        bed.pair.primary.sql("SELECT COUNT(*), COUNT(DISTINCT n) FROM app.t").await.expect("count");
+    assert_eq!(rows[0], [Some("600".to_owned()), Some("600".to_owned())], "every write once");
+    assert_eq!(bed.crossed().connections_total, dialled, "no connection was opened for them");
+}
+
+/// Session state, temporary tables, locks and open transactions of one client are invisible to others.
+async fn nothing_leaks(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await;
+    for trace in [
+        "SET @secret = 42",
+        "SELECT @secret := 43",
+        "CREATE TEMPORARY TABLE hidden (n INT)",
+        "SELECT GET_LOCK('mine', 0)",
+        "LOCK TABLES t WRITE",
+        "SET SESSION sql_mode = 'ANSI_QUOTES'",
+        "SET autocommit = 0",
+        "BEGIN; INSERT INTO t (n) VALUES (1)",
+        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "PREPARE stolen FROM 'SELECT 1'",
+        "SET NAMES latin1",
+    ] {
+        let mut one_client = bed.client().await;
+        one_client.query_drop(trace).await.expect(trace);
+        drop(one_client);
+        let mut other = bed.client().await;
+        let state: (Option<i64>, String, u8, Option<u64>) = other
+            .query_first("SELECT @secret, @@sql_mode, @@autocommit, IS_USED_LOCK('mine') /* landbridge */")
+            .await
+            .expect("state")
+            .expect("row");
+        assert!(
+            state.0.is_none() && !state.1.contains("ANSI_QUOTES") && state.2 == 1 && state.3.is_none(),
+            "{trace}: {state:?}"
+        );
+        assert!(other.query_drop("INSERT INTO hidden VALUES (1)").await.is_err(), "{trace}");
+        assert!(other.query_drop("EXECUTE stolen").await.is_err(), "{trace}");
+        other.query_drop("UPDATE t SET n = 2 WHERE id = 0").await.expect(trace);
+        other.disconnect().await.expect("goodbye");
+    }
+    let rows = bed.pair.primary.sql("SELECT COUNT(*) FROM app.t").await.expect("count");
+    assert_eq!(rows[0], [Some("0".to_owned())], "the open transaction was rolled back");
+    bed.stop().await;
+}
+
+/// What pins a session works as on a direct connection.
+async fn pinned_sessions_work(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    client.query_drop("CREATE TEMPORARY TABLE tt (n INT)").await.expect("temporary table");
+    client.query_drop("INSERT INTO tt VALUES (1), (2)").await.expect("insert");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM tt").await, 2);
+    client.query_drop("SELECT n INTO @last FROM tt ORDER BY n DESC LIMIT 1").await.expect("into");
+    assert_eq!(one::<u64>(&mut client, "SELECT @last").await, 2);
+    drop(client);
+    let mut client = bed.client().await;
+    client.query_drop("SELECT SQL_CALC_FOUND_ROWS id FROM t LIMIT 0").await.expect("select");
+    assert_eq!(one::<u64>(&mut client, "SELECT FOUND_ROWS()").await, 0);
+    client.query_drop("INSERT INTO t (n) VALUES (1), (2), (3)").await.expect("insert");
+    assert_eq!(one::<i64>(&mut client, "SELECT ROW_COUNT()").await, 3);
+    assert_eq!(one::<u64>(&mut client, "SELECT LAST_INSERT_ID()").await, 1);
+    client.query_drop("INSERT INTO t (id, n) VALUES (500, 1)").await.expect("explicit id");
+    assert_eq!(one::<u64>(&mut client, "SELECT LAST_INSERT_ID()").await, 1, "an explicit id is not a generated one");
+    client.query_drop("INSERT INTO t (n) VALUES (LAST_INSERT_ID())").await.expect("insert");
+    assert_eq!(one::<u64>(&mut client, "SELECT n FROM t WHERE id = 501").await, 1);
+    client.query_drop("DROP TABLE IF EXISTS nowhere").await.expect("drop");
+    let warnings: Vec<(String, u16, String)> = client.query("SHOW WARNINGS").await.expect("warnings");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(client.query_drop("SELECT nonsense FROM t").await.is_err());
+    let warnings: Vec<(String, u16, String)> = client.query("SHOW WARNINGS").await.expect("warnings");
+    assert_eq!(warnings[0].1, 1054);
+    bed.stop().await;
+}
+
+crate::on_both!(two_hundred_clients_on_ten_connections, nothing_leaks, pinned_sessions_work);

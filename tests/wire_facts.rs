@@ -1,0 +1,176 @@
+//! Facts about real servers that the design rests on. When one of these fails on a new server
+//! version, something in `src` rests on sand.
+
+use landbridge::backend::conn::{Busy, Ready};
+use landbridge::backend::login::{self, Account};
+use landbridge::backend::query::Reply;
+use landbridge::backend::server::{Server, family, tracking_sql};
+use landbridge::config::Secret;
+use landbridge::lab::{Flavor, Pair, accounts};
+use landbridge::net::socket::Address;
+use landbridge::net::tls::{Connector, ServerTls, Verify};
+use landbridge::protocol::capability::{Capabilities, Status};
+use landbridge::protocol::exchange::Expect;
+use landbridge::protocol::track::{Change, Changes};
+use landbridge::topology::ServerId;
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn dial(pair: &Pair) -> Ready {
+    let tls = ServerTls { verify: Verify::Full, ca: Some(pair.certs.ca.clone()), client_cert: None, server_name: None };
+    let connector = Connector::new(&tls, "127.0.0.1").expect("connector");
+    let address = Address::Tcp { host: "127.0.0.1".into(), port: pair.primary.port() };
+    let server = Arc::new(Server::new(ServerId(0), "primary".into(), address, Some(connector)));
+    let account =
+        Arc::new(Account { user: accounts::APP.user.into(), password: Secret::new(accounts::APP.password.into()) });
+    let login = login::dial(&server, &account, Capabilities::empty(), Duration::from_secs(10)).await.expect("dial");
+    let family = family(&login.greeting.version);
+    let conn = Ready::new(login, server, account);
+    let sql = String::from_utf8_lossy(tracking_sql(family)).into_owned();
+    ok(conn, &sql).await.0
+}
+
+async fn ok(conn: Ready, sql: &str) -> (Ready, Reply) {
+    let (conn, reply) = conn.query(sql).await.expect("connection lives");
+    assert!(!matches!(reply, Reply::Err(_)), "{sql}: {reply:?}");
+    (conn, reply)
+}
+
+async fn value(conn: Ready, sql: &str) -> (Ready, String) {
+    match ok(conn, sql).await {
+        (conn, Reply::Rows { rows, .. }) => (conn, rows[0][0].clone().unwrap_or_else(|| "NULL".into())),
+        (_, other) => panic!("{sql}: {other:?}"),
+    }
+}
+
+/// What the server's tracker said after a statement without rows.
+fn changes(reply: &Reply) -> (Vec<(String, String)>, bool, Option<String>) {
+    let Reply::Ok { changes, .. } = reply else { panic!("{reply:?}") };
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    let (mut variables, mut state) = (Vec::new(), false);
+    let changes = Changes::new(changes);
+    changes.for_each(|change| match change {
+        // MySQL counts statements.
+        Change::SystemVariable { name: b"statement_id", .. } => {}
+        Change::SystemVariable { name, value } => variables.push((text(name), text(value))),
+        Change::State => state = true,
+        _ => {}
+    });
+    (variables, state, changes.gtids().map(Into::into))
+}
+
+async fn reply(busy: &mut Busy) -> Reply {
+    busy.reply().await.expect("connection lives")
+}
+
+/// What the session tracker says of each statement: variables, and whether state changed. Locks and
+/// one-shot settings it does not show.
+const TRACKED: &[(&str, &[&str], bool)] = &[
+    ("SET @y = 1", &[], true),
+    ("CREATE TEMPORARY TABLE tt (n INT)", &[], true),
+    ("PREPARE s FROM 'SELECT 1'", &[], true),
+    ("SET autocommit=0", &["autocommit"], true),
+    ("SET NAMES utf8mb4", &["character_set_client", "character_set_connection", "character_set_results"], true),
+    ("SET sql_mode=CONCAT(@@sql_mode, ',ANSI_QUOTES')", &["sql_mode"], true),
+    ("SET character_set_results=NULL", &["character_set_results"], true),
+    ("SET foreign_key_checks=0", &["foreign_key_checks"], true),
+    ("SET time_zone='+00:00'", &["time_zone"], true),
+    ("SET wait_timeout=100", &["wait_timeout"], true),
+    ("USE app", &[], true),
+    ("BEGIN", &[], false),
+    ("COMMIT", &[], false),
+    ("DO GET_LOCK('a', 0)", &[], false),
+    ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", &[], false),
+    ("LOCK TABLES t WRITE", &[], false),
+];
+
+async fn facts(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers start");
+    pair.primary.sql("CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)").await.expect("table");
+    let conn = dial(&pair).await;
+    assert!(conn.tls_description().is_some());
+
+    // One SET takes NAMES and anything else.
+    let (conn, _) = ok(conn, "SET NAMES latin1 COLLATE latin1_bin,sql_mode='',@`x`=5").await;
+    let (conn, v) = value(conn, "SELECT CONCAT_WS(',', @@collation_connection, @@sql_mode, @x)").await;
+    assert_eq!(v, "latin1_bin,,5");
+
+    // LAST_INSERT_ID() can be set by an ordinary user.
+    let (conn, _) = ok(conn, "SET last_insert_id=77").await;
+    let (conn, v) = value(conn, "SELECT LAST_INSERT_ID()").await;
+    assert_eq!(v, "77");
+
+    // Writes name their transactions; reads and empty writes do not.
+    let (conn, _) = ok(conn, "USE app").await;
+    let (conn, reply_) = ok(conn, "INSERT INTO t (n) VALUES (1)").await;
+    let (_, state, gtids) = changes(&reply_);
+    assert!(!state && gtids.is_some_and(|g| !g.is_empty()), "{flavor}: INSERT names its GTID");
+    let (conn, reply_) = ok(conn, "UPDATE t SET n = 1 WHERE id = 99").await;
+    assert_eq!(changes(&reply_), (vec![], false, None), "{flavor}: an UPDATE of nothing");
+
+    for (sql, variables, state) in TRACKED {
+        let (conn, reply) = conn_query(&pair, sql).await;
+        let (reported, changed, _) = changes(&reply);
+        let names: Vec<&str> = reported.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(
+            variables.iter().all(|v| names.contains(v)) && (names.is_empty() == variables.is_empty()),
+            "{flavor} {sql}: {names:?}"
+        );
+        assert_eq!(changed, *state, "{flavor} {sql}");
+        conn.close().await;
+    }
+
+    // A reset keeps the schema; statement ids go on counting; what multi-statements become is told.
+    let mut busy = conn.begin();
+    busy.set_multi_statements(true);
+    busy.command(Expect::Prepare, &[b"\x16SELECT ?"]);
+    busy.flush().await.expect("sent");
+    assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }));
+    let Reply::Prepared { id: before } = reply(&mut busy).await else { panic!("prepared") };
+    busy.reset_session();
+    busy.command(Expect::Prepare, &[b"\x16SELECT ?"]);
+    busy.command(Expect::Results, &[b"\x03SELECT DATABASE(), @x"]);
+    busy.command(Expect::Results, &[b"\x03DO 1; DO 2"]);
+    busy.flush().await.expect("sent");
+    assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }));
+    let Reply::Prepared { id } = reply(&mut busy).await else { panic!("prepared") };
+    assert_eq!(id, before + 1, "{flavor}: a reset does not start the count anew");
+    let Reply::Rows { rows, .. } = reply(&mut busy).await else { panic!("rows") };
+    assert_eq!(rows, [[Some("app".to_owned()), None]]);
+    assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }), "{flavor}: a reset leaves multi-statements on");
+    let conn = busy.finish().expect("finished");
+
+    // A prefix that fails stops what is behind it; one that succeeds shares its fate.
+    let mut busy = conn.begin();
+    busy.set_multi_statements(false);
+    busy.set_multi_statements(true);
+    busy.command(Expect::Results, &[b"\x03SET sql_mode='nonsense';INSERT INTO t (n) VALUES (42)"]);
+    busy.command(Expect::Results, &[b"\x03START TRANSACTION;INSERT INTO t (n) VALUES (43)"]);
+    busy.flush().await.expect("sent");
+    for _ in 0..2 {
+        assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }));
+    }
+    assert!(matches!(reply(&mut busy).await, Reply::Err(_)));
+    let Reply::Ok { status, .. } = reply(&mut busy).await else { panic!("ok") };
+    assert!(status.contains(Status::IN_TRANS));
+    let conn = busy.finish().expect("finished");
+    let (conn, v) = value(conn, "SELECT COUNT(*) FROM t WHERE n = 42").await;
+    assert_eq!(v, "0");
+    conn.close().await;
+}
+
+async fn conn_query(pair: &Pair, sql: &str) -> (Ready, Reply) {
+    let conn = dial(pair).await;
+    let (conn, _) = ok(conn, "USE app").await;
+    ok(conn, sql).await
+}
+
+#[tokio::test]
+async fn mysql() {
+    facts(Flavor::MySql).await;
+}
+
+#[tokio::test]
+async fn mariadb() {
+    facts(Flavor::MariaDb).await;
+}
