@@ -159,6 +159,68 @@ async fn facts(flavor: Flavor) {
     conn.close().await;
 }
 
+/// One execution of a statement without parameters.
+fn execution(id: u32) -> Vec<u8> {
+    [&[0x17][..], &id.to_le_bytes(), &[0, 1, 0, 0, 0]].concat()
+}
+
+/// Statement ids can be foretold, and a foretold id guards an execution: what must have succeeded
+/// ahead of it ends with an SQL-level PREPARE, which takes an id as well.
+async fn statement_ids(flavor: Flavor) {
+    const INSERT: &[u8] = b"\x16INSERT INTO t (n) VALUES (7)";
+    let pair = Pair::start(flavor).await.expect("servers start");
+    pair.primary.sql("CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)").await.expect("table");
+    let (conn, _) = ok(dial(&pair).await, "USE app").await;
+    let mut busy = conn.begin();
+    busy.set_multi_statements(true);
+    busy.command(Expect::Prepare, &[INSERT]);
+    busy.command(Expect::Results, &[&execution(1)]);
+    busy.flush().await.expect("sent");
+    assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }));
+    assert_eq!(reply(&mut busy).await, Reply::Prepared { id: 1 }, "{flavor}: the first has id 1");
+    assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }), "{flavor}: prepared and executed in one flight");
+
+    // One that cannot be prepared takes an id all the same.
+    busy.command(Expect::Prepare, &[b"\x16SELECT nonsense FROM nowhere"]);
+    busy.command(Expect::Prepare, &[INSERT]);
+    busy.flush().await.expect("sent");
+    assert!(matches!(reply(&mut busy).await, Reply::Err(_)));
+    assert_eq!(reply(&mut busy).await, Reply::Prepared { id: 3 }, "{flavor}: after one that failed");
+
+    for (ahead, runs) in [("SET @x = 1", true), ("SET sql_mode = 'nonsense'", false), ("USE nowhere", false)] {
+        let next = if runs { 4 } else { 6 };
+        let guarded = format!("{ahead};PREPARE landbridge FROM 'DO 0';DEALLOCATE PREPARE landbridge");
+        busy.command(Expect::Results, &[b"\x03", guarded.as_bytes()]);
+        busy.command(Expect::Prepare, &[INSERT]);
+        busy.command(Expect::Results, &[&execution(if runs { next + 1 } else { 99 })]);
+        busy.flush().await.expect("sent");
+        let failed = matches!(reply(&mut busy).await, Reply::Err(_));
+        assert_eq!(failed, !runs, "{flavor}: {ahead}");
+        let Reply::Prepared { id } = reply(&mut busy).await else { panic!("prepared") };
+        match reply(&mut busy).await {
+            Reply::Ok { .. } => assert!(runs && id == next + 1, "{flavor}: {ahead}: {id}"),
+            Reply::Err(error) => assert!(!runs && error.code == 1243, "{flavor}: {ahead}: {error}"),
+            other => panic!("{flavor}: {ahead}: {other:?}"),
+        }
+        // The guard was not reached: its id went to the statement behind it.
+        if ahead.starts_with("SET sql_mode") {
+            assert_eq!(id, 6, "{flavor}: {ahead}");
+        }
+    }
+    // A statement prepared by SQL cannot be executed by its number.
+    busy.command(Expect::Results, &[b"\x03PREPARE mine FROM 'INSERT INTO t (n) VALUES (8)'"]);
+    for id in 7..=9 {
+        busy.command(Expect::Results, &[&execution(id)]);
+    }
+    busy.flush().await.expect("sent");
+    assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }));
+    let codes: Vec<Option<u16>> = [reply(&mut busy).await, reply(&mut busy).await, reply(&mut busy).await]
+        .iter()
+        .map(|reply| if let Reply::Err(error) = reply { Some(error.code) } else { None })
+        .collect();
+    assert_eq!(codes, [None, Some(1243), Some(1243)], "{flavor}: 7 is the last INSERT, 8 the one of SQL");
+}
+
 async fn conn_query(pair: &Pair, sql: &str) -> (Ready, Reply) {
     let conn = dial(pair).await;
     let (conn, _) = ok(conn, "USE app").await;
@@ -168,9 +230,11 @@ async fn conn_query(pair: &Pair, sql: &str) -> (Ready, Reply) {
 #[tokio::test]
 async fn mysql() {
     facts(Flavor::MySql).await;
+    statement_ids(Flavor::MySql).await;
 }
 
 #[tokio::test]
 async fn mariadb() {
     facts(Flavor::MariaDb).await;
+    statement_ids(Flavor::MariaDb).await;
 }
