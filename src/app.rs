@@ -6,8 +6,9 @@ use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::token::Scopes;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
+use crate::frontend::proven::Proven;
 use crate::frontend::registry::Registry;
-use crate::frontend::shared::{KnownSchemas, Pools, ScopeKind, SessionSettings, Shared};
+use crate::frontend::shared::{Pools, ScopeKind, SessionSettings, Shared};
 use crate::frontend::users::Users;
 use crate::http;
 use crate::metrics::Metrics;
@@ -91,7 +92,7 @@ impl App {
             scopes,
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
-            known_schemas: KnownSchemas::default(),
+            proven: Proven::default(),
             drain: CancellationToken::new(),
         });
         let mut app = Self {

@@ -33,6 +33,52 @@ pub struct PoolMetrics {
     pub kills: IntCounter,
 }
 
+/// What a client would have waited for, had it spoken with the primary itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// Opening a connection.
+    Login,
+    /// `BEGIN`: sent with the first statement, or never.
+    Begin,
+    /// `COMMIT` or `ROLLBACK` of a transaction that never began at the primary.
+    Commit,
+    /// `SET` and `USE`, checked nearby or known to be right.
+    State,
+    /// `PREPARE`, nearby or with the execution.
+    Prepare,
+    /// A read, answered by a replica.
+    Read,
+    /// Pings, resets and questions about the session, answered here.
+    Chatter,
+}
+
+impl Saved {
+    /// All of them, with their labels, in order of declaration.
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::Login, "login"),
+        (Self::Begin, "begin"),
+        (Self::Commit, "commit"),
+        (Self::State, "state"),
+        (Self::Prepare, "prepare"),
+        (Self::Read, "read"),
+        (Self::Chatter, "chatter"),
+    ];
+
+    /// Round trips: a TCP handshake, a TLS handshake, a login and its proof are four.
+    fn round_trips(self) -> u64 {
+        if self == Self::Login { 4 } else { 1 }
+    }
+}
+
+impl SessionMetrics {
+    /// Counts round trips that a client did not wait for.
+    pub fn saved(&self, what: Saved) {
+        if let Some(counter) = self.round_trips_saved.get(what as usize) {
+            counter.inc_by(what.round_trips());
+        }
+    }
+}
+
 /// What sessions count.
 #[derive(Debug, Clone)]
 pub struct SessionMetrics {
@@ -48,8 +94,8 @@ pub struct SessionMetrics {
     pub gtid_waits: IntCounterVec,
     /// Time of those waits.
     pub gtid_wait_seconds: Histogram,
-    /// Round trips to the primary that clients did not have to wait for, by kind.
-    pub round_trips_saved: IntCounterVec,
+    /// Round trips to the primary that clients did not have to wait for, in the order of [`Saved`].
+    round_trips_saved: [IntCounter; Saved::ALL.len()],
     /// Connections to servers lost while a statement ran.
     pub lost: IntCounter,
     /// Reads sent again elsewhere after a connection died before its first byte of answer.
@@ -180,6 +226,11 @@ impl Metrics {
                 &["server"],
             )?,
         };
+        let saved = c.counters(
+            "landbridge_round_trips_saved_total",
+            "Round trips to the primary that clients did not wait for",
+            &["kind"],
+        )?;
         let session = SessionMetrics {
             accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
             connected: c.gauge("landbridge_clients", "Clients connected now")?,
@@ -195,11 +246,7 @@ impl Metrics {
                 &["outcome"],
             )?,
             gtid_wait_seconds: c.histogram("landbridge_gtid_wait_seconds", "Time of those waits")?,
-            round_trips_saved: c.counters(
-                "landbridge_round_trips_saved_total",
-                "Round trips to the primary that clients did not wait for",
-                &["kind"],
-            )?,
+            round_trips_saved: Saved::ALL.map(|(_, kind)| saved.with_label_values(&[kind])),
             lost: c
                 .counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
             retried_reads: c.counter(
@@ -270,7 +317,19 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use super::Metrics;
+    use super::{Metrics, Saved};
+
+    #[test]
+    fn what_is_saved_is_counted_by_kind() {
+        let metrics = Metrics::new("f00").expect("no name is used twice");
+        for (place, (kind, label)) in Saved::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{label}");
+            metrics.session.saved(kind);
+        }
+        let text = String::from_utf8(metrics.render().expect("renders")).expect("text");
+        assert!(text.contains("landbridge_round_trips_saved_total{kind=\"login\"} 4"));
+        assert!(text.contains("landbridge_round_trips_saved_total{kind=\"chatter\"} 1"));
+    }
 
     #[test]
     fn the_catalogue_is_consistent_and_prefixed() {

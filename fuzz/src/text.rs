@@ -3,7 +3,7 @@
 use crate::Input;
 use landbridge::config;
 use landbridge::consistency::gtid::{Family, GtidSet};
-use landbridge::sql::{Kind, Mode, Parts, classify};
+use landbridge::sql::{Kind, Mode, Parts, Semicolons, classify};
 use landbridge::state::{Plan, SessionState, literal, quote_identifier};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,9 +28,9 @@ pub fn sql(data: &[u8]) {
     for mode in modes() {
         let found = classify(data, mode);
         assert_eq!(found, classify(data, mode), "the same text, the same answer");
-        assert_eq!(found.semicolon_free, semicolon_free, "{mode:?}");
+        assert_eq!(found.semicolons == Semicolons::None, semicolon_free, "{mode:?}");
         if found.parts == Parts::Multi {
-            assert!(!semicolon_free, "several statements without a semicolon, {mode:?}");
+            assert_eq!(found.semicolons, Semicolons::Between, "several statements, {mode:?}");
         }
         if found.kind == Kind::Empty {
             assert_eq!(found.parts, Parts::Empty, "{mode:?}");

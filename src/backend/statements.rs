@@ -14,8 +14,9 @@ pub struct Statements {
     by_text: HashMap<Arc<[u8]>, Vec<Handle>>,
     count: usize,
     clock: u64,
-    /// Statements prepared since login, as far as we know: servers number them 1, 2, 3 ..
-    prepared: u32,
+    /// The number of the last statement since login, as far as we know: servers number those of
+    /// both protocols, and those that fail, 1, 2, 3 ..
+    last: u32,
 }
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ struct Handle {
 impl Statements {
     /// What remains after a session reset: no statements, but the server goes on counting.
     pub fn after_reset(before: &Self) -> Self {
-        Self { prepared: before.prepared, ..Self::default() }
+        Self { last: before.last, ..Self::default() }
     }
 
     /// The handle of `text` prepared in `state`.
@@ -40,10 +41,23 @@ impl Statements {
         Some(handle.id)
     }
 
+    /// Foretells the handle of the statement about to be prepared, by SQL or not.
+    ///
+    /// Whoever executes by a foretold handle must expect error 1243: statements that stored code
+    /// prepared are not counted here.
+    pub fn foretell(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    /// The server said which handle the last statement has.
+    pub fn numbered(&mut self, id: u32) {
+        self.last = id;
+    }
+
     /// Remembers a new handle; returns the one to close that it replaces, or that is too many.
     pub fn insert(&mut self, text: Arc<[u8]>, state: Arc<SessionState>, id: u32) -> Option<u32> {
         self.clock += 1;
-        self.prepared = self.prepared.max(id);
         let handle = Handle { state, id, used: self.clock };
         let handles = self.by_text.entry(text).or_default();
         if let Some(known) = handles.iter_mut().find(|h| same(&h.state, &handle.state)) {
@@ -101,6 +115,14 @@ mod tests {
         assert_eq!(statements.insert(text.clone(), state.clone(), 4), Some(1), "the same again");
         statements.forget(4);
         assert_eq!((statements.find(&text, &state), statements.len()), (None, 0));
+    }
+
+    #[test]
+    fn numbers_are_foretold_and_corrected() {
+        let mut statements = Statements::default();
+        assert_eq!((statements.foretell(), statements.foretell()), (1, 2));
+        statements.numbered(7);
+        assert_eq!(Statements::after_reset(&statements).foretell(), 8, "a reset does not start anew");
     }
 
     #[test]

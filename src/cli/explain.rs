@@ -4,7 +4,7 @@ use super::table::table;
 use crate::consistency::gtid::{Family, GtidSet};
 use crate::consistency::token::Token;
 use crate::route::{Need, Reason, Route, decide};
-use crate::sql::{Kind, Mode, Parts, Statement, Traits, classify};
+use crate::sql::{Kind, Mode, Parts, Semicolons, Statement, Traits, classify};
 use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,11 @@ pub(super) fn explain(sql: &str, after_write: bool, in_transaction: bool, mariad
     let mut add = |name: &str, value: String| rows.push(vec![name.into(), value]);
     if let Some(local) = answered_locally(&statement, in_transaction) {
         add("route", local.into());
+        add("round trips", "0 to the primary".into());
     } else if let Ok(route) = decide(need, &token, &imaginary(), 0) {
         add("route", target(&route));
+        let trips = if route.server == ServerId(0) { "1 to the primary" } else { "0 to the primary" };
+        add("round trips", trips.into());
         add("reason", format!("{}: {}", route.reason.as_str(), meaning(route.reason)));
         if route.wait_for.is_some() {
             add("wait", "on the replica until it has the write, for about one round trip; then the primary".into());
@@ -110,10 +113,11 @@ fn pin(traits: Traits) -> Option<&'static str> {
 }
 
 fn prelude(statement: &Statement<'_>) -> &'static str {
-    if statement.semicolon_free {
-        "session state may share its flight, as one guarded multi-statement"
-    } else {
-        "session state goes ahead in a flight of its own (there is a `;` inside)"
+    match statement.semicolons {
+        Semicolons::None | Semicolons::InTokens => "session state shares its flight, as one guarded multi-statement",
+        Semicolons::Between => {
+            "session state shares its flight if the client may send several statements, else it goes ahead of it"
+        }
     }
 }
 
@@ -143,10 +147,10 @@ mod tests {
     #[test]
     fn explanations_name_route_and_reason() {
         for (sql, after_write, in_transaction, want) in [
-            ("SELECT 1", false, false, &["replica", "read: any"][..]),
+            ("SELECT 1", false, false, &["replica", "read: any", "0 to the primary"][..]),
             ("SELECT 1", true, false, &["replica", "read_after_wait", "then the primary"]),
             ("SELECT 1", false, true, &["primary", "in_transaction"]),
-            ("INSERT INTO t VALUES (1)", false, false, &["primary", "insert"]),
+            ("INSERT INTO t VALUES (1)", false, false, &["primary", "insert", "1 to the primary"]),
             ("BEGIN", false, false, &["begins at the primary"]),
             ("SELECT GET_LOCK('a', 1)", false, false, &["primary", "named lock"]),
             ("SELECT 1; DELETE FROM t", false, false, &["several statements", "primary"]),

@@ -1,7 +1,7 @@
 //! Who holds what: whether a session owns a backend connection, and why.
 
 use crate::pool::Lease;
-use crate::sql::Traits;
+use crate::sql::{Access, Isolation, Traits};
 
 /// Why a session must stay on its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,14 +143,59 @@ impl PinSet {
     }
 }
 
+/// How a transaction is to begin on a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// What `SET TRANSACTION` said of it.
+    pub characteristics: Characteristics,
+    /// `READ ONLY` or `READ WRITE`, if `START TRANSACTION` said so.
+    pub access: Option<Access>,
+}
+
+/// What `SET TRANSACTION` says of one transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Characteristics {
+    /// `ISOLATION LEVEL ..`
+    pub isolation: Option<Isolation>,
+    /// `READ ONLY`, `READ WRITE`
+    pub access: Option<Access>,
+}
+
+impl Characteristics {
+    /// Whether nothing is said.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The statements that say it, each once.
+    pub fn statements(self) -> impl Iterator<Item = Vec<u8>> {
+        let isolation = self.isolation.map(|level| [b"SET TRANSACTION ISOLATION LEVEL ", level.as_sql()].concat());
+        let access = self.access.map(|access| [b"SET TRANSACTION ", access.as_sql()].concat());
+        isolation.into_iter().chain(access)
+    }
+}
+
+impl Beginning {
+    /// The statements that begin it.
+    pub fn statements(&self) -> impl Iterator<Item = Vec<u8>> {
+        let access = self.access.map_or_else(Vec::new, |access| [b" ", access.as_sql()].concat());
+        self.characteristics.statements().chain([[b"START TRANSACTION", &access[..]].concat()])
+    }
+
+    /// Whether it may write, if that was said.
+    pub fn access(&self) -> Option<Access> {
+        self.access.or(self.characteristics.access)
+    }
+}
+
 /// What a session holds between two commands.
 #[derive(Debug, Default)]
 pub enum Binding {
     /// Nothing.
     #[default]
     Free,
-    /// A transaction was begun and no statement has needed a server yet; the text that begins it.
-    Begun(Vec<u8>),
+    /// A transaction was begun and no statement has needed a server yet.
+    Begun(Beginning),
     /// A connection, for as long as the transaction on it is open.
     InTransaction(Lease),
     /// A connection that holds state of the session.
@@ -188,6 +233,23 @@ impl Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beginnings() {
+        let text = |beginning: Beginning| String::from_utf8(beginning.statements().collect::<Vec<_>>().join(&b';')).ok();
+        assert_eq!(text(Beginning::default()).as_deref(), Some("START TRANSACTION"));
+        let characteristics =
+            Characteristics { isolation: Some(Isolation::ReadCommitted), access: Some(Access::ReadOnly) };
+        let beginning = Beginning { characteristics, access: Some(Access::ReadWrite) };
+        assert_eq!(beginning.access(), Some(Access::ReadWrite));
+        assert_eq!(
+            text(beginning).as_deref(),
+            Some(
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;SET TRANSACTION READ ONLY;\
+                 START TRANSACTION READ WRITE"
+            )
+        );
+    }
 
     #[test]
     fn pins_come_and_go() {

@@ -1,9 +1,10 @@
 //! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
 
-use super::binding::Binding;
+use super::binding::{Beginning, Binding};
 use super::execute::{Job, JobCommand};
 use super::handshake::{Proof, Rejected, prove};
 use super::session::{Gone, Last, Session};
+use crate::metrics::Saved;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
@@ -11,7 +12,7 @@ use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::ChangeUser;
 use crate::protocol::response::{EOF, OkPacket};
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, classify};
+use crate::sql::{Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, classify};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ impl Session {
             need: Need::of(statement),
             traits: statement.traits,
             ends,
-            prefixable: statement.semicolon_free,
+            semicolons: statement.semicolons,
             becomes: None,
             pins: false,
         }
@@ -83,23 +84,21 @@ impl Session {
     }
 
     async fn begin(&mut self, begin: Begin) -> Result<(), Gone> {
-        let sql: &[u8] = match begin.access {
-            None => b"START TRANSACTION",
-            Some(Access::ReadOnly) => b"START TRANSACTION READ ONLY",
-            Some(Access::ReadWrite) => b"START TRANSACTION READ WRITE",
-        };
-        self.binding = Binding::Begun(sql.to_vec());
-        self.shared.metrics.round_trips_saved.with_label_values(&["begin"]).inc();
+        let characteristics = self.next_transaction.take().unwrap_or_default();
+        self.binding = Binding::Begun(Beginning { characteristics, access: begin.access });
+        self.shared.metrics.saved(Saved::Begin);
         self.done_locally().await
     }
 
     /// `COMMIT` or `ROLLBACK` while no server knows of a transaction.
     async fn end_nothing(&mut self, end: Completion) -> Result<(), Gone> {
         self.binding = match (std::mem::take(&mut self.binding), end.chain) {
-            (_, Some(true)) => Binding::Begun(b"START TRANSACTION".to_vec()),
+            // A chained transaction is of the same kind as the one before it.
+            (Binding::Begun(beginning), Some(true)) => Binding::Begun(beginning),
+            (_, Some(true)) => Binding::Begun(Beginning::default()),
             _ => Binding::Free,
         };
-        self.shared.metrics.round_trips_saved.with_label_values(&["commit"]).inc();
+        self.shared.metrics.saved(Saved::Commit);
         self.done_locally().await?;
         if end.release == Some(true) { Err(Gone::Goodbye) } else { Ok(()) }
     }
@@ -140,6 +139,7 @@ impl Session {
         self.state = Arc::new(state);
         self.prepared.clear();
         self.last = Last::default();
+        self.shared.metrics.saved(Saved::Chatter);
         self.send_ok().await
     }
 
@@ -204,7 +204,7 @@ pub(super) fn raw_job(payload: &[u8], expect: Expect, need: Need) -> Job {
         need,
         traits: Traits::NONE,
         ends: None,
-        prefixable: false,
+        semicolons: Semicolons::None,
         becomes: None,
         pins: false,
     }

@@ -1,17 +1,19 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
 use super::binding::{Binding, PinReason, PinSet};
+use super::commands::PINNED;
 use super::flight::{self, Failed};
 use super::session::{Gone, Session};
 use crate::backend::query::Reply;
 use crate::consistency::gtid::{Family, GtidSet};
 use crate::consistency::token::{Token, Written};
+use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reason, Route};
-use crate::sql::{Completion, Traits};
+use crate::sql::{Completion, Semicolons, Traits};
 use crate::state::SessionState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,8 +29,8 @@ pub(super) struct Job {
     pub traits: Traits,
     /// What it does to a transaction.
     pub ends: Option<Completion>,
-    /// Whether its text has no `;` inside, so that statements may be put in front of it.
-    pub prefixable: bool,
+    /// Where its text has `;`: whether statements may be put in front of it.
+    pub semicolons: Semicolons,
     /// The session's state after it, if it succeeds: for `SET` and `USE`.
     pub becomes: Option<Arc<SessionState>>,
     /// Whether what it sets ties the session to its connection.
@@ -42,27 +44,36 @@ pub(super) enum JobCommand {
     Text(Arc<[u8]>),
     /// `COM_STMT_PREPARE` of this text, to be known to the client by this id.
     Prepare(Arc<[u8]>, u32),
-    /// `COM_STMT_EXECUTE` of this text.
-    Execute {
-        /// The text.
-        text: Arc<[u8]>,
-        /// The session's state when it was prepared.
-        prepared_in: Arc<SessionState>,
-        /// The client's id of it, if rows stay on the server to be fetched.
-        cursor: Option<u32>,
-        /// What follows the statement id.
-        body: Vec<u8>,
-        /// Long data to send ahead.
-        long_data: Vec<Vec<u8>>,
-    },
+    /// `COM_STMT_EXECUTE`.
+    Execute(Execution),
     /// Anything else, byte for byte.
     Raw(Vec<u8>, Expect),
+}
+
+/// The execution of a prepared statement.
+#[derive(Debug, Clone)]
+pub(super) struct Execution {
+    /// The statement's text.
+    pub text: Arc<[u8]>,
+    /// The session's state when it was prepared.
+    pub prepared_in: Arc<SessionState>,
+    /// The client's id of it, if rows stay on the server to be fetched.
+    pub cursor: Option<u32>,
+    /// What follows the statement id.
+    pub body: Vec<u8>,
+    /// Long data to send ahead.
+    pub long_data: Vec<Vec<u8>>,
 }
 
 impl Job {
     /// Whether it may be run twice without harm.
     fn is_repeatable(&self) -> bool {
         self.need == Need::Read
+    }
+
+    /// Whether it prepares a statement, and leaves nothing on the connection but that.
+    pub(super) fn only_prepares(&self) -> bool {
+        matches!(self.command, JobCommand::Prepare(..)) && !self.pins
     }
 }
 
@@ -80,6 +91,8 @@ pub(super) struct Held {
     pub connection: bool,
     /// Why, besides a transaction.
     pub pins: PinSet,
+    /// Whether the job runs beside the session's transaction, on another connection.
+    pub beside: bool,
 }
 
 /// How often a read whose connection died before its answer is sent again.
@@ -88,15 +101,16 @@ const READ_RETRIES: u32 = 2;
 impl Session {
     /// Runs a job and answers the client.
     pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
+        let job = self.with_next_transaction(job);
         let mut retries = 0;
         loop {
             let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
                 Ok(acquired) => acquired,
                 Err(error) => return self.refuse(&error).await,
             };
-            self.count(&lease, reason);
+            self.count(&job, &lease, reason);
             match flight::exchange(self, &mut lease, &job, &held).await {
-                Ok(summary) => return self.settle(lease, held.pins, &job, summary).await,
+                Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
                     lease.kill(thread_id);
                     return Err(Gone::Left(error.to_string()));
@@ -111,11 +125,13 @@ impl Session {
                     retries += 1;
                 }
                 Err(Failed::Lost { server, sent }) => {
-                    self.lost(&job, held.connection, &server, sent).await?;
+                    self.lost(&job, &held, &server, sent).await?;
                     return Self::end_if_bereft(&held);
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);
+                    // What a server accepted before, one refuses now.
+                    self.shared.proven.forget();
                     self.refuse(&error).await?;
                     return Self::end_if_bereft(&held);
                 }
@@ -125,11 +141,50 @@ impl Session {
 
     /// The connection the session holds, or one from the pool of the server it is routed to.
     async fn acquire(&mut self, job: &Job, retries: u32) -> Result<Acquired, ServerError> {
-        if let Some((lease, pins)) = self.still_held(job) {
+        let beside = self.may_run_beside(job);
+        if !beside && let Some((lease, pins)) = self.still_held(job) {
             let reason = if pins.is_empty() { Reason::InTransaction } else { Reason::Pinned };
-            return Ok(Acquired { lease, held: Held { connection: true, pins }, reason });
+            return Ok(Acquired { lease, held: Held { connection: true, pins, beside }, reason });
         }
-        let need = self.need(job);
+        let need = self.need(job, beside);
+        let acquired = self.acquire_for(need, retries).await?;
+        Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
+    }
+
+    /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
+    /// when its effect is over, only the connection it runs on will know.
+    fn with_next_transaction(&self, job: Job) -> Job {
+        let concerned = self.next_transaction.is_some() && matches!(self.binding, Binding::Free);
+        if !concerned || self.may_run_beside(&job) || job.only_prepares() {
+            return job;
+        }
+        Job { need: PINNED, pins: true, ..job }
+    }
+
+    /// Whether a job may run on another connection than the session's transaction, or before the
+    /// session's transaction begins: it sees nothing of it and adds nothing to it.
+    fn may_run_beside(&self, job: &Job) -> bool {
+        match &self.binding {
+            Binding::Begun(_) => job.only_prepares(),
+            // Nearby or not at all: here there is a connection that can do it.
+            Binding::InTransaction(_) => job.only_prepares() && self.replica_is_there(),
+            Binding::Free => {
+                self.autocommit_off()
+                    && (job.only_prepares() || (job.need == Need::Read && job.traits.contains(Traits::TABLE_FREE)))
+            }
+            Binding::Pinned(..) => false,
+        }
+    }
+
+    /// Whether a read would go to a replica now.
+    fn replica_is_there(&self) -> bool {
+        let snapshot = self.shared.snapshot();
+        let token = self.scope.as_ref().map_or_else(Token::default, |scope| scope.token(Instant::now()));
+        let primary = snapshot.primary().map(|primary| primary.id);
+        route::decide(Need::Read, &token, &snapshot, self.picks).is_ok_and(|route| Some(route.server) != primary)
+    }
+
+    async fn acquire_for(&mut self, need: Need, retries: u32) -> Result<Acquired, ServerError> {
         let token = self.scope.as_ref().map_or_else(Token::default, |scope| scope.token(Instant::now()));
         let snapshot = self.shared.snapshot();
         self.picks = self.picks.wrapping_add(1);
@@ -159,11 +214,9 @@ impl Session {
     }
 
     /// What a job needs, given the session's transaction.
-    fn need(&self, job: &Job) -> Need {
-        if self.binding.is_begun() || self.autocommit_off() {
-            // Preparing is no part of a transaction; it may happen nearby.
-            let prepares = matches!(job.command, JobCommand::Prepare(..)) && !job.pins;
-            return if prepares { job.need } else { Need::Primary(Reason::InTransaction) };
+    fn need(&self, job: &Job, beside: bool) -> Need {
+        if !beside && (self.binding.is_begun() || self.autocommit_off()) {
+            return Need::Primary(Reason::InTransaction);
         }
         if self.shared.settings.session_mode.contains(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
@@ -226,11 +279,16 @@ impl Session {
         })
     }
 
-    fn count(&self, lease: &Lease, reason: Reason) {
-        let snapshot = self.shared.snapshot();
-        let at_primary = snapshot.primary().is_some_and(|p| p.id == lease.pool().server().id);
+    fn count(&self, job: &Job, lease: &Lease, reason: Reason) {
+        let metrics = &self.shared.metrics;
+        let at_primary = self.is_at_primary(lease);
         let target = if at_primary { "primary" } else { "replica" };
-        self.shared.metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
+        metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
+        match (&job.command, at_primary) {
+            (JobCommand::Prepare(..), false) => metrics.saved(Saved::Prepare),
+            (_, false) => metrics.saved(Saved::Read),
+            (_, true) => {}
+        }
     }
 
     /// Tells the client why its statement was not run.
@@ -256,10 +314,12 @@ impl Session {
     }
 
     /// The connection was lost while the statement ran: says what that means for it.
-    async fn lost(&mut self, job: &Job, held: bool, server: &str, sent: bool) -> Result<(), Gone> {
+    async fn lost(&mut self, job: &Job, held: &Held, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
-        let begun = self.binding.is_begun();
-        self.binding = Binding::Free;
+        let in_transaction = (held.connection || self.binding.is_begun()) && !held.beside;
+        if !held.beside {
+            self.binding = Binding::Free;
+        }
         let commits =
             job.ends.is_some() || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
         if sent
@@ -271,10 +331,10 @@ impl Session {
             let written = if named { Written::Uncertain } else { Written::Unnamed };
             scope.wrote(written, Instant::now(), self.shared.settings.pin_for);
         }
-        let error = if (held || begun) && !commits {
+        let error = if in_transaction && !commits {
             errno::lost_transaction(server)
         } else {
-            errno::lost_connection(server, held && commits)
+            errno::lost_connection(server, held.connection && commits)
         };
         if self.client.answered {
             // In the middle of rows an error packet ends the answer properly.

@@ -4,6 +4,7 @@
 //! goes to a server.
 
 use super::session::{Gone, Session};
+use crate::metrics::Saved;
 use crate::protocol::resultset::Column;
 use crate::sql::{Statement, Traits};
 
@@ -100,6 +101,7 @@ impl Session {
         let columns: Vec<Column<'_>> =
             answer.columns.iter().map(|(name, integer)| Column { name, integer: *integer }).collect();
         let status = self.status();
+        self.shared.metrics.saved(Saved::Chatter);
         Ok(self.client.send_rows(status, &columns, &answer.rows).await?)
     }
 }

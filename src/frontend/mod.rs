@@ -14,6 +14,7 @@ mod kill;
 pub mod listener;
 mod local;
 pub mod prepared;
+pub mod proven;
 pub mod registry;
 pub mod relay;
 pub mod session;

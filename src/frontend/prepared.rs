@@ -79,7 +79,7 @@ impl PreparedStatement {
     ///
     /// # Errors
     /// The body is too short for its parameters.
-    pub fn complete(&mut self, body: &[u8]) -> Result<Execution, Malformed> {
+    pub fn complete(&mut self, body: &[u8]) -> Result<CompleteBody, Malformed> {
         let mut r = Reader::new(body, "execution of a prepared statement");
         let flags = r.u8()?;
         let iterations = r.take(4)?;
@@ -102,15 +102,15 @@ impl PreparedStatement {
             }
             whole.extend_from_slice(r.rest());
         }
-        Ok(Execution { body: whole, opens_cursor: flags & CURSOR_FLAGS != 0 })
+        Ok(CompleteBody { bytes: whole, opens_cursor: flags & CURSOR_FLAGS != 0 })
     }
 }
 
-/// An execution ready for any connection on which the statement is prepared.
+/// The body of an execution, ready for any connection on which the statement is prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Execution {
+pub struct CompleteBody {
     /// What follows the command byte and the statement id.
-    pub body: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// Whether rows stay on the server until they are fetched.
     pub opens_cursor: bool,
 }
@@ -175,15 +175,15 @@ mod tests {
     fn types_are_remembered_between_executions() {
         let mut s = statement(2);
         let first = b"\0\x01\0\0\0\x00\x01\x08\x00\xfd\x00VALUES";
-        assert_eq!(s.complete(first).map(|e| e.body), Ok(first.to_vec()));
+        assert_eq!(s.complete(first).map(|e| e.bytes), Ok(first.to_vec()));
         let again = b"\0\x01\0\0\0\x00\x00VALUES";
-        assert_eq!(s.complete(again).map(|e| e.body), Ok(first.to_vec()));
+        assert_eq!(s.complete(again).map(|e| e.bytes), Ok(first.to_vec()));
     }
 
     #[test]
     fn executions_without_parameters_and_short_ones() {
         let body = b"\x01\x01\0\0\0";
-        assert_eq!(statement(0).complete(body), Ok(Execution { body: body.to_vec(), opens_cursor: true }));
+        assert_eq!(statement(0).complete(body), Ok(CompleteBody { bytes: body.to_vec(), opens_cursor: true }));
         assert!(statement(1).complete(body).is_err());
         assert!(statement(9).complete(b"\0\x01\0\0\0\0\0\x01\x08").is_err());
     }

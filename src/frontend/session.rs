@@ -1,6 +1,6 @@
 //! A logged-in client: its state, and the loop that reads its commands.
 
-use super::binding::Binding;
+use super::binding::{Binding, Characteristics};
 use super::client::Client;
 use super::handshake::Authenticated;
 use super::prepared::PreparedStatements;
@@ -10,6 +10,7 @@ use crate::backend::login::Account;
 use crate::backend::query::Row;
 use crate::consistency::gtid::Family;
 use crate::consistency::token::Scope;
+use crate::metrics::Saved;
 use crate::net::packets::{Packet, ReadError};
 use crate::pool::{Disposition, Pool};
 use crate::protocol::capability::{Capabilities, Status};
@@ -17,7 +18,7 @@ use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::handshake::Nonce;
 use crate::protocol::response::ServerError;
-use crate::sql::Mode;
+use crate::sql::{Access, Mode};
 use crate::state::SessionState;
 use std::collections::HashMap;
 use std::io;
@@ -68,6 +69,8 @@ pub struct Session {
     pub(super) pools: Arc<[Arc<Pool>]>,
     pub(super) state: Arc<SessionState>,
     pub(super) binding: Binding,
+    /// What was said of the next transaction only.
+    pub(super) next_transaction: Option<Characteristics>,
     pub(super) scope: Option<Arc<Scope>>,
     pub(super) prepared: PreparedStatements,
     pub(super) multi_statements: bool,
@@ -100,6 +103,7 @@ impl Session {
             host,
             state: Arc::default(),
             binding: Binding::Free,
+            next_transaction: None,
             prepared: PreparedStatements::default(),
             last: Last::default(),
             cursors: HashMap::new(),
@@ -147,8 +151,8 @@ impl Session {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }
-        self.send_ok().await?;
-        Ok(())
+        self.shared.metrics.saved(Saved::Login);
+        self.send_ok().await
     }
 
     async fn serve(&mut self) -> Gone {
@@ -201,7 +205,10 @@ impl Session {
         };
         match Command::from_byte(byte) {
             Command::Quit => Err(Gone::Goodbye),
-            Command::Ping => self.send_ok().await,
+            Command::Ping => {
+                self.shared.metrics.saved(Saved::Chatter);
+                self.send_ok().await
+            }
             Command::Query => self.query(body).await,
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
@@ -239,9 +246,10 @@ impl Session {
         status.set(Status::NO_BACKSLASH_ESCAPES, mode.no_backslash_escapes);
         match &self.binding {
             Binding::Free => {}
-            Binding::Begun(begin) => {
+            Binding::Begun(beginning) => {
                 status |= Status::IN_TRANS;
-                status.set(Status::IN_TRANS_READONLY, begin.ends_with(b"READ ONLY"));
+                let read_only = beginning.access().map_or_else(|| self.reads_only(), |a| a == Access::ReadOnly);
+                status.set(Status::IN_TRANS_READONLY, read_only);
             }
             Binding::InTransaction(lease) | Binding::Pinned(lease, _) => {
                 let server = lease.conn().map_or(Status::empty(), |conn| conn.status());
@@ -253,9 +261,13 @@ impl Session {
 
     /// Whether statements begin transactions by themselves.
     pub(super) fn autocommit_off(&self) -> bool {
-        let value = self.state.get(b"autocommit").unwrap_or(b"1");
-        let value = value.strip_prefix(b"'").and_then(|v| v.strip_suffix(b"'")).unwrap_or(value);
-        value == b"0" || value.eq_ignore_ascii_case(b"off") || value.eq_ignore_ascii_case(b"false")
+        !self.state.get(b"autocommit").is_none_or(is_on)
+    }
+
+    /// Whether transactions are read-only if nothing is said.
+    fn reads_only(&self) -> bool {
+        let value = self.state.get(b"transaction_read_only").unwrap_or(b"0");
+        value.ends_with(b"READ ONLY") || is_on(value)
     }
 
     /// How statement bytes are to be read; worked out anew only when the session's state changed.
@@ -296,8 +308,15 @@ impl Session {
             lease.give_back(Disposition::NeedsReset);
         }
         self.binding = Binding::Free;
+        self.next_transaction = None;
         self.cursors.clear();
     }
+}
+
+/// Whether the text of a boolean variable's value means true, as servers read it.
+fn is_on(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"'").and_then(|v| v.strip_suffix(b"'")).unwrap_or(value);
+    !(value == b"0" || value.eq_ignore_ascii_case(b"off") || value.eq_ignore_ascii_case(b"false"))
 }
 
 async fn cancelled(token: Option<tokio_util::sync::CancellationToken>) {

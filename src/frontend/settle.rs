@@ -19,12 +19,24 @@ impl Session {
     pub(super) async fn settle(
         &mut self,
         mut lease: Lease,
-        before: PinSet,
+        held: Held,
         job: &Job,
         summary: Summary,
     ) -> Result<(), Gone> {
+        let Held { pins: before, beside, .. } = held;
+        if let Need::Primary(Reason::Statement(Why::Ddl | Why::Admin)) = job.need {
+            // Schemas or privileges may be others now.
+            self.shared.proven.forget();
+        }
         self.remember(job, &summary);
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
+        if !beside {
+            self.next_transaction = None;
+        } else if !matches!(self.binding, Binding::Free) {
+            // Prepared beside a transaction, which stays as it is.
+            lease.give_back(Disposition::Clean);
+            return Ok(());
+        }
         let mut left_state = !before.is_empty() && !before.is_brief();
         let mut pins = self.pins_after(before, job, &summary);
         self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
@@ -39,7 +51,8 @@ impl Session {
             }
         }
         let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
-        self.bind(lease, pins, job, &summary);
+        let open = !beside && self.is_open(job, &summary);
+        self.bind(lease, pins, open);
         if released {
             self.client.packets.flush().await?;
             self.binding = Binding::Free;
@@ -180,7 +193,7 @@ impl Session {
         pins
     }
 
-    fn is_at_primary(&self, lease: &Lease) -> bool {
+    pub(super) fn is_at_primary(&self, lease: &Lease) -> bool {
         let id = lease.pool().server().id;
         self.shared.snapshot().primary().is_some_and(|primary| primary.id == id)
     }
@@ -189,23 +202,22 @@ impl Session {
         self.shared.metrics.pins.with_label_values(&[reason.as_str()]).inc();
     }
 
-    fn bind(&mut self, lease: Lease, pins: PinSet, job: &Job, summary: &Summary) {
-        let prepares = matches!(job.command, JobCommand::Prepare(..)) && !job.pins;
-        // After an error the server does not say whether a transaction is open: believe that one
-        // is where there may be one.
-        let maybe = summary.error.is_some() && (self.autocommit_off() || is_opaque(job)) && !prepares;
-        // A savepoint opens a transaction without a word, where statements do not commit by themselves.
+    /// Whether a transaction is open on the connection now.
+    fn is_open(&self, job: &Job, summary: &Summary) -> bool {
+        // After an error the server does not say: believe that one is open where one may be.
+        let maybe = summary.error.is_some() && (self.autocommit_off() || is_opaque(job));
+        // A savepoint opens one without a word, where statements do not commit by themselves.
         let bracket = job.need == Need::Primary(Reason::InTransaction) && job.ends.is_none() && summary.is_ok();
-        let open = summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off());
+        summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
+    }
+
+    fn bind(&mut self, lease: Lease, pins: PinSet, open: bool) {
         if !pins.is_empty() {
             self.binding = Binding::Pinned(lease, pins);
         } else if open {
             self.binding = Binding::InTransaction(lease);
         } else {
-            // A statement prepared nearby leaves a transaction that is still to begin alone.
-            if !(prepares && self.binding.is_begun()) {
-                self.binding = Binding::Free;
-            }
+            self.binding = Binding::Free;
             lease.give_back(Disposition::Clean);
         }
     }

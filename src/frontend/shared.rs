@@ -1,6 +1,7 @@
 //! What every session shares.
 
 use super::handshake::{Door, Welcome};
+use super::proven::Proven;
 use super::registry::Registry;
 use crate::backend::login::Account;
 use crate::backend::server::{Collation, Server, family};
@@ -12,7 +13,7 @@ use crate::protocol::auth::Plugin;
 use crate::protocol::capability::Capabilities;
 use crate::topology::{ServerId, Snapshot};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -138,37 +139,10 @@ pub struct Shared {
     pub metrics: SessionMetrics,
     /// Who is connected.
     pub registry: Arc<Registry>,
-    /// Schemas a server has accepted, by user.
-    pub known_schemas: KnownSchemas,
+    /// What servers have accepted before.
+    pub proven: Proven,
     /// Accept no new clients and let the present ones finish.
     pub drain: CancellationToken,
-}
-
-/// Schemas that a server let a user choose.
-#[derive(Debug, Default)]
-pub struct KnownSchemas(Mutex<HashSet<(String, Vec<u8>)>>);
-
-/// More distinct schemas than this start the set anew.
-const MOST_KNOWN_SCHEMAS: usize = 10_000;
-
-impl KnownSchemas {
-    /// Whether `user` may choose `schema`, as far as is known.
-    pub fn contains(&self, user: &str, schema: &[u8]) -> bool {
-        self.lock().contains(&(user.to_owned(), schema.to_owned()))
-    }
-
-    /// A server let `user` choose `schema`.
-    pub fn insert(&self, user: &str, schema: &[u8]) {
-        let mut known = self.lock();
-        if known.len() >= MOST_KNOWN_SCHEMAS {
-            known.clear();
-        }
-        known.insert((user.to_owned(), schema.to_owned()));
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<(String, Vec<u8>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Shared {

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, PinReason};
 use super::commands::{PINNED, raw_job};
-use super::execute::{Job, JobCommand};
+use super::execute::{Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
 use crate::pool::Disposition;
@@ -12,7 +12,7 @@ use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
 use crate::protocol::wire::Reader;
 use crate::route::Need;
-use crate::sql::{Completion, Kind, Statement, Traits, classify};
+use crate::sql::{Completion, Kind, Semicolons, Statement, Traits, classify};
 use std::sync::Arc;
 
 impl Session {
@@ -37,7 +37,7 @@ impl Session {
             need: if pins { PINNED } else { Need::Read },
             traits: Traits::NONE,
             ends: None,
-            prefixable: false,
+            semicolons: Semicolons::None,
             becomes: None,
             pins,
         };
@@ -63,21 +63,21 @@ impl Session {
             let text = statement.text.clone();
             return self.query(&text).await;
         }
-        let Ok(execution) = statement.complete(rest) else {
+        let Ok(complete) = statement.complete(rest) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let job = Job {
-            need: if execution.opens_cursor { PINNED } else { statement.need },
+            need: if complete.opens_cursor { PINNED } else { statement.need },
             traits: statement.traits,
-            command: JobCommand::Execute {
+            command: JobCommand::Execute(Execution {
                 text: statement.text.clone(),
                 prepared_in: statement.prepared_in.clone(),
-                cursor: execution.opens_cursor.then_some(id),
-                body: execution.body,
+                cursor: complete.opens_cursor.then_some(id),
+                body: complete.bytes,
                 long_data: statement.take_long_data(),
-            },
+            }),
             ends: None::<Completion>,
-            prefixable: false,
+            semicolons: Semicolons::None,
             becomes: None,
             pins: false,
         };

@@ -1,20 +1,26 @@
 //! `SET` and `USE`: checked by a real server nearby, remembered, brought to others in a prelude.
 
-use super::binding::Binding;
+use super::binding::{Binding, Characteristics};
 use super::execute::{Job, JobCommand};
 use super::flight::{self, Failed};
-use super::session::{Gone, Session};
+use super::proven::Accepted;
+use super::session::{Gone, Last, Session};
 use crate::backend::query::Reply;
 use crate::consistency::token::Token;
+use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
-use crate::protocol::capability::Status;
+use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::{OkPacket, ServerError};
 use crate::protocol::track::{Change, Changes};
+use crate::protocol::wire::Put;
 use crate::route::{self, Need, Reason};
-use crate::sql::{Assignment, Isolation, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why};
+use crate::sql::{
+    Access, Assignment, Isolation, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass,
+    VariableScope, Why,
+};
 use crate::state::{SessionState, literal, quote_identifier};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +92,7 @@ fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
             }
             (Target::CharacterSet, Some(text)) => state.set_names(&[b"CHARACTER SET ", &text[..]].concat()),
             (Target::Transaction { scope: TransactionScope::Session, isolation, access }, _) => {
-                set_transaction(&mut state, *isolation, access.map(|a| a == crate::sql::Access::ReadOnly));
+                set_transaction(&mut state, *isolation, *access);
             }
             _ => return Effect::Unknown,
         }
@@ -105,20 +111,14 @@ fn is_word(text: &[u8]) -> bool {
     text.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'\'')
 }
 
-fn set_transaction(state: &mut SessionState, isolation: Option<Isolation>, read_only: Option<bool>) {
+fn set_transaction(state: &mut SessionState, isolation: Option<Isolation>, access: Option<Access>) {
     if let Some(isolation) = isolation {
-        let level: &[u8] = match isolation {
-            Isolation::ReadUncommitted => b"READ UNCOMMITTED",
-            Isolation::ReadCommitted => b"READ COMMITTED",
-            Isolation::RepeatableRead => b"REPEATABLE READ",
-            Isolation::Serializable => b"SERIALIZABLE",
-        };
-        let statement = [b"SET SESSION TRANSACTION ISOLATION LEVEL ", level].concat();
+        let statement = [b"SET SESSION TRANSACTION ISOLATION LEVEL ", isolation.as_sql()].concat();
         state.set_statement(b"transaction_isolation", &statement);
     }
-    if let Some(read_only) = read_only {
-        let mode: &[u8] = if read_only { b"READ ONLY" } else { b"READ WRITE" };
-        state.set_statement(b"transaction_read_only", &[b"SET SESSION TRANSACTION ", mode].concat());
+    if let Some(access) = access {
+        let statement = [b"SET SESSION TRANSACTION ", access.as_sql()].concat();
+        state.set_statement(b"transaction_read_only", &statement);
     }
 }
 
@@ -136,13 +136,13 @@ fn portable(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A `SET` or `USE` that runs on the connection the session holds, or comes to hold.
-fn set_job(text: Arc<[u8]>, prefixable: bool, pins: bool) -> Job {
+fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
     Job {
         command: JobCommand::Text(text),
         need: Need::Primary(Reason::Statement(Why::Admin)),
         traits: Traits::NONE,
         ends: None,
-        prefixable,
+        semicolons,
         becomes: None,
         pins,
     }
@@ -151,8 +151,7 @@ fn set_job(text: Arc<[u8]>, prefixable: bool, pins: bool) -> Job {
 /// A server's word that something of ours is in order.
 struct Confirmed {
     lease: Lease,
-    warnings: u16,
-    changes: Vec<u8>,
+    accepted: Accepted,
 }
 
 impl Session {
@@ -163,7 +162,12 @@ impl Session {
         assignments: &[Assignment<'_>],
         statement: &Statement<'_>,
     ) -> Result<(), Gone> {
-        let prefixable = statement.semicolon_free;
+        let semicolons = statement.semicolons;
+        if let Some(next) = of_next_transaction(assignments)
+            && matches!(self.binding, Binding::Free)
+        {
+            return self.set_next_transaction(next).await;
+        }
         let effect = effect(&self.state, assignments);
         self.release_brief();
         // What concerns transactions must not overtake one that has begun.
@@ -171,45 +175,85 @@ impl Session {
         let global = |a: &Assignment<'_>| matches!(a.target, Target::Variable { scope: VariableScope::Global, .. });
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
-            return self.execute(Job { traits: statement.traits, ..set_job(text, prefixable, false) }).await;
+            return self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await;
         }
         match effect {
             Effect::Known(state) if !held => self.set_nearby(&text, state, &[]).await,
             Effect::Reported(state, names) if !held => self.set_nearby(&text, state, &names).await,
             Effect::Known(state) => {
                 let becomes = Some(Arc::new(state));
-                self.execute(Job { becomes, traits: statement.traits, ..set_job(text, prefixable, false) }).await
+                self.execute(Job { becomes, traits: statement.traits, ..set_job(text, semicolons, false) }).await
             }
             // Only this connection knows the value from now on.
             Effect::Reported(..) | Effect::Unknown => {
-                self.execute(Job { traits: statement.traits, ..set_job(text, prefixable, true) }).await
+                self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, true) }).await
             }
         }
     }
 
+    /// `SET TRANSACTION ..`: kept until the transaction begins, whose first statement takes it along.
+    async fn set_next_transaction(&mut self, next: Characteristics) -> Result<(), Gone> {
+        let before = self.next_transaction.unwrap_or_default();
+        self.next_transaction = Some(Characteristics {
+            isolation: next.isolation.or(before.isolation),
+            access: next.access.or(before.access),
+        });
+        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.shared.metrics.saved(Saved::State);
+        self.send_ok().await
+    }
+
     async fn set_nearby(&mut self, text: &[u8], mut state: SessionState, reported: &[Vec<u8>]) -> Result<(), Gone> {
-        let confirmed = match self.confirm(&[&[Command::Query.byte()], text], Expect::Results).await {
-            Ok(confirmed) => confirmed,
-            Err(error) => return self.refuse(&error).await,
-        };
-        let Confirmed { mut lease, warnings, changes } = confirmed;
-        let known = add_reported(&mut state, &changes, reported);
-        self.last = super::session::Last { warnings, insert_id: self.last.insert_id, ..Default::default() };
-        let state = Arc::new(state);
-        if known {
-            if let Some(conn) = lease.conn_mut() {
-                conn.applied_is(state.clone());
+        let key = reported.is_empty().then(|| self.key_of(text));
+        let known = key.as_ref().and_then(|key| self.shared.proven.find_set(&self.account.user, key));
+        let accepted = match known {
+            Some(accepted) => accepted,
+            None => {
+                let confirmed = self.confirm(&[&[Command::Query.byte()], text], Expect::Results).await;
+                let Confirmed { mut lease, accepted } = match confirmed {
+                    Ok(confirmed) => confirmed,
+                    Err(error) => return self.refuse(&error).await,
+                };
+                if !add_reported(&mut state, &accepted.changes, reported) {
+                    // The server kept the value to itself: run it where it will be needed, and stay there.
+                    lease.give_back(Disposition::NeedsReset);
+                    return self.execute(set_job(text.into(), Semicolons::Between, true)).await;
+                }
+                if let Some(conn) = lease.conn_mut() {
+                    conn.applied_is(Arc::new(state.clone()));
+                }
+                lease.give_back(Disposition::Clean);
+                if let Some(key) = key {
+                    self.shared.proven.set(&self.account.user, &key, accepted.clone());
+                }
+                Arc::new(accepted)
             }
-            lease.give_back(Disposition::Clean);
-            self.commits_by_autocommit(&state);
-            self.state = state;
-        } else {
-            // The server kept the value to itself: run it where it will be needed, and stay there.
-            lease.give_back(Disposition::NeedsReset);
-            return self.execute(set_job(text.into(), false, true)).await;
-        }
-        self.answer_ok(warnings, &changes);
+        };
+        let state = Arc::new(state);
+        self.commits_by_autocommit(&state);
+        self.state = state;
+        self.answer_accepted(&accepted);
         Ok(())
+    }
+
+    /// What the outcome of a `SET` of literals depends on: its text, and how it is read.
+    fn key_of(&mut self, text: &[u8]) -> Vec<u8> {
+        let Mode { ansi_quotes, no_backslash_escapes, ambiguous_charset, .. } = self.mode();
+        let mode = [ansi_quotes, no_backslash_escapes, ambiguous_charset].map(u8::from);
+        [&mode[..], text].concat()
+    }
+
+    /// Answers as a server did that accepted it.
+    fn answer_accepted(&mut self, accepted: &Accepted) {
+        let warnings = u16::try_from(accepted.warnings.len()).unwrap_or(u16::MAX);
+        let diagnostics = (warnings > 0).then(|| accepted.warnings.clone());
+        self.last = Last { warnings, diagnostics, insert_id: self.last.insert_id, ..Last::default() };
+        self.shared.metrics.saved(Saved::State);
+        let mut shown = Vec::new();
+        Changes::new(&accepted.changes).filter_default(&mut shown);
+        let mut status = self.status();
+        status.set(Status::SESSION_STATE_CHANGED, !shown.is_empty());
+        self.client.push_ok(&OkPacket { status, warnings, changes: Changes::new(&shown), ..OkPacket::default() });
     }
 
     /// `SET autocommit = 1` ends a transaction that `autocommit = 0` began.
@@ -223,21 +267,13 @@ impl Session {
         }
     }
 
-    fn answer_ok(&mut self, warnings: u16, changes: &[u8]) {
-        let mut shown = Vec::new();
-        Changes::new(changes).filter_default(&mut shown);
-        let mut status = self.status();
-        status.set(Status::SESSION_STATE_CHANGED, !shown.is_empty());
-        self.client.push_ok(&OkPacket { status, warnings, changes: Changes::new(&shown), ..OkPacket::default() });
-    }
-
     /// `USE schema`, or `COM_INIT_DB`.
     pub(super) async fn use_schema(&mut self, schema: &[u8], command: Vec<u8>) -> Result<(), Gone> {
         let mut state = (*self.state).clone();
         state.set_schema(Some(schema));
         self.release_brief();
         if self.holds_connection() {
-            let mut job = set_job(Arc::from(&b""[..]), false, false);
+            let mut job = set_job(Arc::from(&b""[..]), Semicolons::None, false);
             job.command = JobCommand::Raw(command, Expect::Results);
             job.becomes = Some(Arc::new(state));
             return self.execute(job).await;
@@ -246,22 +282,20 @@ impl Session {
             return self.refuse(&error).await;
         }
         self.state = Arc::new(state);
-        self.last = super::session::Last { insert_id: self.last.insert_id, ..Default::default() };
         let mut changes = Vec::new();
-        if self.client.caps.contains(crate::protocol::capability::Capabilities::SESSION_TRACK) {
-            use crate::protocol::wire::Put;
+        if self.client.caps.contains(Capabilities::SESSION_TRACK) {
             let mut entry = Vec::new();
             entry.put_lenenc_bytes(schema);
             changes.push(1);
             changes.put_lenenc_bytes(&entry);
         }
-        self.answer_ok(0, &changes);
+        self.answer_accepted(&Accepted { changes, warnings: Vec::new() });
         Ok(())
     }
 
     /// Whether this user may choose `schema`, by the word of a server nearby, or of the primary.
     pub(super) async fn check_schema(&mut self, schema: &[u8]) -> Result<(), ServerError> {
-        if self.shared.known_schemas.contains(&self.account.user, schema) {
+        if self.shared.proven.has_schema(&self.account.user, schema) {
             return Ok(());
         }
         // The new schema must not be part of the state while it is being checked.
@@ -281,7 +315,7 @@ impl Session {
                     conn.applied_is(Arc::new(applied));
                 }
                 lease.give_back(Disposition::Clean);
-                self.shared.known_schemas.insert(&self.account.user, schema);
+                self.shared.proven.schema(&self.account.user, schema);
                 self.state = Arc::new(state);
                 Ok(())
             }
@@ -334,11 +368,19 @@ impl Session {
         busy.command(expect, payload);
         busy.flush().await.map_err(lost)?;
         let reply = busy.reply().await.map_err(lost)?;
+        let mut warnings = Vec::new();
+        if matches!(reply, Reply::Ok { warnings, .. } if warnings > 0) {
+            busy.command(Expect::Results, &[&[Command::Query.byte()], b"SHOW WARNINGS"]);
+            busy.flush().await.map_err(lost)?;
+            if let Reply::Rows { rows, .. } = busy.reply().await.map_err(lost)? {
+                warnings = rows;
+            }
+        }
         if let Some(conn) = busy.finish() {
             lease.put(conn);
         }
         match reply {
-            Reply::Ok { warnings, changes, .. } => Ok(Confirmed { lease, warnings, changes }),
+            Reply::Ok { changes, .. } => Ok(Confirmed { lease, accepted: Accepted { changes, warnings } }),
             Reply::Err(error) => {
                 lease.give_back(Disposition::Clean);
                 Err(error)
@@ -365,6 +407,16 @@ impl Session {
     /// Whether the session holds a connection.
     pub(super) fn holds_connection(&self) -> bool {
         matches!(self.binding, Binding::InTransaction(_) | Binding::Pinned(..))
+    }
+}
+
+/// What a `SET TRANSACTION` says of the next transaction, if that is all there is.
+fn of_next_transaction(assignments: &[Assignment<'_>]) -> Option<Characteristics> {
+    match assignments {
+        [Assignment { target: Target::Transaction { scope: TransactionScope::Next, isolation, access }, .. }] => {
+            Some(Characteristics { isolation: *isolation, access: *access })
+        }
+        _ => None,
     }
 }
 

@@ -61,19 +61,19 @@ pub fn empty_query() -> ServerError {
     ServerError::new(1065, b"42000", "Query was empty")
 }
 
-/// `ER_PARSE_ERROR`, for several statements from a client that did not ask for them.
-pub fn multi_statements_off() -> ServerError {
-    ServerError::new(
-        1064,
-        b"42000",
-        "You have an error in your SQL syntax; several statements in one command need CLIENT_MULTI_STATEMENTS, \
-         which this connection did not ask for",
-    )
+/// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.
+pub const UNKNOWN_STATEMENT: u16 = 1243;
+/// `ER_NEED_REPREPARE`
+const NEED_REPREPARE: u16 = 1615;
+
+/// Whether a server will execute a statement only if it is prepared anew.
+pub fn wants_preparing_anew(error: &ServerError) -> bool {
+    matches!(error.code, UNKNOWN_STATEMENT | NEED_REPREPARE)
 }
 
 /// `ER_UNKNOWN_STMT_HANDLER`
 pub fn unknown_statement(id: u32, command: &str) -> ServerError {
-    ServerError::new(1243, b"HY000", format!("Unknown prepared statement handler ({id}) given to {command}"))
+    ServerError::new(UNKNOWN_STATEMENT, b"HY000", format!("Unknown prepared statement handler ({id}) given to {command}"))
 }
 
 /// `ER_CLIENT_LOCAL_FILES_DISABLED`

@@ -30,7 +30,7 @@ mod words;
 
 pub use hint::{Hint, Target as HintTarget};
 pub use set::{Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope};
-pub use statement::{Begin, Completion, Kind, Mode, Parts, Statement, Why};
+pub use statement::{Begin, Completion, Kind, Mode, Parts, Semicolons, Statement, Why};
 pub use traits::Traits;
 
 use memchr::memchr;
@@ -39,22 +39,22 @@ use scan::Scan;
 /// Classifies the text of one `COM_QUERY` or `COM_STMT_PREPARE`.
 #[must_use]
 pub fn classify(sql: &[u8], mode: Mode) -> Statement<'_> {
-    let semicolon_free = semicolon_free(sql);
+    let semicolons = if semicolon_free(sql) { Semicolons::None } else { Semicolons::Between };
     // A quote or backslash byte may be half of a character: token borders are unknowable.
     // No server accepts a packet of 4 GiB.
     if (mode.ambiguous_charset && !sql.is_ascii()) || u32::try_from(sql.len()).is_err() {
-        return Statement::unknown(semicolon_free);
+        return Statement::unknown(semicolons);
     }
-    let (mut statement, uncertain) = read(sql, mode, semicolon_free, false);
+    let (mut statement, uncertain) = read(sql, mode, semicolons, false);
     if uncertain > 0 {
-        let (other, _) = read(sql, mode, semicolon_free, true);
+        let (other, _) = read(sql, mode, semicolons, true);
         reconcile(&mut statement, &other, uncertain);
     }
     statement
 }
 
 /// One reading of the text; the count is that of comments only some servers execute.
-fn read(sql: &[u8], mode: Mode, semicolon_free: bool, skip: bool) -> (Statement<'_>, u32) {
+fn read(sql: &[u8], mode: Mode, semicolons: Semicolons, skip: bool) -> (Statement<'_>, u32) {
     let mut scan = Scan::new(sql, mode, skip);
     let mut whole: Option<Kind<'_>> = None;
     let mut parts = Parts::Empty;
@@ -67,12 +67,15 @@ fn read(sql: &[u8], mode: Mode, semicolon_free: bool, skip: bool) -> (Statement<
             Some(first) => (Parts::Multi, Some(merge(&mut scan, &first, &kind))),
         };
     }
+    let one = scan.separator().is_none_or(|at| only_semicolons(sql.get(at as usize..).unwrap_or_default()));
+    let in_tokens = semicolons == Semicolons::Between && one && !scan.broken() && scan.uncertain() == 0;
     let statement = Statement {
         kind: if scan.broken() { Kind::Write(Why::Unknown) } else { whole.unwrap_or(Kind::Empty) },
-        traits: scan.traits,
+        // Of several statements only the first may have been free of tables.
+        traits: if parts == Parts::Multi { scan.traits.without(Traits::TABLE_FREE) } else { scan.traits },
         hint: scan.hint(),
         parts: if scan.spilled { Parts::Multi } else { parts },
-        semicolon_free,
+        semicolons: if in_tokens { Semicolons::InTokens } else { semicolons },
     };
     (statement, scan.uncertain())
 }
@@ -97,7 +100,11 @@ fn merge<'a>(scan: &mut Scan<'a>, first: &Kind<'a>, next: &Kind<'a>) -> Kind<'a>
 
 /// Joins the reading with conditional comments as code and the one without them.
 fn reconcile<'a>(with: &mut Statement<'a>, without: &Statement<'a>, uncertain: u32) {
+    let table_free = with.traits.contains(Traits::TABLE_FREE) && without.traits.contains(Traits::TABLE_FREE);
     with.traits |= without.traits | Traits::EXECUTABLE_COMMENT;
+    if !table_free {
+        with.traits = with.traits.without(Traits::TABLE_FREE);
+    }
     if without.parts == Parts::Multi {
         with.parts = Parts::Multi;
     }
@@ -115,5 +122,9 @@ fn reconcile<'a>(with: &mut Statement<'a>, without: &Statement<'a>, uncertain: u
 
 /// True if every `;` belongs to the trailing run of `;` and white space.
 fn semicolon_free(sql: &[u8]) -> bool {
-    memchr(b';', sql).is_none_or(|first| sql.iter().skip(first).all(|&byte| byte == b';' || lexer::is_space(byte)))
+    memchr(b';', sql).is_none_or(|first| only_semicolons(sql.get(first..).unwrap_or_default()))
+}
+
+fn only_semicolons(text: &[u8]) -> bool {
+    text.iter().all(|&byte| byte == b';' || lexer::is_space(byte))
 }

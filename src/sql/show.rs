@@ -40,7 +40,7 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
         scan.advance();
     }
     let local = if scan.take(Word::Variables) {
-        scan.traits |= Traits::READS_SYSTEM_VARIABLE;
+        scan.traits |= Traits::READS_SYSTEM_VARIABLE | Traits::TABLE_FREE;
         global
     } else if matches_any(scan, &DIAGNOSTICS) {
         scan.traits |= Traits::USES_DIAGNOSTICS;

@@ -31,20 +31,44 @@ pub struct Statement<'a> {
     /// How many statements the text holds. `CREATE PROCEDURE` and the like are `Multi` when their
     /// body has a `;`: the text cannot tell a body from a second statement.
     pub parts: Parts,
-    /// No `;` byte before the optional trailing `;`s and white space: a prefix such as
-    /// `USE x; SET ..; ` cannot change what is executed, whatever the character set.
-    pub semicolon_free: bool,
+    /// Where its `;` are: what may stand in front of it as `USE x; SET ..; `.
+    pub semicolons: Semicolons,
+}
+
+/// Where a text has `;` before the optional trailing `;`s and white space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Semicolons {
+    /// Nowhere: whatever the character set and `sql_mode`, it is one statement.
+    None,
+    /// Only inside strings, quoted names and comments: in this [`Mode`] it is one statement.
+    InTokens,
+    /// Between statements or parts of a body, or nobody knows.
+    Between,
+}
+
+impl Semicolons {
+    /// Whether statements may be put in front of the text without changing what it does.
+    #[must_use]
+    pub fn allow_prefix(self, several_statements_allowed: bool) -> bool {
+        self != Self::Between || several_statements_allowed
+    }
+
+    /// Whether the text could be several statements to somebody who reads it differently.
+    #[must_use]
+    pub fn may_separate(self) -> bool {
+        self != Self::None
+    }
 }
 
 impl Statement<'_> {
     /// The answer when the bytes cannot be read.
-    pub(super) fn unknown(semicolon_free: bool) -> Self {
+    pub(super) fn unknown(semicolons: Semicolons) -> Self {
         Self {
             kind: Kind::Write(Why::Unknown),
             traits: Traits::NONE,
             hint: Hint::default(),
-            parts: if semicolon_free { Parts::Single } else { Parts::Multi },
-            semicolon_free,
+            parts: if semicolons == Semicolons::None { Parts::Single } else { Parts::Multi },
+            semicolons,
         }
     }
 

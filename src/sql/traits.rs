@@ -79,6 +79,8 @@ traits! {
     NON_DETERMINISTIC,
     /// Produces a result set.
     SELECTS,
+    /// Names no table: neither begins a transaction nor sees what one has done.
+    TABLE_FREE,
     /// A `SET` or `USE` inside a multi-statement: session state changes in ways not listed.
     CHANGES_SESSION,
     /// `BEGIN`, `COMMIT`, `ROLLBACK` or `SAVEPOINT` inside a multi-statement.

@@ -96,10 +96,12 @@ async fn dead_idle_connections_are_not_used(flavor: Flavor) {
     let mut client = bed.client().await;
     for _ in 0..5 {
         client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
-        bed.ocean.cut_existing();
-        bed.shore.cut_existing();
-        bed.ocean.wait_until(|s| s.connections_open == 0).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        bed.warm().await;
+        let dead = bed.metric("landbridge_idle_deaths_total");
+        bed.ocean.cut_existing_and_wait().await;
+        bed.shore.cut_existing_and_wait().await;
+        // Those of the primary and of the replica.
+        bed.until(|| bed.metric("landbridge_idle_deaths_total") >= dead + 8.0).await;
     }
     assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 5);
     bed.stop().await;

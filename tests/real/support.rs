@@ -101,6 +101,16 @@ impl Bed {
         tokio::time::timeout(Duration::from_secs(20), warm).await.expect("warm within 20 s");
     }
 
+    /// Waits until something in Landbridge that nobody announces has come to pass.
+    pub async fn until(&self, passed: impl Fn() -> bool) {
+        let wait = async {
+            while !passed() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("within 20 s");
+    }
+
     /// Waits until the topology satisfies `fits`.
     pub async fn topology(&self, fits: impl Fn(&landbridge::topology::Snapshot) -> bool) {
         let mut topology = self.app().shared.topology.clone();

@@ -2,15 +2,15 @@
 //!
 //! The invariant: no statement of a client runs on a server in a state other than the one the
 //! client was told about. Text is guarded by putting the prelude in front of it as one
-//! multi-statement, which stops at the first error. What cannot be guarded so waits for the
-//! prelude's answer. A reset and `COM_SET_OPTION` cannot fail on a connection that lives on, so
-//! they may share the flight.
+//! multi-statement, which stops at the first error; an execution by a handle that does not exist if
+//! the prelude failed ([`Guard`]). What cannot be guarded waits for the prelude's answer. A reset and
+//! `COM_SET_OPTION` cannot fail on a connection that lives on, so they may share the flight.
 
 mod steps;
 
-use self::steps::{Flight, remember};
+use self::steps::{Flight, Grounded, Guard, guard, remember};
 use super::binding::{Binding, PINNING};
-use super::execute::{Held, Job, JobCommand};
+use super::execute::{Execution, Held, Job, JobCommand};
 use super::relay::{Expected, RelayError, relay};
 use super::session::Session;
 use super::summary::Summary;
@@ -140,12 +140,12 @@ async fn plan(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<(Rea
 }
 
 /// What must run ahead of the job on this connection.
-async fn prelude(session: &Session, conn: Ready, job: &Job, name: &str) -> Result<(Ready, Prelude), Failed> {
+async fn prelude(session: &Session, conn: Ready, held: &Held, name: &str) -> Result<(Ready, Prelude), Failed> {
     let (conn, mut prelude) = plan(conn, &session.state, name).await?;
-    // Preparing is no part of a transaction, unless it takes the connection for good.
-    let nearby = matches!(job.command, JobCommand::Prepare(..)) && !job.pins;
-    if let (Binding::Begun(begin), false) = (&session.binding, nearby) {
-        prelude.push(&[begin]);
+    if let (Binding::Begun(begin), false) = (&session.binding, held.beside) {
+        for statement in begin.statements() {
+            prelude.push(&[&statement]);
+        }
     }
     Ok((conn, prelude))
 }
@@ -173,19 +173,18 @@ async fn fly(
     name: &str,
 ) -> Result<(Option<Ready>, Summary), Flown> {
     let server = conn.server().id;
-    let (conn, mut prelude) = prelude(session, conn, job, name).await?;
-    let guarded = matches!(job.command, JobCommand::Text(_)) && job.prefixable;
+    let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
+    let (conn, mut prelude) = prelude(session, conn, held, name).await?;
+    let guard = guard(session, job, pipelining);
     let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
-    if let Some(id) = insert_id.filter(|_| guarded) {
+    if let Some(id) = insert_id.filter(|_| guard == Guard::SameText) {
         prelude.push(&[set_insert_id(id).as_bytes()]);
     }
-    let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
-    let mut flight = Flight { busy: conn.begin(), pipelining, due: 0, name };
-    let prefix = flight.go_ahead(&prelude, guarded).await?;
-    if let Some(id) = insert_id.filter(|_| !guarded) {
-        // A constant assignment fails as little as a reset does.
-        flight.busy.command(Expect::Results, &[&[Command::Query.byte()], set_insert_id(id).as_bytes()]);
-        flight.step().await?;
+    let anew = guard == Guard::Handle && prelude.statements > 0;
+    let mut flight = Flight::new(conn.begin(), pipelining, name);
+    let prefix = flight.go_ahead(&prelude, guard).await?;
+    if let Some(id) = insert_id.filter(|_| guard != Guard::SameText) {
+        flight.set_insert_id(set_insert_id(id).as_bytes()).await?;
     }
     let mut expected = Expected {
         skip: if prefix.is_empty() { 0 } else { prelude.statements },
@@ -193,7 +192,7 @@ async fn fly(
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
         ..Expected::default()
     };
-    if let Err(error) = flight.push(session, job, prefix, &mut expected).await? {
+    if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
         return not_preparable(session, flight.busy, error).await;
     }
     // A server that waits for a file would take the question for its contents.
@@ -203,8 +202,11 @@ async fn fly(
         push_questions(&mut flight.busy);
     }
     flight.busy.flush().await.map_err(RelayError::from)?;
-    flight.settle_due(true).await?;
-    let Flight { mut busy, .. } = flight;
+    let grounded = flight.land(true).await?;
+    if let Some(refusal) = land_execution(session, &mut flight, job, grounded, asks_along).await? {
+        return not_preparable(session, flight.busy, refusal).await;
+    }
+    let mut busy = flight.busy;
     let summary = relay(&mut busy, &mut session.client, expected).await?;
     if let Some(error) = &summary.prelude_error {
         // How far the prelude came is not known: the connection is not used again.
@@ -216,10 +218,7 @@ async fn fly(
     busy.insert_id_is(there);
     // Before the client can know of its write, its other connections must be told to see it.
     session.remember_writes(server, job, &summary);
-    if let (JobCommand::Prepare(text, _), Some((handle, ..)), true) = (&job.command, summary.prepared, summary.is_ok())
-    {
-        remember(&mut busy, text, &session.state, handle);
-    }
+    note_statement(&mut busy, session, job, &summary);
     if asks {
         session.client.packets.flush().await.map_err(RelayError::Client)?;
         if ask(session, &mut busy, asks_along).await.is_err() {
@@ -230,6 +229,53 @@ async fn fly(
         busy.set_status(summary.status);
     }
     Ok((busy.finish(), summary))
+}
+
+/// Sees to it that the answer that comes next is that of the execution of the job, if it is one: a
+/// foretold handle may be wrong. Returns the error of a statement that cannot be prepared.
+async fn land_execution(
+    session: &mut Session,
+    flight: &mut Flight<'_>,
+    job: &Job,
+    grounded: Option<Grounded>,
+    asked: bool,
+) -> Result<Option<ServerError>, Flown> {
+    let JobCommand::Execute(execution) = &job.command else { return Ok(None) };
+    match grounded {
+        None => flight.keep_prepared(session, execution, None),
+        Some(Grounded::Prelude(error)) => {
+            return Err(Failed::Refused(errno::state_not_restored(flight.name(), &error)).into());
+        }
+        Some(Grounded::Prepare(error)) => {
+            flight.expect_unknown_handle().await?;
+            return Ok(Some(error));
+        }
+        Some(Grounded::Handle(handle)) => {
+            flight.expect_unknown_handle().await?;
+            flight.keep_prepared(session, execution, Some(handle));
+            flight.execute(execution, handle);
+            if asked {
+                push_questions(&mut flight.busy);
+            }
+            flight.busy.flush().await.map_err(RelayError::from)?;
+        }
+    }
+    Ok(None)
+}
+
+/// Remembers what the client prepared, and forgets what the server will not execute any more.
+fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summary: &Summary) {
+    match (&job.command, summary.prepared, &summary.error) {
+        (JobCommand::Prepare(text, _), Some((handle, ..)), None) => remember(busy, text, &session.state, handle),
+        (JobCommand::Execute(execution), _, Some(error)) if errno::wants_preparing_anew(error) => {
+            let Execution { text, prepared_in, .. } = execution;
+            if let Some(handle) = busy.statements_mut().find(text, prepared_in) {
+                busy.statements_mut().forget(handle);
+                busy.silent_command(&[&[Command::StmtClose.byte()], &handle.to_le_bytes()]);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The value of `LAST_INSERT_ID()` belongs to a connection; asked right behind the statement that
@@ -273,9 +319,11 @@ fn set_insert_id(id: u64) -> String {
 /// the connection (and the transaction on it) lives on.
 async fn not_preparable(
     session: &mut Session,
-    busy: Busy,
+    mut busy: Busy,
     error: ServerError,
 ) -> Result<(Option<Ready>, Summary), Flown> {
+    // What stood ahead of the preparation has been answered, and well.
+    busy.applied_is(session.state.clone());
     session.client.send_error(&error).await.map_err(RelayError::Client)?;
     let summary = Summary { status: busy.status(), error: Some(error), ..Summary::default() };
     Ok((busy.finish(), summary))
@@ -287,8 +335,8 @@ async fn not_preparable(
 /// The connection broke, or the server refuses the state; it must not be used again then.
 pub(super) async fn bring_to(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<Ready, Failed> {
     let (conn, prelude) = plan(conn, state, name).await?;
-    let mut flight = Flight { busy: conn.begin(), pipelining: false, due: 0, name };
-    flight.go_ahead(&prelude, false).await?;
+    let mut flight = Flight::new(conn.begin(), false, name);
+    flight.go_ahead(&prelude, Guard::Wait).await?;
     // Nothing of the session's may hide behind a `;` in what follows.
     flight.set_multi_statements(false).await?;
     flight.busy.applied_is(state.clone());

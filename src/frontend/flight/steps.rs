@@ -1,9 +1,9 @@
-//! The steps of a flight: commands of our own ahead of the client's, and the client's command.
+//! The steps of a flight: what goes ahead of the client's command, the command, and how they landed.
 
 use super::Failed;
 use crate::backend::conn::Busy;
 use crate::backend::query::Reply;
-use crate::frontend::execute::{Job, JobCommand};
+use crate::frontend::execute::{Execution, Job, JobCommand};
 use crate::frontend::relay::Expected;
 use crate::frontend::session::Session;
 use crate::protocol::command::Command;
@@ -11,25 +11,106 @@ use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
 use crate::state::{Plan, Prelude, SessionState};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Commands of our own ahead of the client's.
-pub(super) struct Flight<'a> {
-    pub(super) busy: Busy,
-    pub(super) pipelining: bool,
-    pub(super) due: usize,
-    pub(super) name: &'a str,
+/// What keeps the client's command from running where its prelude failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// It stands behind the prelude in one multi-statement, which ends at the first error.
+    SameText,
+    /// It executes a statement by a handle that exists only if the prelude came to its end: see
+    /// [`TAKES_A_NUMBER`].
+    Handle,
+    /// It is sent when the prelude has been answered.
+    Wait,
 }
 
-impl Flight<'_> {
-    /// Counts an answer that is due, or waits for it where servers want one command at a time.
-    pub(super) async fn step(&mut self) -> Result<(), Failed> {
-        self.due += 1;
-        if self.pipelining {
-            return Ok(());
+/// The end of a prelude that guards by handle. Servers number statements of both protocols together,
+/// so only where this ran does the statement prepared next have the foretold number. It leaves
+/// nothing behind.
+const TAKES_A_NUMBER: &[u8] = b"PREPARE landbridge_guard FROM 'DO 0';DEALLOCATE PREPARE landbridge_guard";
+
+/// An answer due ahead of the client's.
+#[derive(Debug)]
+enum Ahead {
+    /// To a command that cannot fail on a connection that lives on.
+    Sure,
+    /// To the prelude.
+    Prelude,
+    /// To the preparation of the statement that is executed by this foretold handle.
+    Prepare(u32),
+}
+
+/// Why a command that was sent did not run.
+#[derive(Debug)]
+pub(super) enum Grounded {
+    /// The session's state could not be restored.
+    Prelude(ServerError),
+    /// The statement cannot be prepared here.
+    Prepare(ServerError),
+    /// The statement has another handle than foretold.
+    Handle(u32),
+}
+
+/// A way to prepare a statement as it was understood when the client prepared it: in the schema, the
+/// character set and the `sql_mode` of then, whatever the session has chosen since.
+enum Detour {
+    /// The session still understands it so.
+    None,
+    /// Statements that lead there, and back again.
+    Over(Prelude, Prelude),
+    /// There is none.
+    Impossible,
+}
+
+fn detour(session: &Session, prepared_in: &SessionState) -> Detour {
+    let sql_mode = session.shared.sql_mode().unwrap_or_default();
+    let then = session.state.reading_like(prepared_in, &sql_mode);
+    match (session.state.plan_to(&then), then.plan_to(&session.state)) {
+        (Plan::Nothing, _) => Detour::None,
+        (Plan::Apply(there), Plan::Apply(back)) if !there.reset && !back.reset => Detour::Over(there, back),
+        _ => Detour::Impossible,
+    }
+}
+
+/// How a job is kept from running in a state its session was not told about.
+pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
+    match &job.command {
+        JobCommand::Text(_) if job.semicolons.allow_prefix(session.multi_statements) => Guard::SameText,
+        JobCommand::Execute(execution)
+            if pipelining && matches!(detour(session, &execution.prepared_in), Detour::None) =>
+        {
+            Guard::Handle
         }
-        self.busy.flush().await.map_err(Failed::unsent(self.name))?;
-        self.settle_due(false).await
+        _ => Guard::Wait,
+    }
+}
+
+/// Commands of our own, and the client's behind them.
+pub(super) struct Flight<'a> {
+    pub(super) busy: Busy,
+    pipelining: bool,
+    name: &'a str,
+    ahead: VecDeque<Ahead>,
+    /// The handle of the statement that was prepared in order to be executed.
+    fresh: Option<u32>,
+}
+
+impl<'a> Flight<'a> {
+    pub(super) fn new(busy: Busy, pipelining: bool, name: &'a str) -> Self {
+        Self { busy, pipelining, name, ahead: VecDeque::new(), fresh: None }
+    }
+
+    /// The server's name.
+    pub(super) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Counts an answer that is due, or waits for it where servers want one command at a time.
+    async fn step(&mut self) -> Result<(), Failed> {
+        self.ahead.push_back(Ahead::Sure);
+        if self.pipelining { Ok(()) } else { self.wait().await }
     }
 
     pub(super) async fn set_multi_statements(&mut self, on: bool) -> Result<(), Failed> {
@@ -39,34 +120,69 @@ impl Flight<'_> {
         Ok(())
     }
 
-    /// Runs statements and waits until they have succeeded.
-    pub(super) async fn run_ahead(&mut self, sql: &[u8]) -> Result<(), Failed> {
+    /// Sends a constant assignment, which fails as little as a reset does.
+    pub(super) async fn set_insert_id(&mut self, sql: &[u8]) -> Result<(), Failed> {
         self.busy.command(Expect::Results, &[&[Command::Query.byte()], sql]);
-        self.due += 1;
-        self.busy.flush().await.map_err(Failed::unsent(self.name))?;
-        self.settle_due(false).await
+        self.step().await
     }
 
-    /// Reads the answers due to commands of our own; `sent` tells whether the client's command is
-    /// in the same flight.
-    pub(super) async fn settle_due(&mut self, sent: bool) -> Result<(), Failed> {
-        let lost = |_| Failed::Lost { server: self.name.to_owned(), sent };
-        while self.due > 0 {
-            self.due -= 1;
-            match self.busy.reply().await.map_err(lost)? {
-                // A reset or option that fails on a living connection is unheard of; whatever ran
-                // behind it must not be trusted.
-                Reply::Err(_) if sent => return Err(Failed::Lost { server: self.name.to_owned(), sent }),
-                Reply::Err(error) => return Err(Failed::Refused(errno::state_not_restored(self.name, &error))),
-                Reply::Ok { .. } | Reply::Rows { .. } | Reply::Prepared { .. } => {}
-            }
+    /// Runs statements and waits until they have succeeded.
+    async fn run_ahead(&mut self, sql: &[u8]) -> Result<(), Failed> {
+        self.busy.command(Expect::Results, &[&[Command::Query.byte()], sql]);
+        self.ahead.push_back(Ahead::Prelude);
+        self.wait().await
+    }
+
+    /// Sends what there is and waits for its answers, with nothing of the client's on the way.
+    async fn wait(&mut self) -> Result<(), Failed> {
+        self.busy.flush().await.map_err(Failed::unsent(self.name))?;
+        match self.land(false).await? {
+            Some(Grounded::Prelude(error)) => Err(Failed::Refused(errno::state_not_restored(self.name, &error))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the answers due ahead of the client's; `sent` tells whether its command is in the same
+    /// flight. The first thing that went wrong is what kept that command from running.
+    pub(super) async fn land(&mut self, sent: bool) -> Result<Option<Grounded>, Failed> {
+        let lost = || Failed::Lost { server: self.name.to_owned(), sent };
+        let mut grounded = None;
+        while let Some(ahead) = self.ahead.pop_front() {
+            let reply = self.busy.reply().await.map_err(|_| lost())?;
+            let cause = match (ahead, reply) {
+                (Ahead::Prelude, Reply::Err(error)) => Some(Grounded::Prelude(error)),
+                (Ahead::Prepare(_), Reply::Err(error)) => Some(Grounded::Prepare(error)),
+                (Ahead::Prepare(foretold), Reply::Prepared { id }) => {
+                    self.busy.statements_mut().numbered(id);
+                    (id != foretold).then_some(Grounded::Handle(id))
+                }
+                (Ahead::Sure, Reply::Err(error)) if !sent => Some(Grounded::Prelude(error)),
+                // Unheard of; whatever ran behind it must not be trusted.
+                (Ahead::Sure, Reply::Err(_)) | (Ahead::Prepare(_), _) => return Err(lost()),
+                (Ahead::Sure | Ahead::Prelude, _) => None,
+            };
+            grounded = grounded.or(cause);
+        }
+        Ok(grounded)
+    }
+
+    /// After a command was grounded: its own answer must say that its handle is not known. What was
+    /// asked behind it is of no interest.
+    pub(super) async fn expect_unknown_handle(&mut self) -> Result<(), Failed> {
+        let lost = |_| Failed::Lost { server: self.name.to_owned(), sent: true };
+        let reply = self.busy.reply().await.map_err(lost)?;
+        if !matches!(&reply, Reply::Err(error) if error.code == errno::UNKNOWN_STATEMENT) {
+            return Err(Failed::Lost { server: self.name.to_owned(), sent: true });
+        }
+        while self.busy.is_due() {
+            self.busy.reply().await.map_err(lost)?;
         }
         Ok(())
     }
 
     /// Sends ahead what the connection needs; returns what is to stand in front of the client's own
     /// text instead.
-    pub(super) async fn go_ahead<'p>(&mut self, prelude: &'p Prelude, guarded: bool) -> Result<&'p [u8], Failed> {
+    pub(super) async fn go_ahead<'p>(&mut self, prelude: &'p Prelude, guard: Guard) -> Result<&'p [u8], Failed> {
         if prelude.reset {
             self.busy.reset_session();
             self.step().await?;
@@ -75,114 +191,129 @@ impl Flight<'_> {
             return Ok(b"");
         }
         self.set_multi_statements(true).await?;
-        if guarded {
-            return Ok(&prelude.sql);
+        match guard {
+            Guard::SameText => return Ok(&prelude.sql),
+            Guard::Wait => self.run_ahead(&prelude.sql).await?,
+            Guard::Handle => {
+                self.busy
+                    .command(Expect::Results, &[&[Command::Query.byte()], &prelude.sql, TAKES_A_NUMBER]);
+                self.ahead.push_back(Ahead::Prelude);
+                self.busy.statements_mut().foretell();
+            }
         }
-        self.run_ahead(&prelude.sql).await?;
         Ok(b"")
     }
 
-    /// Adds the client's command; the inner error is the server's, of a statement it will not prepare.
+    /// Adds the client's command; the inner error is the server's, of a statement it will not
+    /// prepare. `anew`: a handle from before the prelude guards nothing.
     pub(super) async fn push(
         &mut self,
         session: &mut Session,
         job: &Job,
         prefix: &[u8],
+        anew: bool,
         expected: &mut Expected,
     ) -> Result<Result<(), ServerError>, Failed> {
         match &job.command {
             JobCommand::Text(text) => {
-                if prefix.is_empty() && !job.prefixable {
+                if prefix.is_empty() && job.semicolons.may_separate() {
                     self.set_multi_statements(session.multi_statements).await?;
                 }
                 self.busy.command(Expect::Results, &[&[Command::Query.byte()], prefix, text]);
             }
             JobCommand::Prepare(text, id) => {
                 expected.statement_id = Some(*id);
+                self.busy.statements_mut().foretell();
                 self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
             }
-            JobCommand::Execute { text, prepared_in, body, long_data, cursor } => {
-                let prepared = match cursor {
-                    Some(_) => self.prepare(session, text, prepared_in).await?,
-                    None => self.prepared(session, text, prepared_in).await?,
-                };
-                if let (Some(id), Ok(handle)) = (cursor, &prepared) {
-                    session.cursors.insert(*id, *handle);
-                }
-                let handle = match prepared {
-                    Ok(handle) => handle.to_le_bytes(),
-                    Err(error) => return Ok(Err(error)),
-                };
-                for piece in long_data {
-                    self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
-                }
-                self.busy.command(Expect::Results, &[&[Command::StmtExecute.byte()], &handle, body]);
-            }
+            JobCommand::Execute(execution) => match self.handle(session, execution, anew).await? {
+                Ok(handle) => self.execute(execution, handle),
+                Err(error) => return Ok(Err(error)),
+            },
             JobCommand::Raw(bytes, expect) => self.busy.command(*expect, &[bytes]),
         }
         Ok(Ok(()))
     }
 
-    /// The handle of a statement on this connection, preparing it if need be.
-    async fn prepared(
-        &mut self,
-        session: &Session,
-        text: &Arc<[u8]>,
-        prepared_in: &Arc<SessionState>,
-    ) -> Result<Result<u32, ServerError>, Failed> {
-        if let Some(handle) = self.busy.statements_mut().find(text, prepared_in) {
-            return Ok(Ok(handle));
+    /// Adds the execution of a statement by its handle, foretold or known.
+    pub(super) fn execute(&mut self, execution: &Execution, handle: u32) {
+        let handle = handle.to_le_bytes();
+        for piece in &execution.long_data {
+            self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
         }
-        let prepared = self.prepare(session, text, prepared_in).await?;
-        if let Ok(handle) = prepared {
-            remember(&mut self.busy, text, prepared_in, handle);
-        }
-        Ok(prepared)
+        self.busy.command(Expect::Results, &[&[Command::StmtExecute.byte()], &handle, &execution.body]);
     }
 
-    /// Prepares a statement as it was understood when the client prepared it: in the schema, the
-    /// character set and the `sql_mode` of then, whatever the session has chosen since.
-    async fn prepare(
+    /// The handle of a statement on this connection; one that is being prepared is foretold.
+    async fn handle(
         &mut self,
         session: &Session,
-        text: &Arc<[u8]>,
-        prepared_in: &Arc<SessionState>,
+        execution: &Execution,
+        anew: bool,
     ) -> Result<Result<u32, ServerError>, Failed> {
-        let sql_mode = session.shared.sql_mode().unwrap_or_default();
-        let then = session.state.reading_like(prepared_in, &sql_mode);
-        let (there, back) = (session.state.plan_to(&then), then.plan_to(&session.state));
-        let detour = match (there, back) {
-            (Plan::Nothing, _) => None,
-            (Plan::Apply(there), Plan::Apply(back)) if !there.reset && !back.reset => Some((there, back)),
-            _ => {
+        let Execution { text, prepared_in, cursor, .. } = execution;
+        // A cursor has its statement to itself.
+        if !anew
+            && cursor.is_none()
+            && let Some(handle) = self.busy.statements_mut().find(text, prepared_in)
+        {
+            return Ok(Ok(handle));
+        }
+        match detour(session, prepared_in) {
+            Detour::None if self.pipelining => {
+                self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
+                let foretold = self.busy.statements_mut().foretell();
+                self.ahead.push_back(Ahead::Prepare(foretold));
+                self.fresh = Some(foretold);
+                Ok(Ok(foretold))
+            }
+            Detour::None => self.prepare(text).await,
+            Detour::Over(there, back) => {
+                self.set_multi_statements(true).await?;
+                self.run_ahead(&there.sql).await?;
+                let prepared = self.prepare(text).await?;
+                self.run_ahead(&back.sql).await?;
+                Ok(prepared)
+            }
+            Detour::Impossible => {
                 let why =
                     "the session's schema, character set or sql_mode changed since it was prepared; prepare it again";
-                return Ok(Err(ServerError::new(1243, b"HY000", format!("Unknown prepared statement handler: {why}"))));
+                let text = format!("Unknown prepared statement handler: {why}");
+                Ok(Err(ServerError::new(errno::UNKNOWN_STATEMENT, b"HY000", text)))
             }
-        };
-        if let Some((there, _)) = &detour {
-            self.set_multi_statements(true).await?;
-            self.run_ahead(&there.sql).await?;
         }
+    }
+
+    /// Prepares a statement and waits for its handle.
+    async fn prepare(&mut self, text: &Arc<[u8]>) -> Result<Result<u32, ServerError>, Failed> {
         self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
+        let foretold = self.busy.statements_mut().foretell();
+        self.ahead.push_back(Ahead::Prepare(foretold));
         self.busy.flush().await.map_err(Failed::unsent(self.name))?;
-        self.settle_due(false).await?;
-        let prepared = match self.busy.reply().await.map_err(Failed::unsent(self.name))? {
-            Reply::Prepared { id } => Ok(id),
-            Reply::Err(error) => Err(error),
-            Reply::Ok { .. } | Reply::Rows { .. } => {
-                return Err(Failed::Lost { server: self.name.to_owned(), sent: false });
+        self.fresh = match self.land(false).await? {
+            None => Some(foretold),
+            Some(Grounded::Handle(handle)) => Some(handle),
+            Some(Grounded::Prepare(error)) => return Ok(Err(error)),
+            Some(Grounded::Prelude(error)) => {
+                return Err(Failed::Refused(errno::state_not_restored(self.name, &error)));
             }
         };
-        if let Some((_, back)) = &detour {
-            self.run_ahead(&back.sql).await?;
+        Ok(self.fresh.ok_or_else(errno::malformed_packet))
+    }
+
+    /// Takes note of the statement that was prepared for an execution, under this handle.
+    pub(super) fn keep_prepared(&mut self, session: &mut Session, execution: &Execution, corrected: Option<u32>) {
+        let Some(handle) = self.fresh.map(|foretold| corrected.unwrap_or(foretold)) else { return };
+        match execution.cursor {
+            Some(id) => drop(session.cursors.insert(id, handle)),
+            None => remember(&mut self.busy, &execution.text, &execution.prepared_in, handle),
         }
-        Ok(prepared)
     }
 }
 
 /// Remembers a handle under the state its statement was prepared in, closing the one it displaces.
 pub(super) fn remember(busy: &mut Busy, text: &Arc<[u8]>, prepared_in: &Arc<SessionState>, handle: u32) {
+    busy.statements_mut().numbered(handle);
     if let Some(displaced) = busy.statements_mut().insert(text.clone(), prepared_in.clone(), handle) {
         busy.silent_command(&[&[Command::StmtClose.byte()], &displaced.to_le_bytes()]);
     }

@@ -87,6 +87,11 @@ impl Ledger {
         id
     }
 
+    /// Whether a connection with an id below this one is open.
+    pub(super) fn is_open_before(&self, id: u64) -> bool {
+        self.connections.range(..id).any(|(_, entry)| entry.stats.open)
+    }
+
     pub(super) fn close(&mut self, id: u64) {
         let Some(entry) = self.connections.get_mut(&id) else {
             return;

@@ -126,6 +126,19 @@ impl Relay {
         self.shared.control.send_modify(|control| control.cuts += 1);
     }
 
+    /// As [`Relay::cut_existing`], and waits until they are gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel-safe; wrap it in a timeout.
+    pub async fn cut_existing_and_wait(&self) {
+        let mut ledger = self.shared.ledger.subscribe();
+        let before = ledger.borrow().total().connections_total;
+        self.cut_existing();
+        // `self` owns the sender, so it cannot have gone.
+        let _ledger = ledger.wait_for(|ledger| !ledger.is_open_before(before)).await.is_ok();
+    }
+
     /// Delivers nothing any more in either direction, without closing anything, until
     /// [`Relay::resume`]: then what was held back arrives, as retransmission would have it.
     pub fn black_hole(&self) {

@@ -37,6 +37,10 @@ pub(super) struct Scan<'a> {
     pending: bool,
     /// The last two tokens were `LAST_INSERT_ID (`.
     last_insert_id: bool,
+    /// Where the first `;` token is.
+    separator: Option<u32>,
+    /// A word that names where rows come from: `FROM`, `JOIN`, `TABLE`.
+    reads_tables: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -54,6 +58,8 @@ impl<'a> Scan<'a> {
             spilled: false,
             pending: false,
             last_insert_id: false,
+            separator: None,
+            reads_tables: false,
         };
         scan.advance();
         scan
@@ -65,6 +71,16 @@ impl<'a> Scan<'a> {
 
     pub(super) fn uncertain(&self) -> u32 {
         self.lexer.uncertain
+    }
+
+    /// Where the first `;` is that is a token of its own.
+    pub(super) fn separator(&self) -> Option<u32> {
+        self.separator
+    }
+
+    /// Whether a word was met that may bring a table in.
+    pub(super) fn reads_tables(&self) -> bool {
+        self.reads_tables
     }
 
     pub(super) fn lexer(&self) -> &Lexer<'a> {
@@ -238,7 +254,9 @@ impl<'a> Scan<'a> {
                 }
             }
             Word::Processlist | Word::Optimizer_trace => self.server_local(),
+            Word::From | Word::Join => self.reads_tables = true,
             Word::Select | Word::Table | Word::Values => {
+                self.reads_tables |= word == Word::Table;
                 self.in_with &= self.depth > 0;
                 self.defining &= word != Word::Select;
             }
@@ -255,6 +273,9 @@ impl<'a> Scan<'a> {
             }
             b')' => self.depth = self.depth.saturating_sub(1),
             b'.' => self.schema(),
+            b';' => {
+                self.separator.get_or_insert(self.cur().start);
+            }
             _ => {}
         }
     }

@@ -88,6 +88,19 @@ pub enum Isolation {
     Serializable,
 }
 
+impl Isolation {
+    /// Its words in SQL.
+    #[must_use]
+    pub fn as_sql(self) -> &'static [u8] {
+        match self {
+            Self::ReadUncommitted => b"READ UNCOMMITTED",
+            Self::ReadCommitted => b"READ COMMITTED",
+            Self::RepeatableRead => b"REPEATABLE READ",
+            Self::Serializable => b"SERIALIZABLE",
+        }
+    }
+}
+
 /// A transaction's access mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -95,6 +108,17 @@ pub enum Access {
     ReadOnly,
     /// `READ WRITE`
     ReadWrite,
+}
+
+impl Access {
+    /// Its words in SQL.
+    #[must_use]
+    pub fn as_sql(self) -> &'static [u8] {
+        match self {
+            Self::ReadOnly => b"READ ONLY",
+            Self::ReadWrite => b"READ WRITE",
+        }
+    }
 }
 
 /// The right-hand side.

@@ -201,21 +201,38 @@ server_local | SERVER_LOCAL | SHOW PROCESSLIST
 
 #[test]
 fn parts_and_semicolons() {
-    for (sql, parts, free) in [
-        ("", Parts::Empty, true),
-        (" ;", Parts::Empty, true),
-        ("/* x */ -- y", Parts::Empty, true),
-        ("SELECT 1", Parts::Single, true),
-        ("SELECT 1 ; \n;", Parts::Single, true),
-        ("SELECT ';'", Parts::Single, false),
-        ("SELECT 1; -- x", Parts::Single, false),
-        ("SELECT 1; SELECT 2", Parts::Multi, false),
-        ("SELECT 1;;SELECT 2", Parts::Multi, false),
-        ("CREATE PROCEDURE p() BEGIN SELECT 1; END", Parts::Multi, false),
-        ("CREATE PROCEDURE p() SELECT 1", Parts::Single, true),
+    for (sql, parts, semicolons) in [
+        ("", Parts::Empty, Semicolons::None),
+        (" ;", Parts::Empty, Semicolons::None),
+        ("/* x */ -- y", Parts::Empty, Semicolons::None),
+        ("SELECT 1", Parts::Single, Semicolons::None),
+        ("SELECT 1 ; \n;", Parts::Single, Semicolons::None),
+        ("SELECT ';'", Parts::Single, Semicolons::InTokens),
+        (r"SELECT 'it\'s; ', `a;b` -- ;", Parts::Single, Semicolons::InTokens),
+        ("SELECT 'a;' ; ", Parts::Single, Semicolons::InTokens),
+        ("SELECT /*!99999 ';' */ 1", Parts::Single, Semicolons::Between),
+        ("SELECT 1; -- x", Parts::Single, Semicolons::Between),
+        ("SELECT 1; SELECT 2", Parts::Multi, Semicolons::Between),
+        ("SELECT 1;;SELECT 2", Parts::Multi, Semicolons::Between),
+        ("SELECT ';x", Parts::Single, Semicolons::Between),
+        ("CREATE PROCEDURE p() BEGIN SELECT 1; END", Parts::Multi, Semicolons::Between),
+        ("CREATE PROCEDURE p() SELECT 1", Parts::Single, Semicolons::None),
     ] {
         let found = classify(sql.as_bytes(), MYSQL);
-        assert_eq!((found.parts, found.semicolon_free), (parts, free), "{sql}");
+        assert_eq!((found.parts, found.semicolons), (parts, semicolons), "{sql}");
+    }
+    for (sql, free) in [
+        ("SELECT 1", true),
+        ("SELECT @@sql_mode, DATABASE()", true),
+        ("SHOW VARIABLES LIKE 'sql_mode'", true),
+        ("SELECT 1 FROM t", false),
+        ("TABLE t", false),
+        ("SELECT 1; SELECT 2 FROM t", false),
+        ("SELECT 1 /*!99999 FROM t */", false),
+        ("SHOW TABLES", false),
+        ("SELECT (SELECT MAX(a) FROM t)", false),
+    ] {
+        assert_eq!(classify(sql.as_bytes(), MYSQL).traits.contains(Traits::TABLE_FREE), free, "{sql}");
     }
     all("read", "SELECT 1; SELECT 2; SHOW TABLES;");
     all("multi", "SELECT 1; DELETE FROM t\nDELETE FROM t; SELECT 1\nSET a = 1; SELECT 1\nBEGIN; COMMIT");

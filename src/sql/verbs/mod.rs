@@ -57,7 +57,12 @@ fn unknown<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 /// `SELECT`, `TABLE`, `VALUES`, or `WITH` before any of these or before DML.
 fn query<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     scan.traits |= Traits::SELECTS;
-    let Some(why) = scan.finish() else { return Kind::Read };
+    let Some(why) = scan.finish() else {
+        if !scan.reads_tables() {
+            scan.traits |= Traits::TABLE_FREE;
+        }
+        return Kind::Read;
+    };
     if matches!(why, Why::Insert | Why::Call) {
         scan.traits |= Traits::SETS_LAST_INSERT_ID;
     }
