@@ -177,6 +177,11 @@ impl Ready {
         self.0.applied = state;
     }
 
+    /// Notes what `LAST_INSERT_ID()` answers now, if known.
+    pub fn insert_id_is(&mut self, id: Option<u64>) {
+        self.0.insert_id = id;
+    }
+
     /// When it was opened.
     pub fn born(&self) -> Instant {
         self.0.born

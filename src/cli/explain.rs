@@ -102,6 +102,8 @@ fn pin(traits: Traits) -> Option<&'static str> {
     let pinning = [
         (Traits::CREATES_TEMP_TABLE, "the session keeps its connection: temporary table"),
         (Traits::LOCKS_TABLES, "the session keeps its connection until UNLOCK TABLES"),
+        (Traits::LOCKS_INSTANCE, "the session keeps its connection: lock of the whole server"),
+        (Traits::CALLS_STORED_CODE, "the session keeps its connection: stored code, or text not understood"),
         (Traits::NAMED_LOCK, "the session keeps its connection: named lock"),
         (Traits::ASSIGNS_USER_VARIABLE, "the session keeps its connection: user variable computed by the server"),
         (Traits::SQL_PREPARE, "the session keeps its connection: statement prepared by SQL"),

@@ -10,6 +10,8 @@ pub enum PinReason {
     TemporaryTable,
     /// It holds table locks.
     TableLock,
+    /// It holds a lock of the whole server, for a backup.
+    InstanceLock,
     /// It holds a named lock.
     NamedLock,
     /// It assigned a user variable from something only the server could compute.
@@ -42,6 +44,7 @@ impl PinReason {
         match self {
             Self::TemporaryTable => "temporary_table",
             Self::TableLock => "table_lock",
+            Self::InstanceLock => "instance_lock",
             Self::NamedLock => "named_lock",
             Self::UserVariable => "user_variable",
             Self::SqlPrepare => "sql_prepare",
@@ -66,6 +69,8 @@ impl PinReason {
 /// What a statement may do that makes its session keep the connection.
 pub const PINNING: Traits = Traits::CREATES_TEMP_TABLE
     .or(Traits::LOCKS_TABLES)
+    .or(Traits::LOCKS_INSTANCE)
+    .or(Traits::SETS_UNTRACKED)
     .or(Traits::NAMED_LOCK)
     .or(Traits::ASSIGNS_USER_VARIABLE)
     .or(Traits::SQL_PREPARE)
@@ -116,11 +121,13 @@ impl PinSet {
 
     /// Adds and removes what a successful statement with `traits` causes; returns what is new.
     pub fn apply(&mut self, traits: Traits) -> Vec<PinReason> {
-        const CAUSES: [(Traits, PinReason); 8] = [
+        const CAUSES: [(Traits, PinReason); 10] = [
             // Stored code may take a lock or leave a variable, and no tracker shows every such thing.
             (Traits::CALLS_STORED_CODE, PinReason::StoredCode),
             (Traits::CREATES_TEMP_TABLE, PinReason::TemporaryTable),
             (Traits::LOCKS_TABLES, PinReason::TableLock),
+            (Traits::LOCKS_INSTANCE, PinReason::InstanceLock),
+            (Traits::SETS_UNTRACKED, PinReason::SessionVariable),
             (Traits::NAMED_LOCK, PinReason::NamedLock),
             (Traits::ASSIGNS_USER_VARIABLE, PinReason::UserVariable),
             (Traits::SQL_PREPARE, PinReason::SqlPrepare),

@@ -4,7 +4,7 @@ use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::packet::frame;
 use crate::protocol::response::{OK, OkPacket, ServerError};
-use crate::protocol::resultset::{self, Column};
+use crate::protocol::resultset::{self, Column, Protocol};
 use std::io;
 
 /// A connected client.
@@ -82,9 +82,10 @@ impl Client {
         status: Status,
         columns: &[Column<'_>],
         rows: &[Vec<Option<Vec<u8>>>],
+        protocol: Protocol,
     ) -> io::Result<()> {
         self.answered = true;
-        resultset::encode(self.packets.output(), self.caps, status, columns, rows);
+        resultset::encode(self.packets.output(), self.caps, status, columns, rows, protocol);
         self.packets.flush().await
     }
 }

@@ -10,7 +10,8 @@ use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::ChangeUser;
-use crate::protocol::response::{EOF, OkPacket};
+use crate::protocol::response::{EOF, OkPacket, ServerError};
+use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
 use crate::sql::{Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, classify};
 use crate::state::SessionState;
@@ -27,21 +28,16 @@ impl Session {
             return self.kill(kill).await;
         }
         if let Some(answer) = self.local_answer(text, &statement) {
-            return self.send_answer(answer).await;
+            return self.send_answer(answer, Protocol::Text).await;
         }
         match &statement.kind {
             // Comments alone are no error to a server; nothing at all is.
             Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
             Kind::Begin(begin) if self.may_defer(*begin) => self.begin(*begin).await,
             Kind::Commit(end) | Kind::Rollback(end) if !self.holds_connection() => self.end_nothing(*end).await,
+            _ if self.asks_about_elsewhere(text, &statement) => self.refuse(&asked_elsewhere()).await,
             Kind::Set(assignments) => self.set(text.into(), assignments, &statement).await,
             Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], text].concat()).await,
-            _ if self.asks_about_elsewhere(text, &statement) => {
-                self.refuse(&errno::not_supported(
-                    "ROW_COUNT(), FOUND_ROWS() and diagnostics inside larger expressions outside of a transaction",
-                ))
-                .await
-            }
             _ => {
                 let job = Self::text_job(text, &statement);
                 self.execute(job).await
@@ -67,14 +63,13 @@ impl Session {
 
     /// Whether a statement asks for what an earlier statement left on a connection that has been
     /// given back since.
-    fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
+    pub(super) fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
         // SIGNAL makes diagnostics and asks for none.
         let verb = super::kill::without_comments(text).get(..6);
         if verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"signal")) {
             return false;
         }
-        let about = Traits::USES_ROW_COUNT | Traits::USES_FOUND_ROWS | Traits::USES_DIAGNOSTICS;
-        statement.traits.intersects(about) && !self.holds_connection() && statement.parts == Parts::Single
+        statement.traits.intersects(ASKING) && !self.holds_connection() && statement.parts == Parts::Single
     }
 
     /// A transaction begins with its first statement, unless its beginning fixes a snapshot or ends
@@ -119,7 +114,7 @@ impl Session {
             [0, 0] => self.multi_statements = true,
             [1, 0] => self.multi_statements = false,
             _ => {
-                let unknown = crate::protocol::response::ServerError::new(1047, b"08S01", "Unknown command");
+                let unknown = ServerError::new(1047, b"08S01", "Unknown command");
                 return self.refuse(&unknown).await;
             }
         }
@@ -190,6 +185,15 @@ impl Session {
     pub(super) async fn statistics(&mut self, payload: &[u8]) -> Result<(), Gone> {
         self.execute(raw_job(payload, Expect::Text, Need::Read)).await
     }
+}
+
+/// What asks for something that the statement before it left on its connection.
+pub(super) const ASKING: Traits =
+    Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
+
+/// The error for those who ask a connection that has been given back.
+pub(super) fn asked_elsewhere() -> ServerError {
+    errno::not_supported("ROW_COUNT(), FOUND_ROWS() and diagnostics inside larger expressions outside of a transaction")
 }
 
 /// Whether a text holds nothing but white space and `;`.

@@ -1,7 +1,7 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
 use super::binding::{Binding, PinReason, PinSet};
-use super::commands::PINNED;
+use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::flight::{self, Failed};
 use super::session::{Gone, Session};
 use crate::backend::query::Reply;
@@ -13,7 +13,7 @@ use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reason, Route};
-use crate::sql::{Completion, Semicolons, Traits};
+use crate::sql::{Completion, Semicolons, Traits, Why};
 use crate::state::SessionState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,6 +71,11 @@ impl Job {
         self.need == Need::Read
     }
 
+    /// Whether rows stay on the server to be fetched.
+    pub(super) fn opens_cursor(&self) -> bool {
+        matches!(&self.command, JobCommand::Execute(Execution { cursor: Some(_), .. }))
+    }
+
     /// Whether it prepares a statement, and leaves nothing on the connection but that.
     pub(super) fn only_prepares(&self) -> bool {
         matches!(self.command, JobCommand::Prepare(..)) && !self.pins
@@ -112,6 +117,7 @@ impl Session {
             match flight::exchange(self, &mut lease, &job, &held).await {
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
+                    self.is_uncertain(&job);
                     lease.kill(thread_id);
                     return Err(Gone::Left(error.to_string()));
                 }
@@ -132,6 +138,12 @@ impl Session {
                     drop(lease);
                     // What a server accepted before, one refuses now.
                     self.shared.proven.forget();
+                    let error = if held.connection && !self.client.answered {
+                        // The transaction has gone with the connection.
+                        errno::lost_transaction_because(&error)
+                    } else {
+                        error
+                    };
                     self.refuse(&error).await?;
                     return Self::end_if_bereft(&held);
                 }
@@ -142,7 +154,12 @@ impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
     async fn acquire(&mut self, job: &Job, retries: u32) -> Result<Acquired, ServerError> {
         let beside = self.may_run_beside(job);
-        if !beside && let Some((lease, pins)) = self.still_held(job) {
+        if !beside && let Some((lease, pins)) = self.still_held(job).await {
+            if job.need != Need::Read && !self.is_at_primary(&lease) {
+                // It asks for what a read left on a replica, in order to write.
+                self.binding = Binding::Pinned(lease, pins);
+                return Err(asked_elsewhere());
+            }
             let reason = if pins.is_empty() { Reason::InTransaction } else { Reason::Pinned };
             return Ok(Acquired { lease, held: Held { connection: true, pins, beside }, reason });
         }
@@ -205,10 +222,9 @@ impl Session {
 
     /// The connection the session holds. One held only in case the next statement asks about the
     /// last is given back when this one does not.
-    fn still_held(&mut self, job: &Job) -> Option<(Lease, PinSet)> {
-        let asks = Traits::USES_DIAGNOSTICS | Traits::USES_FOUND_ROWS;
-        if !job.traits.intersects(asks) {
-            self.release_brief();
+    async fn still_held(&mut self, job: &Job) -> Option<(Lease, PinSet)> {
+        if !job.traits.intersects(ASKING) && !job.only_prepares() {
+            self.release_brief().await;
         }
         self.binding.take_lease()
     }
@@ -220,6 +236,11 @@ impl Session {
         }
         if self.shared.settings.session_mode.contains(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
+        }
+        // Unqualified names in these schemas speak of the server itself.
+        let about_server = self.state.schema().is_some_and(is_about_server);
+        if job.need == Need::Read && about_server && !job.traits.contains(Traits::TABLE_FREE) {
+            return Need::Primary(Reason::Statement(Why::ServerLocal));
         }
         job.need
     }
@@ -313,6 +334,18 @@ impl Session {
         Err(Gone::Left(format!("the connection with its state ({}) was lost", pins.join(", "))))
     }
 
+    /// Nobody saw the answer to a job: if it writes, its scope must find out what was written.
+    fn is_uncertain(&self, job: &Job) {
+        if !job.is_repeatable()
+            && let Some(scope) = &self.scope
+        {
+            // Only a primary that names its transactions can resolve the uncertainty later.
+            let named = self.shared.snapshot().primary().is_none_or(|p| p.executed.is_some());
+            let written = if named { Written::Uncertain } else { Written::Unnamed };
+            scope.wrote(written, Instant::now(), self.shared.settings.pin_for);
+        }
+    }
+
     /// The connection was lost while the statement ran: says what that means for it.
     async fn lost(&mut self, job: &Job, held: &Held, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
@@ -322,14 +355,8 @@ impl Session {
         }
         let commits =
             job.ends.is_some() || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
-        if sent
-            && !job.is_repeatable()
-            && let Some(scope) = &self.scope
-        {
-            // Only a primary that names its transactions can resolve the uncertainty later.
-            let named = self.shared.snapshot().primary().is_none_or(|p| p.executed.is_some());
-            let written = if named { Written::Uncertain } else { Written::Unnamed };
-            scope.wrote(written, Instant::now(), self.shared.settings.pin_for);
+        if sent {
+            self.is_uncertain(job);
         }
         let error = if in_transaction && !commits {
             errno::lost_transaction(server)
@@ -343,6 +370,12 @@ impl Session {
         }
         self.refuse(&error).await
     }
+}
+
+/// Whether a schema holds tables about the server rather than data.
+fn is_about_server(schema: &[u8]) -> bool {
+    const SCHEMAS: [&[u8]; 4] = [b"information_schema", b"mysql", b"performance_schema", b"sys"];
+    SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
 }
 
 fn no_route(error: &NoRoute) -> ServerError {

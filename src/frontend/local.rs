@@ -4,8 +4,9 @@
 //! goes to a server.
 
 use super::session::{Gone, Session};
+use crate::backend::query::Row;
 use crate::metrics::Saved;
-use crate::protocol::resultset::Column;
+use crate::protocol::resultset::{Column, Protocol};
 use crate::sql::{Statement, Traits};
 
 /// An answer of our own: one result set.
@@ -77,9 +78,12 @@ impl Session {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["show", "warnings" | "errors"] => {
+                let errors_only = words.contains(&"errors");
+                let is_shown = |row: &&Row| !errors_only || row.first().is_some_and(|l| l.as_deref() == Some("Error"));
                 let remembered = known
                     .into_iter()
                     .flatten()
+                    .filter(is_shown)
                     .map(|row| row.iter().map(|value| value.clone().map(String::into_bytes)).collect());
                 let error = self.last.error.as_ref().filter(|_| known.is_none_or(Vec::is_empty));
                 let row = error.map(|error| {
@@ -97,12 +101,12 @@ impl Session {
     }
 
     /// Sends an answer of our own.
-    pub(super) async fn send_answer(&mut self, answer: Answer) -> Result<(), Gone> {
+    pub(super) async fn send_answer(&mut self, answer: Answer, protocol: Protocol) -> Result<(), Gone> {
         let columns: Vec<Column<'_>> =
             answer.columns.iter().map(|(name, integer)| Column { name, integer: *integer }).collect();
         let status = self.status();
         self.shared.metrics.saved(Saved::Chatter);
-        Ok(self.client.send_rows(status, &columns, &answer.rows).await?)
+        Ok(self.client.send_rows(status, &columns, &answer.rows, protocol).await?)
     }
 }
 

@@ -29,6 +29,8 @@ pub struct PreparedStatement {
     pub params: u16,
     /// Whether executing it is the same as sending its text.
     pub as_text: bool,
+    /// Whether it asks for what the statement before it left.
+    pub asks: bool,
     /// Types bound by the last execution, two bytes a parameter.
     types: Vec<u8>,
     /// Data sent ahead of the execution: whole `COM_STMT_SEND_LONG_DATA` bodies behind the id.
@@ -46,6 +48,7 @@ impl PreparedStatement {
             traits,
             params,
             as_text: false,
+            asks: false,
             types: Vec::new(),
             long_data: Vec::new(),
             long_data_bytes: 0,

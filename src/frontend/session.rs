@@ -215,7 +215,7 @@ impl Session {
             Command::StmtExecute => self.execute_statement(body).await,
             Command::StmtSendLongData => self.long_data(body),
             Command::StmtClose => {
-                self.close_statement(body);
+                self.close_statement(body).await;
                 Ok(())
             }
             Command::StmtReset => self.reset_statement(body).await,
@@ -300,6 +300,12 @@ impl Session {
             ambiguous_charset: ["gbk", "gb18030", "big5", "sjis", "cp932"].iter().any(is_charset),
             mariadb: family == Family::MariaDb,
         }
+    }
+
+    /// Whether the session has said itself in which character set it speaks.
+    pub(super) fn knows_charset(&self) -> bool {
+        let said = [b" names".as_slice(), b"character_set_client"].into_iter().find_map(|name| self.state.get(name));
+        said.is_some_and(|said| memchr::memmem::find(&said.to_ascii_lowercase(), b"default").is_none())
     }
 
     /// Gives up whatever the session holds; what it left on the server is cleaned.

@@ -1,9 +1,11 @@
 //! After an answer: what the session must remember, and whether it keeps the connection.
 
 use super::binding::{Binding, PINNING, PinReason, PinSet};
+use super::commands::ASKING;
 use super::execute::{Held, Job, JobCommand};
 use super::session::{Gone, Session};
 use super::summary::Summary;
+use crate::backend::query::Reply;
 use crate::consistency::token::Written;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
@@ -52,7 +54,7 @@ impl Session {
         }
         let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
         let open = !beside && self.is_open(job, &summary);
-        self.bind(lease, pins, open);
+        self.bind(lease, pins, open).await;
         if released {
             self.client.packets.flush().await?;
             self.binding = Binding::Free;
@@ -66,6 +68,12 @@ impl Session {
         let asked = self.asked_warnings.take();
         let last = &mut self.last;
         last.error.clone_from(&summary.error);
+        if matches!(job.command, JobCommand::Prepare(..)) {
+            // Preparing says nothing of rows.
+            last.warnings = summary.warnings;
+            last.diagnostics = asked;
+            return;
+        }
         last.warnings = summary.warnings;
         last.row_count = match (&summary.error, summary.affected_rows) {
             (None, Some(affected)) => i64::try_from(affected).unwrap_or(i64::MAX),
@@ -108,7 +116,9 @@ impl Session {
         let names_gtids = self.shared.snapshot().server(server).is_some_and(|s| s.executed.is_some());
         let writes = job.need != Need::Read && !matches!(job.command, JobCommand::Prepare(..));
         // An error names no transactions, but what ran before it may have committed some.
-        let partly = summary.error.is_some() && is_opaque(job);
+        // A statement that fails has committed what went before it all the same, if it does so at all.
+        let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
+        let partly = summary.error.is_some() && (is_opaque(job) || commits);
         match (writes, names_gtids) {
             (true, true) if partly => wrote(Written::Uncertain),
             (true, false) if partly || summary.is_ok() => wrote(Written::Unnamed),
@@ -166,7 +176,7 @@ impl Session {
     }
 
     fn pins_after(&self, mut pins: PinSet, job: &Job, summary: &Summary) -> PinSet {
-        if !job.traits.contains(Traits::USES_DIAGNOSTICS) && !job.traits.contains(Traits::USES_FOUND_ROWS) {
+        if !job.traits.intersects(ASKING) && !job.only_prepares() {
             pins.end_brief();
         }
         if job.pins && pins.insert(PinReason::SessionVariable) {
@@ -211,15 +221,30 @@ impl Session {
         summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
     }
 
-    fn bind(&mut self, lease: Lease, pins: PinSet, open: bool) {
+    async fn bind(&mut self, lease: Lease, pins: PinSet, open: bool) {
         if !pins.is_empty() {
             self.binding = Binding::Pinned(lease, pins);
         } else if open {
             self.binding = Binding::InTransaction(lease);
         } else {
             self.binding = Binding::Free;
-            lease.give_back(Disposition::Clean);
+            self.release(lease, Disposition::Clean).await;
         }
+    }
+
+    /// Gives a connection back, once it has told what only it knows: `LAST_INSERT_ID()`.
+    pub(super) async fn release(&mut self, mut lease: Lease, disposition: Disposition) {
+        if self.last.insert_id_stale
+            && let Some(conn) = lease.take()
+            && let Ok((mut conn, Reply::Rows { rows, .. })) = conn.query("SELECT LAST_INSERT_ID()").await
+        {
+            let told = rows.into_iter().flatten().next().flatten().and_then(|id| id.parse().ok());
+            self.last.insert_id = told.unwrap_or(self.last.insert_id);
+            conn.insert_id_is(told);
+            lease.put(conn);
+        }
+        self.last.insert_id_stale = false;
+        lease.give_back(disposition);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The commands of prepared statements.
 
 use super::binding::{Binding, PinReason};
-use super::commands::{PINNED, raw_job};
+use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job};
 use super::execute::{Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
@@ -10,6 +10,7 @@ use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
+use crate::protocol::resultset::Protocol;
 use crate::protocol::wire::Reader;
 use crate::route::Need;
 use crate::sql::{Completion, Kind, Semicolons, Statement, Traits, classify};
@@ -28,6 +29,7 @@ impl Session {
         let statement = classify(text, self.mode());
         let as_text = is_same_as_text(&statement, text);
         let pins = !as_text && acts_on_session(&statement);
+        let asks = statement.traits.intersects(ASKING);
         let text: Arc<[u8]> = text.into();
         let id = self.prepared.next_id();
         let need = Need::of(&statement);
@@ -46,6 +48,7 @@ impl Session {
         if let Some(params) = self.last_prepared.take() {
             let mut statement = PreparedStatement::new(text, self.state.clone(), need, traits, params);
             statement.as_text = as_text;
+            statement.asks = asks;
             self.prepared.insert(statement);
         }
         Ok(())
@@ -63,6 +66,19 @@ impl Session {
             let text = statement.text.clone();
             return self.query(&text).await;
         }
+        if statement.asks && statement.params == 0 {
+            let text = statement.text.clone();
+            let statement = classify(&text, self.mode());
+            if let Some(answer) = self.local_answer(&text, &statement) {
+                return self.send_answer(answer, Protocol::Binary).await;
+            }
+            if self.asks_about_elsewhere(&text, &statement) {
+                return self.refuse(&asked_elsewhere()).await;
+            }
+        }
+        let Some(statement) = self.prepared.find(id) else {
+            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_execute")).await;
+        };
         let Ok(complete) = statement.complete(rest) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
@@ -97,10 +113,10 @@ impl Session {
     }
 
     /// `COM_STMT_CLOSE`: no answer. Servers' handles stay, for whoever prepares the same text next.
-    pub(super) fn close_statement(&mut self, body: &[u8]) {
+    pub(super) async fn close_statement(&mut self, body: &[u8]) {
         if let Some((id, _)) = statement_id(body) {
             self.prepared.remove(id);
-            self.close_cursor(id);
+            self.close_cursor(id).await;
         }
     }
 
@@ -113,7 +129,7 @@ impl Session {
             return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_reset")).await;
         };
         statement.reset();
-        self.close_cursor(id);
+        self.close_cursor(id).await;
         self.send_ok().await
     }
 
@@ -131,7 +147,7 @@ impl Session {
     }
 
     /// Closes the cursor of a statement; with the last one ends the pin that kept its connection.
-    fn close_cursor(&mut self, id: u32) {
+    async fn close_cursor(&mut self, id: u32) {
         let closed = self.cursors.remove(&id).is_some();
         if !closed || !self.cursors.is_empty() {
             return;
@@ -144,7 +160,7 @@ impl Session {
             (false, _) => Binding::Pinned(lease, pins),
             (true, true) => Binding::InTransaction(lease),
             (true, false) => {
-                lease.give_back(Disposition::NeedsReset);
+                self.release(lease, Disposition::NeedsReset).await;
                 Binding::Free
             }
         };
@@ -159,15 +175,13 @@ fn is_same_as_text(statement: &Statement<'_>, text: &[u8]) -> bool {
     plain && !text.contains(&b'?')
 }
 
-/// Whether a statement would change the session, or ask for what an earlier one left, when it is
-/// executed: it is prepared on the connection that the session keeps from then on.
+/// Whether a statement would change the session when it is executed: it is prepared on the connection
+/// that the session keeps from then on.
 fn acts_on_session(statement: &Statement<'_>) -> bool {
-    let kind = matches!(
+    matches!(
         statement.kind,
         Kind::Set(_) | Kind::Use(_) | Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_) | Kind::Savepoint
-    );
-    let asks = Traits::USES_ROW_COUNT | Traits::USES_FOUND_ROWS | Traits::USES_DIAGNOSTICS | Traits::CALC_FOUND_ROWS;
-    kind || statement.traits.intersects(asks)
+    )
 }
 
 fn statement_id(body: &[u8]) -> Option<(u32, &[u8])> {

@@ -1,6 +1,7 @@
 //! `SET` and `USE`: checked by a real server nearby, remembered, brought to others in a prelude.
 
 use super::binding::{Binding, Characteristics};
+use super::commands::ASKING;
 use super::execute::{Job, JobCommand};
 use super::flight::{self, Failed};
 use super::proven::Accepted;
@@ -19,7 +20,7 @@ use crate::protocol::wire::Put;
 use crate::route::{self, Need, Reason};
 use crate::sql::{
     Access, Assignment, Isolation, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass,
-    VariableScope, Why,
+    VariableScope, Why, is_untracked,
 };
 use crate::state::{SessionState, literal, quote_identifier};
 use std::sync::Arc;
@@ -39,24 +40,6 @@ enum Effect {
     Unknown,
 }
 
-/// Variables whose value is used up, counted on, or relied on by Landbridge itself.
-fn is_special(name: &[u8]) -> bool {
-    const SPECIAL: [&[u8]; 10] = [
-        b"gtid_next",
-        b"identity",
-        b"insert_id",
-        b"last_insert_id",
-        b"profiling",
-        b"pseudo_thread_id",
-        b"pseudo_slave_mode",
-        b"pseudo_replica_mode",
-        b"rand_seed1",
-        b"rand_seed2",
-    ];
-    let name = name.to_ascii_lowercase();
-    name.starts_with(b"session_track_") || SPECIAL.contains(&&name[..])
-}
-
 fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
     let mut state = state.clone();
     let mut reported = Vec::new();
@@ -66,11 +49,20 @@ fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
             ValueClass::Session | ValueClass::Other => None,
         };
         match (target, text) {
-            (Target::Variable { scope: VariableScope::Session, name }, _) if is_special(name) => {
+            (Target::Variable { scope: VariableScope::Session, name }, _) if is_untracked(name) => {
                 return Effect::Unknown;
             }
             // Given as numbers, these could not be understood when statements are read.
             (Target::Variable { name, .. }, Some(text)) if decides_reading(name) && !is_word(&text) => {
+                return Effect::Unknown;
+            }
+            (Target::Variable { name, .. }, text)
+                if name.eq_ignore_ascii_case(b"autocommit") && !text.as_deref().is_some_and(is_boolean) =>
+            {
+                return Effect::Unknown;
+            }
+            // A user variable keeps the character set it was assigned in.
+            (Target::Variable { name, .. }, _) if is_charset_variable(name) && state.has_user_variables() => {
                 return Effect::Unknown;
             }
             (Target::Variable { scope: VariableScope::Session, name }, Some(text)) => state.set_variable(name, &text),
@@ -80,8 +72,7 @@ fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
             (Target::User(name), Some(text)) if value.class == ValueClass::Literal => {
                 state.set_user_variable(&[b"@", &quote_identifier(name)[..]].concat(), &text);
             }
-            // A user variable keeps the character set it was assigned in.
-            (Target::Names { .. } | Target::CharacterSet, _) if state.has_user_variables() => return Effect::Unknown,
+            (Target::Names { .. }, _) if state.has_user_variables() => return Effect::Unknown,
             (Target::Names { collation }, Some(text)) => {
                 let mut item = [b"NAMES ", &text[..]].concat();
                 if let Some(collation) = collation {
@@ -90,7 +81,6 @@ fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
                 }
                 state.set_names(&item);
             }
-            (Target::CharacterSet, Some(text)) => state.set_names(&[b"CHARACTER SET ", &text[..]].concat()),
             (Target::Transaction { scope: TransactionScope::Session, isolation, access }, _) => {
                 set_transaction(&mut state, *isolation, *access);
             }
@@ -104,6 +94,17 @@ fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
 fn decides_reading(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     name == b"sql_mode" || name == b"character_set_client"
+}
+
+fn is_charset_variable(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with(b"character_set_") || name == b"collation_connection"
+}
+
+/// Whether a literal plainly says on or off.
+fn is_boolean(text: &[u8]) -> bool {
+    const PLAIN: [&[u8]; 8] = [b"0", b"1", b"ON", b"OFF", b"TRUE", b"FALSE", b"'ON'", b"'OFF'"];
+    PLAIN.iter().any(|plain| text.eq_ignore_ascii_case(plain))
 }
 
 /// Whether a literal is a word or a string, such as `utf8mb4`, and not a number.
@@ -169,7 +170,9 @@ impl Session {
             return self.set_next_transaction(next).await;
         }
         let effect = effect(&self.state, assignments);
-        self.release_brief();
+        if !statement.traits.intersects(ASKING) {
+            self.release_brief().await;
+        }
         // What concerns transactions must not overtake one that has begun.
         let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
         let global = |a: &Assignment<'_>| matches!(a.target, Target::Variable { scope: VariableScope::Global, .. });
@@ -271,7 +274,7 @@ impl Session {
     pub(super) async fn use_schema(&mut self, schema: &[u8], command: Vec<u8>) -> Result<(), Gone> {
         let mut state = (*self.state).clone();
         state.set_schema(Some(schema));
-        self.release_brief();
+        self.release_brief().await;
         if self.holds_connection() {
             let mut job = set_job(Arc::from(&b""[..]), Semicolons::None, false);
             job.command = JobCommand::Raw(command, Expect::Results);
@@ -393,14 +396,14 @@ impl Session {
     }
 
     /// Gives back a connection held only in case the next statement asked about the last one.
-    pub(super) fn release_brief(&mut self) {
+    pub(super) async fn release_brief(&mut self) {
         let Binding::Pinned(lease, pins) = &self.binding else { return };
         let in_transaction = lease.conn().is_some_and(|conn| conn.status().contains(Status::IN_TRANS));
         if pins.is_brief()
             && !in_transaction
             && let Some((lease, _)) = self.binding.take_lease()
         {
-            lease.give_back(Disposition::Clean);
+            self.release(lease, Disposition::Clean).await;
         }
     }
 

@@ -121,43 +121,50 @@ impl Pool {
         let mut surplus = self.counts().idle.saturating_sub(settings.min_warm);
         let taken = self.lock().take_where(|conn| {
             let idle = now.duration_since(conn.used());
-            !conn.is_healthy()
-                || idle >= settings.ping_after
-                || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id())
-                || (surplus > 0 && idle >= settings.idle_timeout && {
-                    surplus -= 1;
-                    true
-                })
+            if !conn.is_healthy() {
+                Some(Finding::Dead)
+            } else if now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id()) {
+                Some(Finding::Old)
+            } else if surplus > 0 && idle >= settings.idle_timeout {
+                surplus -= 1;
+                Some(Finding::Surplus)
+            } else {
+                (idle >= settings.ping_after).then_some(Finding::Silent)
+            }
         });
-        for conn in taken {
+        for (conn, finding) in taken {
             let pool = self.clone();
-            tokio::spawn(async move { pool.look_after(conn, now).await });
+            tokio::spawn(async move { pool.look_after(conn, finding).await });
         }
     }
 
     /// Pings, replaces or closes one idle connection that the sweep took out.
-    async fn look_after(self: Arc<Self>, mut conn: Ready, now: Instant) {
-        let settings = &self.settings;
-        let expired = now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id());
-        let surplus =
-            now.duration_since(conn.used()) >= settings.idle_timeout && self.counts().idle >= settings.min_warm;
-        let kept = if !conn.is_healthy() {
-            self.metrics.died_idle.inc();
-            None
-        } else if expired {
+    async fn look_after(self: Arc<Self>, conn: Ready, finding: Finding) {
+        let kept = match finding {
+            Finding::Dead => {
+                self.metrics.died_idle.inc();
+                None
+            }
             // Make before break: the replacement is there before this one goes.
-            match self.dial().await {
+            Finding::Old => match self.dial().await {
                 Ok(replacement) => {
                     conn.close().await;
                     Some(replacement)
                 }
                 Err(_) => Some(conn),
+            },
+            Finding::Surplus => {
+                conn.close().await;
+                None
             }
-        } else if surplus {
-            conn.close().await;
-            None
-        } else {
-            tokio::time::timeout(settings.connect_timeout, conn.ping()).await.ok().and_then(Result::ok)
+            Finding::Silent => {
+                let alive = tokio::time::timeout(self.settings.connect_timeout, conn.ping()).await;
+                let alive = alive.ok().and_then(Result::ok);
+                if alive.is_none() {
+                    self.metrics.died_idle.inc();
+                }
+                alive
+            }
         };
         let mut slots = self.lock();
         slots.reset_ended();
@@ -168,6 +175,19 @@ impl Pool {
         drop(slots);
         self.wake.notify_one();
     }
+}
+
+/// What the sweep found about an idle connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    /// The server has hung up.
+    Dead,
+    /// It has lived its time.
+    Old,
+    /// Nobody has needed it for long, and there are enough.
+    Surplus,
+    /// Nothing has been heard of it for a while.
+    Silent,
 }
 
 /// A connection's own lifetime, 80-100 % of the configured one, so that they do not all end at once.

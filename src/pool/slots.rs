@@ -190,14 +190,13 @@ impl Slots {
         }
     }
 
-    /// Takes the idle connections that `pick` chooses, for the keeper to look at.
-    pub(super) fn take_where(&mut self, mut pick: impl FnMut(&mut Ready) -> bool) -> Vec<Ready> {
+    /// Takes the idle connections that `pick` finds something about, for the keeper to look after.
+    pub(super) fn take_where<F>(&mut self, mut pick: impl FnMut(&mut Ready) -> Option<F>) -> Vec<(Ready, F)> {
         let mut taken = Vec::new();
         for mut conn in std::mem::take(&mut self.idle) {
-            if pick(&mut conn) {
-                taken.push(conn);
-            } else {
-                self.idle.push(conn);
+            match pick(&mut conn) {
+                Some(finding) => taken.push((conn, finding)),
+                None => self.idle.push(conn),
             }
         }
         self.resetting += taken.len();

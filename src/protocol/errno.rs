@@ -129,6 +129,12 @@ pub fn lost_transaction(server: &str) -> ServerError {
     )
 }
 
+/// A transaction had to be given up: nothing of it was committed.
+pub fn lost_transaction_because(cause: &ServerError) -> ServerError {
+    let text = format!("{}. The transaction was rolled back with its connection; start it again", cause.message);
+    ServerError::new(cause.code, &cause.state, text)
+}
+
 /// A server rejected part of the session's state.
 pub fn state_not_restored(server: &str, cause: &ServerError) -> ServerError {
     ServerError::new(

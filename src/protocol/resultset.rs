@@ -49,13 +49,24 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Appends a whole text result set for a client with `caps`, its first packet numbered 1.
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// As text, for `COM_QUERY`.
+    Text,
+    /// In binary form, for `COM_STMT_EXECUTE`.
+    Binary,
+}
+
+/// Appends a whole result set for a client with `caps`, its first packet numbered 1. Values are
+/// given as text.
 pub fn encode(
     out: &mut Vec<u8>,
     caps: Capabilities,
     status: Status,
     columns: &[Column<'_>],
     rows: &[Vec<Option<Vec<u8>>>],
+    protocol: Protocol,
 ) {
     let mut payload = Vec::new();
     payload.put_lenenc(columns.len() as u64);
@@ -72,17 +83,42 @@ pub fn encode(
     }
     for row in rows {
         payload.clear();
-        for value in row {
-            match value {
-                Some(text) => payload.put_lenenc_bytes(text),
-                None => payload.push(0xFB),
-            }
+        match protocol {
+            Protocol::Text => encode_text(&mut payload, row),
+            Protocol::Binary => encode_binary(&mut payload, columns, row),
         }
         seq = frame(out, seq, &payload);
     }
     payload.clear();
     OkPacket { status, ..OkPacket::default() }.encode_end_of_rows(&mut payload, caps);
     frame(out, seq, &payload);
+}
+
+fn encode_text(payload: &mut Vec<u8>, row: &[Option<Vec<u8>>]) {
+    for value in row {
+        match value {
+            Some(text) => payload.put_lenenc_bytes(text),
+            None => payload.push(0xFB),
+        }
+    }
+}
+
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>
+fn encode_binary(payload: &mut Vec<u8>, columns: &[Column<'_>], row: &[Option<Vec<u8>>]) {
+    // The bitmap of NULLs begins with two bits that are not used.
+    let mut head = vec![0; 1 + (row.len() + 9) / 8];
+    for (at, _) in row.iter().enumerate().filter(|(_, value)| value.is_none()) {
+        head[1 + (at + 2) / 8] |= 1 << ((at + 2) % 8);
+    }
+    payload.extend_from_slice(&head);
+    for (column, text) in columns.iter().zip(row).filter_map(|(column, value)| Some((column, value.as_ref()?))) {
+        if column.integer {
+            let number: i64 = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+            payload.extend_from_slice(&number.to_le_bytes());
+        } else {
+            payload.put_lenenc_bytes(text);
+        }
+    }
 }
 
 /// The name in a column definition.
@@ -111,11 +147,23 @@ mod tests {
     use crate::protocol::packet::{HEADER_LEN, Header};
 
     #[test]
+    fn binary_rows() {
+        let columns = [Column::text("name"), Column { name: b"n", integer: true }];
+        let mut payload = Vec::new();
+        encode_binary(&mut payload, &columns, &[Some(b"a".to_vec()), Some(b"-2".to_vec())]);
+        assert_eq!(payload, b"\0\0\x01a\xfe\xff\xff\xff\xff\xff\xff\xff");
+        payload.clear();
+        encode_binary(&mut payload, &columns, &[Some(b"a".to_vec()), None]);
+        assert_eq!(payload, b"\0\x08\x01a");
+    }
+
+    #[test]
     fn what_we_write_reads_as_a_result_set() {
         for caps in [Capabilities::empty(), Capabilities::DEPRECATE_EOF] {
             let mut out = Vec::new();
             let columns = [Column::text("name"), Column { name: b"n", integer: true }];
-            encode(&mut out, caps, Status::AUTOCOMMIT, &columns, &[vec![Some(b"a".to_vec()), None]]);
+            let rows = [vec![Some(b"a".to_vec()), None]];
+            encode(&mut out, caps, Status::AUTOCOMMIT, &columns, &rows, Protocol::Text);
             let mut exchange = Exchange::new(Expect::Results, caps);
             let (mut rest, mut names, mut rows, mut seq) = (&out[..], vec![], vec![], 1);
             loop {

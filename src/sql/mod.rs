@@ -29,7 +29,9 @@ mod verbs;
 mod words;
 
 pub use hint::{Hint, Target as HintTarget};
-pub use set::{Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope};
+pub use set::{
+    Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope, is_untracked,
+};
 pub use statement::{Begin, Completion, Kind, Mode, Parts, Semicolons, Statement, Why};
 pub use traits::Traits;
 
@@ -49,6 +51,9 @@ pub fn classify(sql: &[u8], mode: Mode) -> Statement<'_> {
     if uncertain > 0 {
         let (other, _) = read(sql, mode, semicolons, true);
         reconcile(&mut statement, &other, uncertain);
+    }
+    if statement.kind == Kind::Write(Why::Unknown) {
+        statement.traits |= Traits::OPAQUE;
     }
     statement
 }
@@ -84,7 +89,13 @@ fn read(sql: &[u8], mode: Mode, semicolons: Semicolons, skip: bool) -> (Statemen
 fn merge<'a>(scan: &mut Scan<'a>, first: &Kind<'a>, next: &Kind<'a>) -> Kind<'a> {
     for kind in [first, next] {
         match kind {
-            Kind::Set(_) | Kind::Use(_) => scan.traits |= Traits::CHANGES_SESSION,
+            Kind::Set(assignments) => {
+                scan.traits |= Traits::CHANGES_SESSION;
+                if !assignments.iter().all(Assignment::is_tracked) {
+                    scan.traits |= Traits::SETS_UNTRACKED;
+                }
+            }
+            Kind::Use(_) => scan.traits |= Traits::CHANGES_SESSION,
             Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_) | Kind::Savepoint => {
                 scan.traits |= Traits::CONTROLS_TRANSACTION;
             }

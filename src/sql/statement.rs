@@ -47,10 +47,15 @@ pub enum Semicolons {
 }
 
 impl Semicolons {
-    /// Whether statements may be put in front of the text without changing what it does.
+    /// Whether statements may be put in front of the text without changing what it does, for a client
+    /// that may or may not send several statements and whose character set is known or not.
     #[must_use]
-    pub fn allow_prefix(self, several_statements_allowed: bool) -> bool {
-        self != Self::Between || several_statements_allowed
+    pub fn allow_prefix(self, several_statements: bool, known_charset: bool) -> bool {
+        match self {
+            Self::None => true,
+            Self::InTokens => several_statements || known_charset,
+            Self::Between => several_statements,
+        }
     }
 
     /// Whether the text could be several statements to somebody who reads it differently.
@@ -65,7 +70,7 @@ impl Statement<'_> {
     pub(super) fn unknown(semicolons: Semicolons) -> Self {
         Self {
             kind: Kind::Write(Why::Unknown),
-            traits: Traits::NONE,
+            traits: Traits::OPAQUE,
             hint: Hint::default(),
             parts: if semicolons == Semicolons::None { Parts::Single } else { Parts::Multi },
             semicolons,

@@ -25,10 +25,12 @@ traits! {
     CREATES_TEMP_TABLE,
     /// `DROP [TEMPORARY] TABLE`: a temporary table may be gone afterwards.
     DROPS_TEMP_TABLE,
-    /// `LOCK TABLES`, `FLUSH .. WITH READ LOCK`, `LOCK INSTANCE`, `BACKUP STAGE`/`LOCK`.
+    /// `LOCK TABLES`, `FLUSH .. WITH READ LOCK`.
     LOCKS_TABLES,
-    /// `UNLOCK TABLES`, `UNLOCK INSTANCE`, `BACKUP UNLOCK`, `BACKUP STAGE END`.
+    /// `UNLOCK TABLES`.
     UNLOCKS_TABLES,
+    /// `LOCK INSTANCE`, `BACKUP STAGE`/`LOCK`.
+    LOCKS_INSTANCE,
     /// `GET_LOCK()`.
     NAMED_LOCK,
     /// `RELEASE_LOCK()`.
@@ -83,6 +85,8 @@ traits! {
     TABLE_FREE,
     /// A `SET` or `USE` inside a multi-statement: session state changes in ways not listed.
     CHANGES_SESSION,
+    /// A `SET` inside a multi-statement whose effect no session tracker tells.
+    SETS_UNTRACKED,
     /// `BEGIN`, `COMMIT`, `ROLLBACK` or `SAVEPOINT` inside a multi-statement.
     CONTROLS_TRANSACTION,
     /// Calls something that is not a known built-in: its body may do anything to the session.
@@ -98,6 +102,8 @@ traits! {
 impl Traits {
     /// The empty set.
     pub const NONE: Self = Self(0);
+    /// Of what cannot be read: it may do anything to its connection.
+    pub const OPAQUE: Self = Self::CALLS_STORED_CODE.or(Self::SETS_LAST_INSERT_ID);
 
     /// Both sets, in constants.
     #[must_use]

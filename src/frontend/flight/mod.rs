@@ -8,7 +8,7 @@
 
 mod steps;
 
-use self::steps::{Flight, Grounded, Guard, guard, remember};
+use self::steps::{Flight, Grounded, Guard, close, guard, remember};
 use super::binding::{Binding, PINNING};
 use super::execute::{Execution, Held, Job, JobCommand};
 use super::relay::{Expected, RelayError, relay};
@@ -140,12 +140,16 @@ async fn plan(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<(Rea
 }
 
 /// What must run ahead of the job on this connection.
-async fn prelude(session: &Session, conn: Ready, held: &Held, name: &str) -> Result<(Ready, Prelude), Failed> {
+async fn prelude(session: &Session, conn: Ready, job: &Job, held: &Held, name: &str) -> Result<(Ready, Prelude), Failed> {
     let (conn, mut prelude) = plan(conn, &session.state, name).await?;
-    if let (Binding::Begun(begin), false) = (&session.binding, held.beside) {
-        for statement in begin.statements() {
-            prelude.push(&[&statement]);
-        }
+    let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
+        _ if held.beside => Vec::new(),
+        (Binding::Begun(beginning), _) => beginning.statements().collect(),
+        (Binding::Free, Some(next)) if job.pins => next.statements().collect(),
+        _ => Vec::new(),
+    };
+    for statement in &ahead {
+        prelude.push(&[statement]);
     }
     Ok((conn, prelude))
 }
@@ -154,10 +158,18 @@ async fn prelude(session: &Session, conn: Ready, held: &Held, name: &str) -> Res
 /// something else there and the session may come to see it.
 fn insert_id_ahead(session: &Session, conn: &Ready, job: &Job, held: &Held, prelude: &Prelude) -> Option<u64> {
     let seen = Traits::USES_LAST_INSERT_ID | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
-    let stays = session.binding.is_begun() || session.autocommit_off() || job.pins || job.traits.intersects(PINNING);
-    let matters = !held.connection
-        && !matches!(job.command, JobCommand::Prepare(..))
-        && (stays || job.traits.intersects(seen | Traits::CONTROLS_TRANSACTION));
+    let may_stay = PINNING | Traits::CALC_FOUND_ROWS | Traits::CHANGES_SESSION | Traits::CONTROLS_TRANSACTION;
+    let stays = session.binding.is_begun()
+        || session.autocommit_off()
+        || job.pins
+        || job.opens_cursor()
+        || job.traits.intersects(may_stay);
+    let matters = if held.connection {
+        // What it says is the session's own, unless the session came to it for another reason.
+        job.traits.contains(Traits::USES_LAST_INSERT_ID) && !session.last.insert_id_stale && conn.insert_id().is_some()
+    } else {
+        !matches!(job.command, JobCommand::Prepare(..)) && (stays || job.traits.intersects(seen))
+    };
     let there = if prelude.reset { Some(0) } else { conn.insert_id() };
     let wanted = session.last.insert_id;
     (matters && there != Some(wanted)).then_some(wanted)
@@ -174,7 +186,7 @@ async fn fly(
 ) -> Result<(Option<Ready>, Summary), Flown> {
     let server = conn.server().id;
     let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
-    let (conn, mut prelude) = prelude(session, conn, held, name).await?;
+    let (conn, mut prelude) = prelude(session, conn, job, held, name).await?;
     let guard = guard(session, job, pipelining);
     let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
     if let Some(id) = insert_id.filter(|_| guard == Guard::SameText) {
@@ -193,7 +205,7 @@ async fn fly(
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
-        return not_preparable(session, flight.busy, error).await;
+        return not_preparable(session, flight.busy, insert_id, error).await;
     }
     // A server that waits for a file would take the question for its contents.
     let asks = session.must_ask_insert_id(job, held);
@@ -204,7 +216,7 @@ async fn fly(
     flight.busy.flush().await.map_err(RelayError::from)?;
     let grounded = flight.land(true).await?;
     if let Some(refusal) = land_execution(session, &mut flight, job, grounded, asks_along).await? {
-        return not_preparable(session, flight.busy, refusal).await;
+        return not_preparable(session, flight.busy, insert_id, refusal).await;
     }
     let mut busy = flight.busy;
     let summary = relay(&mut busy, &mut session.client, expected).await?;
@@ -221,7 +233,7 @@ async fn fly(
     note_statement(&mut busy, session, job, &summary);
     if asks {
         session.client.packets.flush().await.map_err(RelayError::Client)?;
-        if ask(session, &mut busy, asks_along).await.is_err() {
+        if ask(session, &mut busy, asks_along, summary.last_insert_id).await.is_err() {
             // The answer has been given; only what nobody asked yet is less certain now.
             session.last.insert_id = summary.last_insert_id;
             return Ok((None, summary));
@@ -271,7 +283,7 @@ fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summary: &Summa
             let Execution { text, prepared_in, .. } = execution;
             if let Some(handle) = busy.statements_mut().find(text, prepared_in) {
                 busy.statements_mut().forget(handle);
-                busy.silent_command(&[&[Command::StmtClose.byte()], &handle.to_le_bytes()]);
+                close(busy, handle);
             }
         }
         _ => {}
@@ -291,7 +303,7 @@ fn push_questions(busy: &mut Busy) {
     }
 }
 
-async fn ask(session: &mut Session, busy: &mut Busy, asked: bool) -> Result<(), Lost> {
+async fn ask(session: &mut Session, busy: &mut Busy, asked: bool, last_insert_id: u64) -> Result<(), Lost> {
     if !asked {
         push_questions(busy);
         busy.flush().await?;
@@ -306,7 +318,12 @@ async fn ask(session: &mut Session, busy: &mut Busy, asked: bool) -> Result<(), 
             session.last.insert_id = id;
             session.last.insert_id_stale = false;
             busy.insert_id_is(Some(id));
+            return Ok(());
         }
+    }
+    // Nobody told (`sql_select_limit = 0`, or the question was killed): the answer's own word counts.
+    if last_insert_id != 0 {
+        session.last.insert_id = last_insert_id;
     }
     Ok(())
 }
@@ -320,10 +337,12 @@ fn set_insert_id(id: u64) -> String {
 async fn not_preparable(
     session: &mut Session,
     mut busy: Busy,
+    insert_id: Option<u64>,
     error: ServerError,
 ) -> Result<(Option<Ready>, Summary), Flown> {
     // What stood ahead of the preparation has been answered, and well.
     busy.applied_is(session.state.clone());
+    busy.insert_id_is(insert_id.or_else(|| busy.insert_id()));
     session.client.send_error(&error).await.map_err(RelayError::Client)?;
     let summary = Summary { status: busy.status(), error: Some(error), ..Summary::default() };
     Ok((busy.finish(), summary))

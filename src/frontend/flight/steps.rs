@@ -77,7 +77,9 @@ fn detour(session: &Session, prepared_in: &SessionState) -> Detour {
 /// How a job is kept from running in a state its session was not told about.
 pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
     match &job.command {
-        JobCommand::Text(_) if job.semicolons.allow_prefix(session.multi_statements) => Guard::SameText,
+        JobCommand::Text(_) if job.semicolons.allow_prefix(session.multi_statements, session.knows_charset()) => {
+            Guard::SameText
+        }
         JobCommand::Execute(execution)
             if pipelining && matches!(detour(session, &execution.prepared_in), Detour::None) =>
         {
@@ -305,7 +307,11 @@ impl<'a> Flight<'a> {
     pub(super) fn keep_prepared(&mut self, session: &mut Session, execution: &Execution, corrected: Option<u32>) {
         let Some(handle) = self.fresh.map(|foretold| corrected.unwrap_or(foretold)) else { return };
         match execution.cursor {
-            Some(id) => drop(session.cursors.insert(id, handle)),
+            Some(id) => {
+                if let Some(displaced) = session.cursors.insert(id, handle) {
+                    close(&mut self.busy, displaced);
+                }
+            }
             None => remember(&mut self.busy, &execution.text, &execution.prepared_in, handle),
         }
     }
@@ -315,6 +321,11 @@ impl<'a> Flight<'a> {
 pub(super) fn remember(busy: &mut Busy, text: &Arc<[u8]>, prepared_in: &Arc<SessionState>, handle: u32) {
     busy.statements_mut().numbered(handle);
     if let Some(displaced) = busy.statements_mut().insert(text.clone(), prepared_in.clone(), handle) {
-        busy.silent_command(&[&[Command::StmtClose.byte()], &displaced.to_le_bytes()]);
+        close(busy, displaced);
     }
+}
+
+/// Closes a statement; there is no answer, and it leaves with the next flight.
+pub(super) fn close(busy: &mut Busy, handle: u32) {
+    busy.silent_command(&[&[Command::StmtClose.byte()], &handle.to_le_bytes()]);
 }

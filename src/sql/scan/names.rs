@@ -47,7 +47,10 @@ impl Scan<'_> {
         let text = self.text(self.cur());
         let name = unquoted(text.rsplit(|b| matches!(b, b'.' | b'@')).next().unwrap_or(text));
         let any = |names: &[&str]| names.iter().any(|known| is(name, known));
-        if starts(name, b"landbridge_") {
+        let scope = text.get(2..).unwrap_or_default();
+        if starts(scope, b"global.") || starts(scope, b"persist.") {
+            self.server_local();
+        } else if starts(name, b"landbridge_") {
             self.traits |= Traits::READS_LANDBRIDGE_VARIABLE;
         } else if any(&["identity", "last_insert_id"]) {
             self.traits |= Traits::USES_LAST_INSERT_ID;

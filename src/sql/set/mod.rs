@@ -21,6 +21,44 @@ pub struct Assignment<'a> {
     pub value: Value<'a>,
 }
 
+impl Assignment<'_> {
+    /// Whether a server's session tracker tells the whole of its effect.
+    pub(super) fn is_tracked(&self) -> bool {
+        match &self.target {
+            Target::Variable { scope: VariableScope::Session, name } => !is_untracked(name),
+            Target::Variable { scope: VariableScope::Global, .. } => true,
+            // Character sets are tracked, but not the collation that goes with them; see there.
+            Target::Names { .. } | Target::CharacterSet => true,
+            Target::Transaction { scope, .. } => *scope != TransactionScope::Next,
+            Target::User(_) | Target::Other => false,
+        }
+    }
+}
+
+/// Variables whose value is used up, that decide what other assignments mean or how transactions
+/// end, or that Landbridge itself relies on: a session that sets one keeps its connection.
+#[must_use]
+pub fn is_untracked(name: &[u8]) -> bool {
+    const UNTRACKED: [&[u8]; 14] = [
+        b"character_set_collations",
+        b"completion_type",
+        b"default_collation_for_utf8mb4",
+        b"gtid_next",
+        b"identity",
+        b"insert_id",
+        b"last_insert_id",
+        b"old_mode",
+        b"profiling",
+        b"pseudo_replica_mode",
+        b"pseudo_slave_mode",
+        b"pseudo_thread_id",
+        b"rand_seed1",
+        b"rand_seed2",
+    ];
+    let name = name.to_ascii_lowercase();
+    name.starts_with(b"session_track_") || UNTRACKED.contains(&&name[..])
+}
+
 /// What an assignment sets. Names are unquoted and keep their case; they compare ASCII
 /// case-insensitively.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -184,6 +184,10 @@ impl<'a> Parser<'a> {
             Token::SystemVariable => {
                 self.advance();
                 let (scope, name) = system_variable(text.get(2..)?)?;
+                // Without a scope these are of the next transaction only.
+                if name.len() == text.len() - 2 && is_of_next_transaction(&name) {
+                    return Some(Target::Other);
+                }
                 Some(Target::Variable { scope, name })
             }
             Token::Word(_) | Token::Quoted => {
@@ -242,6 +246,13 @@ impl<'a> Parser<'a> {
     pub(super) fn slice(&self, start: u32) -> &'a [u8] {
         self.lexer.slice(start, self.prev_end)
     }
+}
+
+/// `SET @@transaction_isolation = ..` is `SET TRANSACTION ..`, unlike the form without `@@`.
+/// <https://dev.mysql.com/doc/refman/9.4/en/set-transaction.html>
+fn is_of_next_transaction(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 4] = [b"transaction_isolation", b"transaction_read_only", b"tx_isolation", b"tx_read_only"];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Splits `global.sort_buffer_size`; `None` for a scope that cannot be assigned.

@@ -17,9 +17,11 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>, verb: Word) -> Kind<'a> {
         Word::Handler => return handler(scan),
         Word::Xa => (Why::Xa, Traits::XA),
         Word::Prepare => (Why::SqlPrepare, Traits::SQL_PREPARE),
-        Word::Execute => (Why::SqlPrepare, Traits::SQL_EXECUTE),
+        Word::Execute => (Why::SqlPrepare, Traits::SQL_EXECUTE | Traits::OPAQUE),
         Word::Deallocate => (Why::SqlPrepare, Traits::SQL_DEALLOCATE),
+        Word::Lock if scan.spells("INSTANCE") => (Why::Lock, Traits::LOCKS_INSTANCE | Traits::IMPLICIT_COMMIT),
         Word::Lock => (Why::Lock, Traits::LOCKS_TABLES | Traits::IMPLICIT_COMMIT),
+        Word::Unlock if scan.spells("INSTANCE") => (Why::Lock, Traits::IMPLICIT_COMMIT),
         Word::Unlock => (Why::Lock, Traits::UNLOCKS_TABLES | Traits::IMPLICIT_COMMIT),
         Word::Backup => return backup(scan),
         Word::Flush => return flush(scan),
@@ -130,12 +132,7 @@ fn handler<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 }
 
 fn backup<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
-    let mut unlocks = scan.cur().is(Word::Unlock);
-    while !scan.done() {
-        unlocks |= scan.cur().is(Word::End);
-        scan.advance();
-    }
-    scan.traits |= if unlocks { Traits::UNLOCKS_TABLES } else { Traits::LOCKS_TABLES };
+    scan.traits |= Traits::LOCKS_INSTANCE;
     write(scan, Why::Lock)
 }
 
