@@ -68,62 +68,93 @@ pub enum Written {
     Uncertain,
 }
 
-/// The token of one scope, shared by all its sessions.
+/// What a write was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// Rows.
+    Data,
+    /// Possibly what tables there are and what they look like.
+    Schema,
+}
+
+/// What one scope must see, shared by all its sessions.
 #[derive(Debug, Default)]
-pub struct Scope(Mutex<Token>);
+pub struct Scope {
+    all: Mutex<Token>,
+    /// The part of it that changed schemas: whoever only prepares a statement need not see more.
+    schema: Mutex<Token>,
+}
 
 impl Scope {
-    /// What must be seen now.
+    /// What a reader must see now.
     pub fn token(&self, now: Instant) -> Token {
-        let mut token = self.lock();
-        if token.primary_until.is_some_and(|until| until <= now) {
-            token.primary_until = None;
-        }
-        token.clone()
+        current(&self.all, now)
+    }
+
+    /// What must be seen now by whoever only asks what tables look like.
+    pub fn schema_token(&self, now: Instant) -> Token {
+        current(&self.schema, now)
     }
 
     /// Records a write.
-    pub fn wrote(&self, written: Written, now: Instant, pin_for: Duration) {
+    pub fn wrote(&self, written: Written, changed: Changed, now: Instant, pin_for: Duration) {
         let mut add = Token::default();
         match written {
             Written::Gtids(gtids) => add.gtids = Some(gtids),
             Written::Unnamed => add.primary_until = Some(now + pin_for),
             Written::Uncertain => add.uncertain_since = Some(now),
         }
-        self.lock().merge(&add);
+        if changed == Changed::Schema {
+            lock(&self.schema).merge(&add);
+        }
+        lock(&self.all).merge(&add);
     }
 
     /// The primary, asked after the uncertain moment, has executed this: nothing is uncertain any
     /// more, but all of it must be seen.
     pub fn resolve(&self, asked: Instant, executed: &GtidSet) {
-        let mut token = self.lock();
-        if token.uncertain_since.is_some_and(|since| since < asked) {
-            token.uncertain_since = None;
-            token.merge(&Token { gtids: Some(executed.clone()), ..Token::default() });
+        for token in [&self.schema, &self.all] {
+            let mut token = lock(token);
+            if token.uncertain_since.is_some_and(|since| since < asked) {
+                token.uncertain_since = None;
+                token.merge(&Token { gtids: Some(executed.clone()), ..Token::default() });
+            }
         }
     }
 
     /// Forgets what every replica in use contains.
     pub fn satisfied(&self, everywhere: &GtidSet) {
-        let mut token = self.lock();
-        if token.gtids.as_ref().is_some_and(|gtids| everywhere.contains(gtids)) {
-            token.gtids = None;
+        for token in [&self.schema, &self.all] {
+            let mut token = lock(token);
+            if token.gtids.as_ref().is_some_and(|gtids| everywhere.contains(gtids)) {
+                token.gtids = None;
+            }
         }
     }
 
     /// A wait showed that `server` contains `gtids`: if nothing was written since, the next read
     /// need not wait again.
     pub fn satisfied_on(&self, server: ServerId, gtids: &GtidSet) {
-        let mut token = self.lock();
-        if token.gtids.as_ref().is_some_and(|now| gtids.contains(now)) {
-            token.satisfied |= bit(server);
+        for token in [&self.schema, &self.all] {
+            let mut token = lock(token);
+            if token.gtids.as_ref().is_some_and(|now| gtids.contains(now)) {
+                token.satisfied |= bit(server);
+            }
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Token> {
-        // A token is whole between any two statements; a panic elsewhere does not change that.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+fn current(token: &Mutex<Token>, now: Instant) -> Token {
+    let mut token = lock(token);
+    if token.primary_until.is_some_and(|until| until <= now) {
+        token.primary_until = None;
     }
+    token.clone()
+}
+
+fn lock(token: &Mutex<Token>) -> std::sync::MutexGuard<'_, Token> {
+    // A token is whole between any two statements; a panic elsewhere does not change that.
+    token.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A server's bit; servers beyond the 64th are simply asked again.
@@ -164,8 +195,8 @@ mod tests {
     #[test]
     fn writes_add_up_and_are_forgotten_once_everywhere() {
         let (scope, now) = (Scope::default(), Instant::now());
-        scope.wrote(Written::Gtids(gtids("0-1-5")), now, PIN);
-        scope.wrote(Written::Gtids(gtids("1-1-2")), now, PIN);
+        scope.wrote(Written::Gtids(gtids("0-1-5")), Changed::Data, now, PIN);
+        scope.wrote(Written::Gtids(gtids("1-1-2")), Changed::Data, now, PIN);
         assert_eq!(scope.token(now).gtids, Some(gtids("0-1-5,1-1-2")));
         scope.satisfied(&gtids("0-1-9"));
         assert!(!scope.token(now).is_empty());
@@ -176,19 +207,30 @@ mod tests {
     #[test]
     fn a_satisfied_wait_is_remembered_until_the_next_write() {
         let (scope, now, replica) = (Scope::default(), Instant::now(), ServerId(1));
-        scope.wrote(Written::Gtids(gtids("0-1-5")), now, PIN);
+        scope.wrote(Written::Gtids(gtids("0-1-5")), Changed::Data, now, PIN);
         scope.satisfied_on(replica, &gtids("0-1-4"));
         assert!(!scope.token(now).is_satisfied_on(replica));
         scope.satisfied_on(replica, &gtids("0-1-5"));
         assert!(scope.token(now).is_satisfied_on(replica));
-        scope.wrote(Written::Gtids(gtids("0-1-6")), now, PIN);
+        scope.wrote(Written::Gtids(gtids("0-1-6")), Changed::Data, now, PIN);
         assert!(!scope.token(now).is_satisfied_on(replica));
+    }
+
+    #[test]
+    fn only_schema_changes_concern_those_who_prepare() {
+        let (scope, now) = (Scope::default(), Instant::now());
+        scope.wrote(Written::Gtids(gtids("0-1-5")), Changed::Schema, now, PIN);
+        scope.wrote(Written::Gtids(gtids("0-1-6")), Changed::Data, now, PIN);
+        assert_eq!(scope.token(now).gtids, Some(gtids("0-1-6")));
+        assert_eq!(scope.schema_token(now).gtids, Some(gtids("0-1-5")));
+        scope.satisfied(&gtids("0-1-5"));
+        assert!(scope.schema_token(now).is_empty() && !scope.token(now).is_empty());
     }
 
     #[test]
     fn without_gtids_time_decides() {
         let (scope, now) = (Scope::default(), Instant::now());
-        scope.wrote(Written::Unnamed, now, PIN);
+        scope.wrote(Written::Unnamed, Changed::Data, now, PIN);
         assert!(!scope.token(now).is_empty());
         assert!(scope.token(now + PIN).is_empty());
     }
@@ -198,7 +240,7 @@ mod tests {
         let (scope, now) = (Scope::default(), Instant::now());
         let (before, after) = (now, now + Duration::from_secs(2));
         let lost = now + Duration::from_secs(1);
-        scope.wrote(Written::Uncertain, lost, PIN);
+        scope.wrote(Written::Uncertain, Changed::Data, lost, PIN);
         scope.resolve(before, &gtids("0-1-7"));
         assert_eq!(scope.token(after).uncertain_since, Some(lost));
         scope.resolve(after, &gtids("0-1-8"));

@@ -4,9 +4,10 @@ use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::flight::{self, Failed};
 use super::session::{Gone, Session};
+use super::summary::Summary;
 use crate::backend::query::Reply;
 use crate::consistency::gtid::{Family, GtidSet};
-use crate::consistency::token::{Token, Written};
+use crate::consistency::token::{Changed, Token, Written};
 use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
@@ -71,6 +72,15 @@ impl Job {
         self.need == Need::Read
     }
 
+    /// What it changes, if it writes.
+    pub(super) fn changes(&self) -> Changed {
+        let Need::Primary(Reason::Statement(why)) = self.need else { return Changed::Data };
+        match why {
+            Why::Insert | Why::Update | Why::Delete | Why::LoadData => Changed::Data,
+            _ => Changed::Schema,
+        }
+    }
+
     /// Whether rows stay on the server to be fetched.
     pub(super) fn opens_cursor(&self) -> bool {
         matches!(&self.command, JobCommand::Execute(Execution { cursor: Some(_), .. }))
@@ -108,13 +118,20 @@ impl Session {
     pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
         let job = self.with_next_transaction(job);
         let mut retries = 0;
+        // A replica's refusal to prepare, until the primary has been asked.
+        let mut refusal = None;
         loop {
             let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
                 Ok(acquired) => acquired,
-                Err(error) => return self.refuse(&error).await,
+                Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
             };
             self.count(&job, &lease, reason);
             match flight::exchange(self, &mut lease, &job, &held).await {
+                Ok(Summary { untold: true, error, .. }) => {
+                    lease.give_back(Disposition::Clean);
+                    refusal = error;
+                    retries = READ_RETRIES;
+                }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
                     self.is_uncertain(&job);
@@ -164,8 +181,19 @@ impl Session {
             return Ok(Acquired { lease, held: Held { connection: true, pins, beside }, reason });
         }
         let need = self.need(job, beside);
-        let acquired = self.acquire_for(need, retries).await?;
+        let token = self.token_for(job);
+        let acquired = self.acquire_for(need, &token, retries).await?;
         Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
+    }
+
+    /// What a server must contain for a job, if the job only reads.
+    fn token_for(&self, job: &Job) -> Token {
+        let now = Instant::now();
+        match &self.scope {
+            None => Token::default(),
+            Some(scope) if job.only_prepares() => scope.schema_token(now),
+            Some(scope) => scope.token(now),
+        }
     }
 
     /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
@@ -196,17 +224,15 @@ impl Session {
     /// Whether a read would go to a replica now.
     fn replica_is_there(&self) -> bool {
         let snapshot = self.shared.snapshot();
-        let token = self.scope.as_ref().map_or_else(Token::default, |scope| scope.token(Instant::now()));
         let primary = snapshot.primary().map(|primary| primary.id);
-        route::decide(Need::Read, &token, &snapshot, self.picks).is_ok_and(|route| Some(route.server) != primary)
+        route::decide(Need::Read, &Token::default(), &snapshot, self.picks).is_ok_and(|route| Some(route.server) != primary)
     }
 
-    async fn acquire_for(&mut self, need: Need, retries: u32) -> Result<Acquired, ServerError> {
-        let token = self.scope.as_ref().map_or_else(Token::default, |scope| scope.token(Instant::now()));
+    async fn acquire_for(&mut self, need: Need, token: &Token, retries: u32) -> Result<Acquired, ServerError> {
         let snapshot = self.shared.snapshot();
         self.picks = self.picks.wrapping_add(1);
         let decided = match retries {
-            0..READ_RETRIES => route::decide(need, &token, &snapshot, self.picks),
+            0..READ_RETRIES => route::decide(need, token, &snapshot, self.picks),
             _ => route::to_primary(&snapshot, Reason::NoReplica),
         };
         let route = decided.map_err(|e| no_route(&e))?;
@@ -342,7 +368,7 @@ impl Session {
             // Only a primary that names its transactions can resolve the uncertainty later.
             let named = self.shared.snapshot().primary().is_none_or(|p| p.executed.is_some());
             let written = if named { Written::Uncertain } else { Written::Unnamed };
-            scope.wrote(written, Instant::now(), self.shared.settings.pin_for);
+            scope.wrote(written, job.changes(), Instant::now(), self.shared.settings.pin_for);
         }
     }
 

@@ -109,7 +109,7 @@ impl Session {
     pub(super) fn remember_writes(&self, server: ServerId, job: &Job, summary: &Summary) {
         let Some(scope) = &self.scope else { return };
         let (now, pin_for) = (Instant::now(), self.shared.settings.pin_for);
-        let wrote = |written| scope.wrote(written, now, pin_for);
+        let wrote = |written| scope.wrote(written, job.changes(), now, pin_for);
         if let Some(gtids) = &summary.gtids {
             wrote(Written::Gtids(gtids.clone()));
         }
@@ -204,8 +204,11 @@ impl Session {
     }
 
     pub(super) fn is_at_primary(&self, lease: &Lease) -> bool {
-        let id = lease.pool().server().id;
-        self.shared.snapshot().primary().is_some_and(|primary| primary.id == id)
+        self.is_primary(lease.pool().server().id)
+    }
+
+    pub(super) fn is_primary(&self, server: ServerId) -> bool {
+        self.shared.snapshot().primary().is_some_and(|primary| primary.id == server)
     }
 
     fn count_pin(&self, reason: PinReason) {

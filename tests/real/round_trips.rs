@@ -122,7 +122,7 @@ const SCRIPTS: &[(&str, u64, &[&str])] = &[
             "SET time_zone = '+00:00'",
             "SELECT COUNT(*) FROM t",
             "SELECT n FROM t",
-            "?SELECT MAX(n) FROM t",
+            "?SELECT CAST(COUNT(*) AS CHAR) FROM t",
             "SELECT s FROM t LIMIT 1",
             "SHOW TABLES",
         ],
@@ -277,6 +277,11 @@ const INSERT: &str = "INSERT INTO t (n) VALUES (1)";
 async fn play(bed: &Bed, script: &[&str]) -> Ready {
     let mut client = bed.raw_client().await;
     for sql in script {
+        // The older name is the only one that MariaDB 10 has, and that MySQL has no more.
+        let sql = match bed.flavor {
+            Flavor::MariaDb => &sql.replace("@@transaction_", "@@tx_").replace("session.transaction_", "session.tx_"),
+            Flavor::MySql => *sql,
+        };
         client = match sql.strip_prefix('?') {
             Some(sql) => prepare_execute_close(client, sql).await,
             None => query(client, sql).await,
@@ -287,9 +292,11 @@ async fn play(bed: &Bed, script: &[&str]) -> Ready {
 
 /// Each script on a connection of its own, over warm pools.
 async fn what_clients_do(flavor: Flavor) {
-    let bed = Bed::quiet(flavor).await;
+    // A busy machine's replica may be later than an ocean of 2 ms is wide; that is not the question here.
+    let patient = "\n[consistency]\nwait = \"10s\"";
+    let bed = Bed::with(flavor, Plan { quiet: true, extra: patient, ..Plan::default() }).await;
     for (name, trips, script) in SCRIPTS {
-        bed.warm().await;
+        bed.settled().await;
         let before = bed.crossed();
         let client = play(&bed, script).await;
         assert_eq!(bed.trips_since(&before), *trips, "{flavor}: {name}");

@@ -9,6 +9,7 @@ use landbridge::backend::server::Server;
 use landbridge::config::{self, Settings};
 use landbridge::lab::{Flavor, Pair, PairOptions, Relay, Stats, accounts};
 use landbridge::net::socket::Address;
+use landbridge::pool::Pool;
 use landbridge::protocol::capability::Capabilities;
 use landbridge::topology::ServerId;
 use mysql_async::prelude::*;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 /// Two servers, an ocean before the primary, a relay without delay before the replica, Landbridge.
 pub struct Bed {
+    pub flavor: Flavor,
     pub pair: Pair,
     pub ocean: Relay,
     pub shore: Relay,
@@ -77,7 +79,7 @@ impl Bed {
         let shore = Relay::start(pair.replica.addr(), Duration::ZERO).await.expect("shore");
         let settings = settings(&pair, (&ocean, &shore), (min_warm, max), (interval, monitor_password), extra);
         let app = App::start(&settings).await.expect("Landbridge starts");
-        let bed = Self { pair, ocean, shore, app: Some(app) };
+        let bed = Self { flavor, pair, ocean, shore, app: Some(app) };
         bed.warm().await;
         bed
     }
@@ -99,6 +101,19 @@ impl Bed {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), warm).await.expect("warm within 20 s");
+    }
+
+    /// Waits until nothing is left over from clients that have gone: every pool is warm and at rest.
+    pub async fn settled(&self) {
+        self.warm().await;
+        self.until(|| {
+            let at_rest = |pool: &Arc<Pool>| {
+                let counts = pool.counts();
+                counts.leased + counts.resetting + counts.dialing == 0
+            };
+            self.app().shared.registry.is_empty() && self.app().shared.pools.all().iter().all(at_rest)
+        })
+        .await;
     }
 
     /// Waits until something in Landbridge that nobody announces has come to pass.

@@ -21,7 +21,8 @@ use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
-use crate::protocol::response::ServerError;
+use crate::protocol::packet::HEADER_LEN;
+use crate::protocol::response::{ERR, ServerError};
 use crate::sql::Traits;
 use crate::state::{Plan, Prelude, SessionState};
 use crate::topology::{Health, ServerId, Snapshot};
@@ -219,6 +220,10 @@ async fn fly(
         return not_preparable(session, flight.busy, insert_id, refusal).await;
     }
     let mut busy = flight.busy;
+    if job.only_prepares() && !session.is_primary(server) && is_error_next(&mut busy).await? {
+        // The replica may only be late: it is not for it to say what cannot be prepared.
+        return refused_by_replica(session, busy).await;
+    }
     let summary = relay(&mut busy, &mut session.client, expected).await?;
     if let Some(error) = &summary.prelude_error {
         // How far the prelude came is not known: the connection is not used again.
@@ -273,6 +278,21 @@ async fn land_execution(
         }
     }
     Ok(None)
+}
+
+/// Whether the answer that comes is an error.
+async fn is_error_next(busy: &mut Busy) -> Result<bool, Flown> {
+    let packets = busy.packets();
+    let lost = |error: io::Error| RelayError::Server(Lost { sent: true, source: error.into() });
+    packets.buffer_at_least(HEADER_LEN + 1).await.map_err(lost)?;
+    Ok(packets.input().get(HEADER_LEN) == Some(&ERR))
+}
+
+async fn refused_by_replica(session: &Session, mut busy: Busy) -> Result<(Option<Ready>, Summary), Flown> {
+    let reply = busy.reply().await.map_err(RelayError::from)?;
+    busy.applied_is(session.state.clone());
+    let error = if let Reply::Err(error) = reply { Some(error) } else { None };
+    Ok((busy.finish(), Summary { untold: true, error, ..Summary::default() }))
 }
 
 /// Remembers what the client prepared, and forgets what the server will not execute any more.
