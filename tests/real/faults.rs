@@ -15,20 +15,6 @@ fn code(failure: &Error) -> u16 {
     }
 }
 
-/// `innodb_trx` is a copy that the server makes anew only when nobody has looked at it for 0.1 s:
-/// whoever looks more often sees the first copy for ever.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
-
-/// Waits until a query on the primary, run as an administrator, answers `want`.
-async fn until(bed: &Bed, sql: &str, want: &str) {
-    let asking = async {
-        while bed.pair.primary.sql(sql).await.expect("administrator")[0][0].as_deref() != Some(want) {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(15), asking).await.is_ok(), "{sql} never became {want}");
-}
-
 const OPEN_TRANSACTIONS: &str = "SELECT COUNT(*) FROM information_schema.innodb_trx";
 
 const SLEEPING: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'DO SLEEP%'";
@@ -58,11 +44,11 @@ async fn clients_that_leave(flavor: Flavor) {
         let mut sleeping = bed.raw_client().await.begin();
         sleeping.command(Expect::Results, &[b"\x03", b"DO SLEEP(600)"]);
         sleeping.flush().await.expect("sent");
-        until(&bed, SLEEPING, "1").await;
+        bed.until_sql(SLEEPING, "1").await;
         drop(sleeping);
     }
-    until(&bed, OPEN_TRANSACTIONS, "0").await;
-    until(&bed, SLEEPING, "0").await;
+    bed.until_sql(OPEN_TRANSACTIONS, "0").await;
+    bed.until_sql(SLEEPING, "0").await;
     let mut client = bed.client().await;
     client.query_drop("UPDATE t SET n = 3 WHERE id = 1").await.expect("the row is not locked");
     assert_eq!(one::<u64>(&mut client, "SELECT n FROM t WHERE id = 1").await, 3);

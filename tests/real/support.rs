@@ -53,6 +53,10 @@ impl Default for Plan {
     }
 }
 
+/// `innodb_trx` is a copy that the server makes anew only when nobody has looked at it for 0.1 s:
+/// whoever looks more often sees the first copy for ever.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+
 pub const APP: &str = accounts::APP.user;
 pub const PASSWORD: &str = accounts::APP.password;
 
@@ -177,6 +181,26 @@ impl Bed {
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+
+    /// A counter of Landbridge, summed over those of its labels that hold `label`.
+    pub fn metric_of(&self, name: &str, label: &str) -> f64 {
+        let text = String::from_utf8(self.app().metrics.render().expect("renders")).expect("text");
+        let label = format!("\"{label}\"");
+        text.lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')) && line.contains(&label))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Waits until a query on the primary, run as an administrator, answers `want`.
+    pub async fn until_sql(&self, sql: &str, want: &str) {
+        let asking = async {
+            while self.pair.primary.sql(sql).await.expect("administrator")[0][0].as_deref() != Some(want) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(20), asking).await.is_ok(), "{sql} never became {want}");
     }
 
     pub async fn stop(mut self) {
