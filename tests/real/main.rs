@@ -7,6 +7,7 @@ mod crossing;
 mod drivers;
 mod faults;
 mod garbage;
+mod invariant;
 mod leftovers;
 mod login;
 mod pooling;

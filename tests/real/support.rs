@@ -109,13 +109,18 @@ impl Bed {
 
     /// Waits until nothing is left over from clients that have gone: every pool is warm and at rest.
     pub async fn settled(&self) {
+        self.settled_but(0).await;
+    }
+
+    /// As [`Bed::settled`], with this many clients connected and idle.
+    pub async fn settled_but(&self, clients: usize) {
         self.warm().await;
         self.until(|| {
             let at_rest = |pool: &Arc<Pool>| {
                 let counts = pool.counts();
                 counts.leased + counts.resetting + counts.dialing == 0
             };
-            self.app().shared.registry.is_empty() && self.app().shared.pools.all().iter().all(at_rest)
+            self.app().shared.registry.len() == clients && self.app().shared.pools.all().iter().all(at_rest)
         })
         .await;
     }
