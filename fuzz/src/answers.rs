@@ -104,7 +104,7 @@ fn side(kind: usize) -> Side {
     caps.set(Capabilities::DEPRECATE_EOF, kind & 1 != 0);
     caps.set(Capabilities::SESSION_TRACK, kind & 2 != 0);
     let family = if kind & 4 != 0 { Family::MariaDb } else { Family::MySql };
-    Side { caps, family, status: Status::AUTOCOMMIT }
+    Side { caps, family, status: Status::AUTOCOMMIT, first_seq: 1 }
 }
 
 /// What a client got of a response.

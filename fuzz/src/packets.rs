@@ -161,7 +161,7 @@ pub fn execute(data: &[u8]) {
                 let body = input.piece();
                 let Some(statement) = statements.find(u32::MAX) else { continue };
                 let Ok(execution) = statement.complete(body) else { continue };
-                let again = statement.complete(&execution.body);
+                let again = statement.complete(&execution.bytes);
                 assert_eq!(again.as_ref(), Ok(&execution), "spelled out already");
                 let pieces = statement.take_long_data();
                 assert!(pieces.iter().map(Vec::len).sum::<usize>() <= LIMIT);

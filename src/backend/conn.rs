@@ -54,7 +54,8 @@ pub struct Inner {
     /// What `LAST_INSERT_ID()` answers there, if known.
     insert_id: Option<u64>,
     status: Status,
-    due: VecDeque<Expect>,
+    /// Responses due, each with the number of its first packet.
+    due: VecDeque<(Expect, u8)>,
     born: Instant,
     used: Instant,
 }
@@ -70,6 +71,8 @@ pub struct Ready(Box<Inner>);
 pub struct Busy {
     inner: Box<Inner>,
     current: Option<Exchange>,
+    /// The number of the first packet of the exchange under way.
+    first_seq: u8,
 }
 
 impl Ready {
@@ -98,7 +101,7 @@ impl Ready {
 
     /// Starts an exchange.
     pub fn begin(self) -> Busy {
-        Busy { inner: self.0, current: None }
+        Busy { inner: self.0, current: None, first_seq: 1 }
     }
 
     /// Whether the server has neither hung up nor said anything out of turn.
@@ -274,8 +277,8 @@ impl Inner {
 impl Busy {
     /// Adds a command to the flight; `parts` together are its payload, command byte included.
     pub fn command(&mut self, expect: Expect, parts: &[&[u8]]) {
-        frame_parts(self.inner.packets.output(), 0, parts);
-        self.inner.due.push_back(expect);
+        let first_seq = frame_parts(self.inner.packets.output(), 0, parts);
+        self.inner.due.push_back((expect, first_seq));
     }
 
     /// Adds a command that has no answer.
@@ -346,10 +349,18 @@ impl Busy {
     /// The exchange under way: the next one due, if none has begun.
     pub fn exchange(&mut self) -> Option<&mut Exchange> {
         if self.current.is_none() {
-            let expect = self.inner.due.pop_front()?;
+            let (expect, first_seq) = self.inner.due.pop_front()?;
             self.current = Some(Exchange::new(expect, self.inner.caps));
+            self.first_seq = first_seq;
         }
         self.current.as_mut()
+    }
+
+    /// The number that the first packet of the next response must have: a request of several packets
+    /// has counted on.
+    pub fn first_seq(&mut self) -> u8 {
+        self.exchange();
+        self.first_seq
     }
 
     /// The stream and the exchange under way, for those who move packets.

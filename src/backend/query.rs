@@ -57,7 +57,7 @@ impl Busy {
     /// The connection broke.
     pub async fn reply(&mut self) -> Result<Reply, Lost> {
         let (mut columns, mut rows, mut prepared) = (Vec::new(), Vec::new(), None);
-        let mut seq = 1;
+        let mut seq = self.first_seq();
         loop {
             let caps = self.caps();
             let Some((packets, exchange)) = self.parts() else {

@@ -43,7 +43,8 @@ pub struct Expected {
 /// # Errors
 /// Either end went away. The connection must not be used again then.
 pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> Result<Summary, RelayError> {
-    let side = Side { caps: busy.caps(), family: busy.family(), status: busy.status() };
+    let first_seq = busy.first_seq();
+    let side = Side { caps: busy.caps(), family: busy.family(), status: busy.status(), first_seq };
     let mut translator = Translator::new(side, client.caps, expected, client.seq);
     while let Some((packets, exchange)) = busy.parts() {
         let input = packets.input();
@@ -72,10 +73,11 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
                 input.advance(consumed);
                 if expected.local_infile {
                     client.packets.flush().await.map_err(RelayError::Client)?;
-                    let seq = pass_file(&mut client.packets, packets, &translator).await?;
-                    translator.continue_at(seq);
+                    let (client_seq, server_seq) = pass_file(&mut client.packets, packets, &translator).await?;
+                    translator.continue_at(client_seq, server_seq);
                 } else {
-                    frame(packets.output(), translator.server_seq(), &[]);
+                    let server_seq = frame(packets.output(), translator.server_seq(), &[]);
+                    translator.continue_at(translator.client_seq(), server_seq);
                     packets.flush().await.map_err(lost)?;
                 }
                 exchange.infile_sent();
@@ -106,12 +108,12 @@ async fn wait(server: &mut PacketStream, client: &mut PacketStream) -> Result<()
 }
 
 /// Passes the client's file on to the server, up to and including the empty packet that ends it.
-/// Returns the sequence id of the server's next packet as the client will see it.
+/// Returns the sequence ids of the next packet: for the client, and from the server.
 async fn pass_file(
     client: &mut PacketStream,
     server: &mut PacketStream,
     translator: &Translator,
-) -> Result<u8, RelayError> {
+) -> Result<(u8, u8), RelayError> {
     let mut seq = translator.server_seq();
     loop {
         let header = client.peek_header().await.map_err(RelayError::Client)?;
@@ -128,7 +130,7 @@ async fn pass_file(
         }
         server.flush().await.map_err(lost)?;
         if header.len == 0 {
-            return Ok(header.seq.wrapping_add(1));
+            return Ok((header.seq.wrapping_add(1), seq));
         }
     }
 }

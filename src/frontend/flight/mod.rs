@@ -190,13 +190,16 @@ async fn fly(
     let (conn, mut prelude) = prelude(session, conn, job, held, name).await?;
     let guard = guard(session, job, pipelining);
     let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
-    if let Some(id) = insert_id.filter(|_| guard == Guard::SameText) {
+    // Where the statement itself may look at it, it is guarded like any other state.
+    let looks = job.traits.intersects(Traits::USES_LAST_INSERT_ID | Traits::CALLS_STORED_CODE);
+    let guarded = guard == Guard::SameText || prelude.statements > 0 || looks;
+    if let Some(id) = insert_id.filter(|_| guarded) {
         prelude.push(&[set_insert_id(id).as_bytes()]);
     }
     let anew = guard == Guard::Handle && prelude.statements > 0;
     let mut flight = Flight::new(conn.begin(), pipelining, name);
     let prefix = flight.go_ahead(&prelude, guard).await?;
-    if let Some(id) = insert_id.filter(|_| guard != Guard::SameText) {
+    if let Some(id) = insert_id.filter(|_| !guarded) {
         flight.set_insert_id(set_insert_id(id).as_bytes()).await?;
     }
     let mut expected = Expected {
@@ -211,8 +214,17 @@ async fn fly(
     // A server that waits for a file would take the question for its contents.
     let asks = session.must_ask_insert_id(job, held);
     let asks_along = asks && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
+    // Of several statements in one command a killed one may never be answered: what is answered
+    // behind them shows it.
+    let sentinel = pipelining
+        && !asks_along
+        && !job.traits.contains(Traits::LOCAL_INFILE)
+        && matches!(job.command, JobCommand::Text(_))
+        && (!prefix.is_empty() || job.semicolons.may_separate());
     if asks_along {
         push_questions(&mut flight.busy);
+    } else if sentinel {
+        flight.busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
     }
     flight.busy.flush().await.map_err(RelayError::from)?;
     let grounded = flight.land(true).await?;
@@ -241,6 +253,13 @@ async fn fly(
         if ask(session, &mut busy, asks_along, summary.last_insert_id).await.is_err() {
             // The answer has been given; only what nobody asked yet is less certain now.
             session.last.insert_id = summary.last_insert_id;
+            return Ok((None, summary));
+        }
+        busy.set_status(summary.status);
+    }
+    if sentinel {
+        session.client.packets.flush().await.map_err(RelayError::Client)?;
+        if busy.reply().await.is_err() {
             return Ok((None, summary));
         }
         busy.set_status(summary.status);

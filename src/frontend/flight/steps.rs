@@ -132,6 +132,11 @@ impl<'a> Flight<'a> {
     async fn run_ahead(&mut self, sql: &[u8]) -> Result<(), Failed> {
         self.busy.command(Expect::Results, &[&[Command::Query.byte()], sql]);
         self.ahead.push_back(Ahead::Prelude);
+        if self.pipelining {
+            // Should a killed statement never be answered, this is, and out of turn.
+            self.busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
+            self.ahead.push_back(Ahead::Sure);
+        }
         self.wait().await
     }
 

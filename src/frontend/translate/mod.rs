@@ -51,6 +51,8 @@ pub struct Side {
     pub family: Family,
     /// Status before the response.
     pub status: Status,
+    /// The number of its first packet.
+    pub first_seq: u8,
 }
 
 /// The state of a response on its way.
@@ -86,7 +88,7 @@ impl Translator {
             expected,
             skip: expected.skip,
             seq,
-            server_seq: 0,
+            server_seq: server.first_seq,
             row_left: 0,
             row_continues: false,
             rows: 0,
@@ -107,9 +109,11 @@ impl Translator {
         self.server_seq
     }
 
-    /// Goes on numbering the client's packets at `seq`, after it has sent some.
-    pub fn continue_at(&mut self, seq: u8) {
-        self.seq = seq;
+    /// Goes on after the client has sent a file: with its next packet numbered `client`, and the
+    /// server's next one `server`.
+    pub fn continue_at(&mut self, client: u8, server: u8) {
+        self.seq = client;
+        self.server_seq = server;
     }
 
     /// What the response said.
@@ -134,7 +138,7 @@ impl Translator {
                 self.push_due_eof(out);
             }
             let start = at;
-            at += self.rows(&mut input[at..], exchange);
+            at += self.rows(&mut input[at..], exchange)?;
             if at - start >= BIG_RUN {
                 return Ok(Progress::Verbatim { consumed: start, len: at - start });
             }
@@ -151,7 +155,7 @@ impl Translator {
                 return Ok(Progress::More { consumed: at });
             };
             at += HEADER_LEN + header.len;
-            self.server_seq = header.seq.wrapping_add(1);
+            self.take_seq(header)?;
             let step = exchange.packet(header.len, payload)?;
             self.packet(step, payload, out)?;
             if step.role == Role::LocalInfile {
@@ -163,27 +167,38 @@ impl Translator {
         }
     }
 
+    /// A response goes on numbering its packets; the answer to the next command begins at 1. A server
+    /// whose statement is killed between two of one command promises more results and sends none:
+    /// what comes then must not be taken for the client's.
+    fn take_seq(&mut self, header: Header) -> Result<(), Malformed> {
+        if header.seq != self.server_seq {
+            return Err(Malformed("response: a packet of another one"));
+        }
+        self.server_seq = header.seq.wrapping_add(1);
+        Ok(())
+    }
+
     /// Renumbers as many rows as there are; returns how many bytes they take.
-    fn rows(&mut self, input: &mut [u8], exchange: &Exchange) -> usize {
+    fn rows(&mut self, input: &mut [u8], exchange: &Exchange) -> Result<usize, Malformed> {
         let mut at = 0;
         loop {
             let passed = self.row_left.min(input.len() - at);
             self.row_left -= passed;
             at += passed;
             let rest = &mut input[at..];
-            let Some(header) = Header::peek(rest) else { return at };
+            let Some(header) = Header::peek(rest) else { return Ok(at) };
             if self.row_left > 0 {
-                return at;
+                return Ok(at);
             }
             if !self.row_continues {
                 if !is_row_next(rest, exchange) {
-                    return at;
+                    return Ok(at);
                 }
                 self.rows += 1;
             }
+            self.take_seq(header)?;
             rest[HEADER_LEN - 1] = self.seq;
             self.seq = self.seq.wrapping_add(1);
-            self.server_seq = header.seq.wrapping_add(1);
             self.row_continues = header.is_continued();
             self.row_left = header.len;
             at += HEADER_LEN;

@@ -23,7 +23,7 @@ fn translate(
     packets: &[&[u8]],
     step: usize,
 ) -> (Vec<Vec<u8>>, Summary) {
-    let side = Side { caps: server, family: Family::MySql, status: Status::AUTOCOMMIT };
+    let side = Side { caps: server, family: Family::MySql, status: Status::AUTOCOMMIT, first_seq: 1 };
     let mut translator = Translator::new(side, client, expected, 1);
     let mut exchange = Exchange::new(expect, server);
     let (all, mut input, mut out) = (stream(packets), Vec::new(), Vec::new());
@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn garbage_never_panics(mut bytes: Vec<u8>, client: u32, server: u32) {
         let caps = Capabilities::from_bits_retain;
-        let side = Side { caps: caps(server), family: Family::MySql, status: Status::empty() };
+        let side = Side { caps: caps(server), family: Family::MySql, status: Status::empty(), first_seq: 1 };
         for expect in [Expect::Results, Expect::Ok, Expect::Prepare, Expect::Rows, Expect::FieldList, Expect::Text] {
             let mut translator = Translator::new(side, caps(client), Expected::default(), 1);
             let mut exchange = Exchange::new(expect, caps(server));
