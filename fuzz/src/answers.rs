@@ -8,7 +8,7 @@ use landbridge::protocol::capability::{Capabilities, Status};
 use landbridge::protocol::exchange::{Exchange, Expect, Role, decode_end};
 use landbridge::protocol::packet::{HEADER_LEN, Header};
 use landbridge::protocol::response::{EOF, EofPacket, OkPacket, ServerError};
-use landbridge::protocol::resultset::{Column, column_name, encode, text_row};
+use landbridge::protocol::resultset::{Column, Protocol, column_name, encode, text_row};
 use landbridge::protocol::track::Changes;
 
 /// OK, EOF or ERR, after four bytes of capabilities.
@@ -152,6 +152,7 @@ fn relay(server: Capabilities, expect: Expect, how: u8, stream: &[u8], chunk: us
         skip: usize::from(how >> 3 & 3),
         statement_id: (how & 32 != 0).then_some(7),
         local_infile: how & 64 != 0,
+        ..Expected::default()
     };
     let mut translator = Translator::new(side(kind), client, expected, 1);
     let mut exchange = Exchange::new(expect, server);
@@ -201,7 +202,7 @@ pub fn rows(data: &[u8]) {
         values.iter().map(|v| Column { name: v.as_deref().unwrap_or(b"NULL"), integer: v.is_none() }).collect();
     for caps in [Capabilities::empty(), Capabilities::DEPRECATE_EOF] {
         let mut out = Vec::new();
-        encode(&mut out, caps, Status::AUTOCOMMIT, &names, &[values.clone(), values.clone()]);
+        encode(&mut out, caps, Status::AUTOCOMMIT, &names, &[values.clone(), values.clone()], Protocol::Text);
         let (mut exchange, mut stream) = (Exchange::new(Expect::Results, caps), &out[..]);
         let (mut names_read, mut rows_read) = (Vec::new(), Vec::new());
         loop {

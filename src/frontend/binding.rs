@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn beginnings() {
-        let text = |beginning: Beginning| String::from_utf8(beginning.statements().collect::<Vec<_>>().join(&b';')).ok();
+        let text =
+            |beginning: Beginning| String::from_utf8(beginning.statements().collect::<Vec<_>>().join(&b';')).ok();
         assert_eq!(text(Beginning::default()).as_deref(), Some("START TRANSACTION"));
         let characteristics =
             Characteristics { isolation: Some(Isolation::ReadCommitted), access: Some(Access::ReadOnly) };

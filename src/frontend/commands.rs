@@ -188,8 +188,7 @@ impl Session {
 }
 
 /// What asks for something that the statement before it left on its connection.
-pub(super) const ASKING: Traits =
-    Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
+pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
 
 /// The error for those who ask a connection that has been given back.
 pub(super) fn asked_elsewhere() -> ServerError {

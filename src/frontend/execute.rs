@@ -225,7 +225,8 @@ impl Session {
     fn replica_is_there(&self) -> bool {
         let snapshot = self.shared.snapshot();
         let primary = snapshot.primary().map(|primary| primary.id);
-        route::decide(Need::Read, &Token::default(), &snapshot, self.picks).is_ok_and(|route| Some(route.server) != primary)
+        route::decide(Need::Read, &Token::default(), &snapshot, self.picks)
+            .is_ok_and(|route| Some(route.server) != primary)
     }
 
     async fn acquire_for(&mut self, need: Need, token: &Token, retries: u32) -> Result<Acquired, ServerError> {

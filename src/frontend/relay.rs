@@ -9,9 +9,12 @@ use super::summary::Summary;
 use super::translate::{Progress, Side, Translator};
 use crate::backend::conn::{Busy, Lost};
 use crate::net::packets::{PacketStream, ReadError};
+use crate::protocol::command::Command;
+use crate::protocol::exchange::Expect;
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
 use bytes::Buf;
 use std::io;
+use std::time::Duration;
 
 /// At most this much of the client's next command is read while it waits for an answer.
 const READ_AHEAD: usize = 64 * 1024;
@@ -36,7 +39,14 @@ pub struct Expected {
     pub statement_id: Option<u32>,
     /// Whether the client sent `LOAD DATA LOCAL` and may be asked for a file.
     pub local_infile: bool,
+    /// Whether the command holds several statements and nothing was sent behind it. A server that
+    /// kills one statement of several may promise more results and send none: after a silence it is
+    /// asked something, to see whether it is still at work.
+    pub may_go_silent: bool,
 }
+
+/// So long a server may be silent in the middle of several statements before it is asked something.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Relays the response to the command under way and tells what it said.
 ///
@@ -46,6 +56,7 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
     let first_seq = busy.first_seq();
     let side = Side { caps: busy.caps(), family: busy.family(), status: busy.status(), first_seq };
     let mut translator = Translator::new(side, client.caps, expected, client.seq);
+    let mut patience = expected.may_go_silent.then_some(SILENCE);
     while let Some((packets, exchange)) = busy.parts() {
         let input = packets.input();
         let progress = translator.advance(input, exchange, client.packets.output()).map_err(Lost::from)?;
@@ -67,10 +78,17 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
                     client.answered = true;
                     client.packets.flush().await.map_err(RelayError::Client)?;
                 }
-                wait(packets, &mut client.packets).await?;
+                if wait(packets, &mut client.packets, patience).await? == Heard::Nothing {
+                    // Its answer comes behind the one that is due, or shows that none will come. Unlike a
+                    // ping it leaves what the session may ask of its last statement as it is.
+                    busy.command(Expect::Text, &[&[Command::Statistics.byte()]]);
+                    busy.flush().await?;
+                    patience = None;
+                }
             }
             Progress::LocalInfile { consumed } => {
                 input.advance(consumed);
+                patience = None;
                 if expected.local_infile {
                     client.packets.flush().await.map_err(RelayError::Client)?;
                     let (client_seq, server_seq) = pass_file(&mut client.packets, packets, &translator).await?;
@@ -95,15 +113,35 @@ fn lost(error: io::Error) -> RelayError {
     RelayError::Server(Lost { sent: true, source: ReadError::Io(error) })
 }
 
-/// Waits for more from the server; ends early if the client leaves.
-async fn wait(server: &mut PacketStream, client: &mut PacketStream) -> Result<(), RelayError> {
+/// What a wait ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// The server said something.
+    Something,
+    /// It has been silent for as long as one cared to wait.
+    Nothing,
+}
+
+/// Waits for more from the server; ends early if the client leaves, or patience.
+async fn wait(
+    server: &mut PacketStream,
+    client: &mut PacketStream,
+    patience: Option<Duration>,
+) -> Result<Heard, RelayError> {
     loop {
         let watch_client = client.input().len() < READ_AHEAD;
         tokio::select! {
             biased;
-            read = server.fill() => return read.map(|_| ()).map_err(lost),
+            read = server.fill() => return read.map(|_| Heard::Something).map_err(lost),
             read = client.fill(), if watch_client => { read.map_err(RelayError::Client)?; }
+            () = elapsed(patience), if patience.is_some() => return Ok(Heard::Nothing),
         }
+    }
+}
+
+async fn elapsed(patience: Option<Duration>) {
+    if let Some(patience) = patience {
+        tokio::time::sleep(patience).await;
     }
 }
 

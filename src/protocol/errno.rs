@@ -73,7 +73,11 @@ pub fn wants_preparing_anew(error: &ServerError) -> bool {
 
 /// `ER_UNKNOWN_STMT_HANDLER`
 pub fn unknown_statement(id: u32, command: &str) -> ServerError {
-    ServerError::new(UNKNOWN_STATEMENT, b"HY000", format!("Unknown prepared statement handler ({id}) given to {command}"))
+    ServerError::new(
+        UNKNOWN_STATEMENT,
+        b"HY000",
+        format!("Unknown prepared statement handler ({id}) given to {command}"),
+    )
 }
 
 /// `ER_CLIENT_LOCAL_FILES_DISABLED`

@@ -123,7 +123,8 @@ async fn a_write_whose_client_left(flavor: Flavor) {
     let bed = Bed::quiet(flavor).await;
     let before = bed.metric_of("landbridge_statements_total", "recent_write");
     let mut leaving = bed.raw_client().await.begin();
-    leaving.command(landbridge::protocol::exchange::Expect::Results, &[b"\x03", b"INSERT INTO t (n) SELECT SLEEP(600)"]);
+    leaving
+        .command(landbridge::protocol::exchange::Expect::Results, &[b"\x03", b"INSERT INTO t (n) SELECT SLEEP(600)"]);
     leaving.flush().await.expect("sent");
     let running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'INSERT%'";
     bed.until_sql(running, "1").await;

@@ -135,14 +135,7 @@ const SCRIPTS: &[(&str, u64, &[&str])] = &[
     (
         "a transaction",
         3,
-        &[
-            "SET NAMES utf8mb4",
-            "SET time_zone = '+01:00'",
-            "BEGIN",
-            INSERT,
-            "UPDATE t SET n = 2 WHERE n = 1",
-            "COMMIT",
-        ],
+        &["SET NAMES utf8mb4", "SET time_zone = '+01:00'", "BEGIN", INSERT, "UPDATE t SET n = 2 WHERE n = 1", "COMMIT"],
     ),
     ("an empty transaction", 0, &["START TRANSACTION", "COMMIT"]),
     ("a prepared write nobody knows", 1, &["?INSERT INTO t (n) VALUES (10)"]),
@@ -217,11 +210,7 @@ const SCRIPTS: &[(&str, u64, &[&str])] = &[
             INSERT,
         ],
     ),
-    (
-        "Django, ATOMIC_REQUESTS",
-        2,
-        &["SET autocommit = 0", INSERT, "COMMIT", "SET autocommit = 1"],
-    ),
+    ("Django, ATOMIC_REQUESTS", 2, &["SET autocommit = 0", INSERT, "COMMIT", "SET autocommit = 1"]),
     (
         "SQLAlchemy",
         1,
@@ -328,7 +317,8 @@ async fn states_take_turns(flavor: Flavor) {
     for client in clients {
         client.close().await;
     }
-    let counted = bed.pair.primary.sql("SELECT s, COUNT(*) FROM app.t GROUP BY s, n ORDER BY s, n").await.expect("rows");
+    let counted =
+        bed.pair.primary.sql("SELECT s, COUNT(*) FROM app.t GROUP BY s, n ORDER BY s, n").await.expect("rows");
     let zones: Vec<_> = counted.iter().map(|row| row[0].clone().unwrap_or_default()).collect();
     assert_eq!(zones, ["+01:00", "+01:00", "+02:00", "+02:00", "+03:00", "+03:00", "SYSTEM", "SYSTEM"]);
     assert!(counted.iter().all(|row| row[1].as_deref() == Some("3")), "{counted:?}");

@@ -52,10 +52,16 @@ fn step(dice: &mut Dice, own: u64) -> Step {
     let text = match dice.roll(24) {
         0 => dice.pick(&["SET NAMES utf8mb4", "SET NAMES latin1", "SET NAMES utf8mb4 COLLATE utf8mb4_bin"]).into(),
         1 => dice
-            .pick(&["SET sql_mode = ''", "SET sql_mode = 'ANSI_QUOTES'", "SET @@session.sql_mode = 'NO_BACKSLASH_ESCAPES'"])
+            .pick(&[
+                "SET sql_mode = ''",
+                "SET sql_mode = 'ANSI_QUOTES'",
+                "SET @@session.sql_mode = 'NO_BACKSLASH_ESCAPES'",
+            ])
             .into(),
         2 => dice.pick(&["SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')", "SET sql_mode = DEFAULT"]).into(),
-        3 => dice.pick(&["SET time_zone = '+03:00'", "SET SESSION time_zone = '-08:00'", "SET time_zone = SYSTEM"]).into(),
+        3 => dice
+            .pick(&["SET time_zone = '+03:00'", "SET SESSION time_zone = '-08:00'", "SET time_zone = SYSTEM"])
+            .into(),
         4 => dice.pick(&["SET autocommit = 0", "SET autocommit = 1", "SET AUTOCOMMIT=ON"]).into(),
         5 => dice
             .pick(&[

@@ -141,7 +141,13 @@ async fn plan(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<(Rea
 }
 
 /// What must run ahead of the job on this connection.
-async fn prelude(session: &Session, conn: Ready, job: &Job, held: &Held, name: &str) -> Result<(Ready, Prelude), Failed> {
+async fn prelude(
+    session: &Session,
+    conn: Ready,
+    job: &Job,
+    held: &Held,
+    name: &str,
+) -> Result<(Ready, Prelude), Failed> {
     let (conn, mut prelude) = plan(conn, &session.state, name).await?;
     let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
         _ if held.beside => Vec::new(),
@@ -214,17 +220,11 @@ async fn fly(
     // A server that waits for a file would take the question for its contents.
     let asks = session.must_ask_insert_id(job, held);
     let asks_along = asks && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
-    // Of several statements in one command a killed one may never be answered: what is answered
-    // behind them shows it.
-    let sentinel = pipelining
-        && !asks_along
-        && !job.traits.contains(Traits::LOCAL_INFILE)
-        && matches!(job.command, JobCommand::Text(_))
-        && (!prefix.is_empty() || job.semicolons.may_separate());
+    // Where something is asked behind several statements, its answer shows that one was not answered.
+    let several = !prefix.is_empty() || job.semicolons.may_separate();
+    expected.may_go_silent = several && pipelining && !asks_along;
     if asks_along {
         push_questions(&mut flight.busy);
-    } else if sentinel {
-        flight.busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
     }
     flight.busy.flush().await.map_err(RelayError::from)?;
     let grounded = flight.land(true).await?;
@@ -257,7 +257,8 @@ async fn fly(
         }
         busy.set_status(summary.status);
     }
-    if sentinel {
+    if busy.is_due() {
+        // The relay grew impatient and asked.
         session.client.packets.flush().await.map_err(RelayError::Client)?;
         if busy.reply().await.is_err() {
             return Ok((None, summary));

@@ -202,8 +202,7 @@ impl<'a> Flight<'a> {
             Guard::SameText => return Ok(&prelude.sql),
             Guard::Wait => self.run_ahead(&prelude.sql).await?,
             Guard::Handle => {
-                self.busy
-                    .command(Expect::Results, &[&[Command::Query.byte()], &prelude.sql, TAKES_A_NUMBER]);
+                self.busy.command(Expect::Results, &[&[Command::Query.byte()], &prelude.sql, TAKES_A_NUMBER]);
                 self.ahead.push_back(Ahead::Prelude);
                 self.busy.statements_mut().foretell();
             }

@@ -134,16 +134,21 @@ impl Translator {
         let mut at = 0;
         loop {
             // Older clients get an EOF between definitions and rows.
-            if self.eof_due && is_row_next(&input[at..], exchange) {
+            if self.eof_due && self.is_row_next(&input[at..], exchange) {
                 self.push_due_eof(out);
             }
             let start = at;
-            at += self.rows(&mut input[at..], exchange)?;
+            at += self.rows(&mut input[at..], exchange);
             if at - start >= BIG_RUN {
                 return Ok(Progress::Verbatim { consumed: start, len: at - start });
             }
             out.put(&input[start..at]);
             let rest = &input[at..];
+            if self.row_left == 0
+                && let Some(header) = Header::peek(rest)
+            {
+                self.check_seq(header)?;
+            }
             if self.row_left > 0 || self.row_continues {
                 return Ok(Progress::More { consumed: at });
             }
@@ -155,7 +160,7 @@ impl Translator {
                 return Ok(Progress::More { consumed: at });
             };
             at += HEADER_LEN + header.len;
-            self.take_seq(header)?;
+            self.server_seq = header.seq.wrapping_add(1);
             let step = exchange.packet(header.len, payload)?;
             self.packet(step, payload, out)?;
             if step.role == Role::LocalInfile {
@@ -170,35 +175,40 @@ impl Translator {
     /// A response goes on numbering its packets; the answer to the next command begins at 1. A server
     /// whose statement is killed between two of one command promises more results and sends none:
     /// what comes then must not be taken for the client's.
-    fn take_seq(&mut self, header: Header) -> Result<(), Malformed> {
-        if header.seq != self.server_seq {
-            return Err(Malformed("response: a packet of another one"));
-        }
-        self.server_seq = header.seq.wrapping_add(1);
-        Ok(())
+    fn check_seq(&self, header: Header) -> Result<(), Malformed> {
+        if header.seq == self.server_seq { Ok(()) } else { Err(Malformed("response: a packet of another one")) }
+    }
+
+    /// Whether a row of this response is what comes next, as far as its first bytes are there.
+    fn is_row_next(&self, rest: &[u8], exchange: &Exchange) -> bool {
+        let Some(header) = Header::peek(rest) else { return false };
+        let is_row = |first: &u8| exchange.is_row(header.len, *first);
+        self.check_seq(header).is_ok()
+            && exchange.in_rows()
+            && (header.len == 0 || rest.get(HEADER_LEN).is_some_and(is_row))
     }
 
     /// Renumbers as many rows as there are; returns how many bytes they take.
-    fn rows(&mut self, input: &mut [u8], exchange: &Exchange) -> Result<usize, Malformed> {
+    fn rows(&mut self, input: &mut [u8], exchange: &Exchange) -> usize {
         let mut at = 0;
         loop {
             let passed = self.row_left.min(input.len() - at);
             self.row_left -= passed;
             at += passed;
             let rest = &mut input[at..];
-            let Some(header) = Header::peek(rest) else { return Ok(at) };
-            if self.row_left > 0 {
-                return Ok(at);
+            let Some(header) = Header::peek(rest) else { return at };
+            if self.row_left > 0 || self.check_seq(header).is_err() {
+                return at;
             }
             if !self.row_continues {
-                if !is_row_next(rest, exchange) {
-                    return Ok(at);
+                if !self.is_row_next(rest, exchange) {
+                    return at;
                 }
                 self.rows += 1;
             }
-            self.take_seq(header)?;
             rest[HEADER_LEN - 1] = self.seq;
             self.seq = self.seq.wrapping_add(1);
+            self.server_seq = header.seq.wrapping_add(1);
             self.row_continues = header.is_continued();
             self.row_left = header.len;
             at += HEADER_LEN;
@@ -372,13 +382,6 @@ impl Translator {
     fn push(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         self.seq = frame(out, self.seq, payload);
     }
-}
-
-/// Whether a row is what comes next, as far as its first bytes are there.
-fn is_row_next(rest: &[u8], exchange: &Exchange) -> bool {
-    let Some(header) = Header::peek(rest) else { return false };
-    let is_row = |first: &u8| exchange.is_row(header.len, *first);
-    exchange.in_rows() && (header.len == 0 || rest.get(HEADER_LEN).is_some_and(is_row))
 }
 
 #[cfg(test)]

@@ -242,6 +242,8 @@ impl Server {
             .args(self.options.arguments())
             .args([
                 option("--datadir", self.path("data")),
+                // Servers that share a directory take each other's temporary tables for their own.
+                option("--tmpdir", self.directory.path()),
                 option("--socket", self.socket()),
                 option("--pid-file", self.path("pid")),
                 option("--log-error", self.log_path()),

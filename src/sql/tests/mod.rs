@@ -48,7 +48,8 @@ fn table(mode: Mode, lines: &str) {
         let (expected, traits, sql) = (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
         let found = classify(sql.as_bytes(), mode);
         assert_eq!(label(&found.kind), expected, "{sql}\n{found:?}");
-        let mut names: Vec<&str> = found.traits.without(Traits::SELECTS | Traits::TABLE_FREE | Traits::NON_DETERMINISTIC).names().collect();
+        let mut names: Vec<&str> =
+            found.traits.without(Traits::SELECTS | Traits::TABLE_FREE | Traits::NON_DETERMINISTIC).names().collect();
         names.sort_unstable();
         let mut wanted: Vec<&str> = traits.split_whitespace().collect();
         wanted.sort_unstable();
