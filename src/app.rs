@@ -1,7 +1,7 @@
 //! The composition root: the only place that sees all settings and all modules.
 
 use crate::backend::login::Account;
-use crate::backend::server::Server;
+use crate::backend::server::{Reference, Server};
 use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::token::Scopes;
 use crate::frontend::handshake::Door;
@@ -17,7 +17,7 @@ use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::protocol::capability::Capabilities;
-use crate::topology::ServerId;
+use crate::topology::{ServerId, Snapshot};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,6 +25,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -95,6 +96,7 @@ impl App {
             proven: Proven::default(),
             drain: CancellationToken::new(),
         });
+        tasks.spawn(follow_primary(shared.topology.clone(), shared.pools.servers().to_vec(), stop.clone()));
         let mut app = Self {
             mysql: Vec::new(),
             http: None,
@@ -151,6 +153,24 @@ impl App {
     }
 }
 
+/// Whoever is the primary, its defaults are what sessions find everywhere.
+async fn follow_primary(
+    mut topology: watch::Receiver<Arc<Snapshot>>,
+    servers: Vec<Arc<Server>>,
+    stop: CancellationToken,
+) {
+    loop {
+        let primary = topology.borrow_and_update().primary().map(|primary| primary.id);
+        if let Some(server) = primary.and_then(|id| servers.get(usize::from(id.0))) {
+            server.is_reference();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = topology.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
 fn bind(address: &ListenAddress, mode: u32) -> Result<Listener> {
     match address {
         ListenAddress::Tcp(address) => {
@@ -177,6 +197,7 @@ fn bind(address: &ListenAddress, mode: u32) -> Result<Listener> {
 /// # Errors
 /// Certificates that cannot be used.
 pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
+    let reference = Arc::new(Reference::default());
     settings
         .servers
         .iter()
@@ -184,7 +205,11 @@ pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
         .map(|(server, id)| {
             let address = address(&server.address);
             let tls = connector(server).with_context(|| format!("server '{}'", server.name))?;
-            Ok(Arc::new(Server::new(ServerId(id), server.name.clone(), address, tls)))
+            let made = Server::new(ServerId(id), server.name.clone(), address, tls).with_reference(reference.clone());
+            if server.role == config::Role::Primary {
+                made.is_reference();
+            }
+            Ok(Arc::new(made))
         })
         .collect()
 }

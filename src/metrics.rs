@@ -180,6 +180,43 @@ impl Catalogue<'_> {
     }
 }
 
+fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
+    let saved = c.counters(
+        "landbridge_round_trips_saved_total",
+        "Round trips to the primary that clients did not wait for",
+        &["kind"],
+    )?;
+    Ok(SessionMetrics {
+        accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
+        connected: c.gauge("landbridge_clients", "Clients connected now")?,
+        login_failures: c.counter("landbridge_login_failures_total", "Client logins refused")?,
+        statements: c.counters(
+            "landbridge_statements_total",
+            "Statements by where they went and why",
+            &["target", "reason"],
+        )?,
+        gtid_waits: c.counters(
+            "landbridge_gtid_waits_total",
+            "Waits of reads for a replica to catch up, by outcome",
+            &["outcome"],
+        )?,
+        gtid_wait_seconds: c.histogram("landbridge_gtid_wait_seconds", "Time of those waits")?,
+        round_trips_saved: Saved::ALL.map(|(_, kind)| saved.with_label_values(&[kind])),
+        lost: c.counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
+        retried_reads: c.counter(
+            "landbridge_retried_reads_total",
+            "Reads sent again after a connection died before its first byte of answer",
+        )?,
+        pins: c.counters("landbridge_pins_total", "Sessions that came to hold a connection, by reason", &["reason"])?,
+        own_errors: c.counters(
+            "landbridge_own_errors_total",
+            "Errors of Landbridge itself sent to clients",
+            &["code"],
+        )?,
+        bytes_to_clients: c.counter("landbridge_bytes_to_clients_total", "Bytes of answers relayed to clients")?,
+    })
+}
+
 impl Metrics {
     /// Makes all metrics; `fingerprint` identifies the configuration in use.
     ///
@@ -226,45 +263,7 @@ impl Metrics {
                 &["server"],
             )?,
         };
-        let saved = c.counters(
-            "landbridge_round_trips_saved_total",
-            "Round trips to the primary that clients did not wait for",
-            &["kind"],
-        )?;
-        let session = SessionMetrics {
-            accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
-            connected: c.gauge("landbridge_clients", "Clients connected now")?,
-            login_failures: c.counter("landbridge_login_failures_total", "Client logins refused")?,
-            statements: c.counters(
-                "landbridge_statements_total",
-                "Statements by where they went and why",
-                &["target", "reason"],
-            )?,
-            gtid_waits: c.counters(
-                "landbridge_gtid_waits_total",
-                "Waits of reads for a replica to catch up, by outcome",
-                &["outcome"],
-            )?,
-            gtid_wait_seconds: c.histogram("landbridge_gtid_wait_seconds", "Time of those waits")?,
-            round_trips_saved: Saved::ALL.map(|(_, kind)| saved.with_label_values(&[kind])),
-            lost: c
-                .counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
-            retried_reads: c.counter(
-                "landbridge_retried_reads_total",
-                "Reads sent again after a connection died before its first byte of answer",
-            )?,
-            pins: c.counters(
-                "landbridge_pins_total",
-                "Sessions that came to hold a connection, by reason",
-                &["reason"],
-            )?,
-            own_errors: c.counters(
-                "landbridge_own_errors_total",
-                "Errors of Landbridge itself sent to clients",
-                &["code"],
-            )?,
-            bytes_to_clients: c.counter("landbridge_bytes_to_clients_total", "Bytes of answers relayed to clients")?,
-        };
+        let session = session_metrics(&c)?;
         let server = ServerMetrics {
             up: c.gauges("landbridge_server_up", "1 when the server answers", &["server", "role"])?,
             lag_milliseconds: c.gauges(

@@ -176,6 +176,16 @@ impl SessionState {
         Plan::Apply(prelude)
     }
 
+    /// As [`Self::plan_to`], by way of a reset, which leaves nothing but the schema.
+    pub fn plan_from_reset(&self, wanted: &Self) -> Plan {
+        let bare = Self { schema: self.schema.clone(), settings: Vec::new() };
+        match bare.plan_to(wanted) {
+            Plan::Nothing => Plan::Apply(Prelude { reset: true, ..Prelude::default() }),
+            Plan::Apply(prelude) => Plan::Apply(Prelude { reset: true, ..prelude }),
+            Plan::LogInAgain => Plan::LogInAgain,
+        }
+    }
+
     /// Settings to apply, and whether one must be unset. Both lists are sorted: merge them.
     fn changes_to<'a>(&self, wanted: &'a Self) -> (Vec<&'a Setting>, bool) {
         let mut ours = self.settings.iter().peekable();

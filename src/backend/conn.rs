@@ -1,7 +1,7 @@
 //! A backend connection and the exchanges on it.
 
 use super::login::{Account, COLLATION, DialError, LoggedIn, authenticate};
-use super::server::{Server, family, tracking_sql};
+use super::server::{Server, Setup, family};
 use super::statements::Statements;
 use crate::consistency::gtid::Family;
 use crate::net::packets::{PacketStream, ReadError};
@@ -46,8 +46,8 @@ pub struct Inner {
     thread_id: u32,
     /// The session state it is in.
     applied: Arc<SessionState>,
-    /// Whether the server tracks for us what [`tracking_sql`] asks for; a reset undoes it.
-    tracking: bool,
+    /// How it was set up; a reset undoes it.
+    setup: Option<Arc<Setup>>,
     /// Whether several statements in one command are on; unknown after logging in again.
     multi_statements: Option<bool>,
     statements: Statements,
@@ -88,7 +88,7 @@ impl Ready {
             nonce: login.greeting.nonce,
             thread_id: login.greeting.thread_id,
             applied: fresh_state(),
-            tracking: false,
+            setup: None,
             multi_statements: Some(false),
             statements: Statements::default(),
             insert_id: Some(0),
@@ -109,19 +109,23 @@ impl Ready {
         self.0.packets.is_quiet()
     }
 
-    /// What it takes to bring it to `wanted`, tracking included.
-    pub fn plan_to(&self, wanted: &Arc<SessionState>) -> Plan {
-        let settled = self.0.tracking && (Arc::ptr_eq(&self.0.applied, wanted) || self.0.applied == *wanted);
-        if settled {
+    /// What it takes to bring it to `wanted`, with `setup` (see [`Inner::setup`]) ahead of it.
+    pub fn plan_to(&self, wanted: &Arc<SessionState>, setup: &Arc<Setup>) -> Plan {
+        let is_set_up = self.0.setup.as_ref().is_some_and(|own| Arc::ptr_eq(own, setup));
+        if is_set_up && (Arc::ptr_eq(&self.0.applied, wanted) || self.0.applied == *wanted) {
             return Plan::Nothing;
         }
-        let plan = self.0.applied.plan_to(wanted);
-        let reset = matches!(&plan, Plan::Apply(p) if p.reset);
-        if (self.0.tracking && !reset) || plan == Plan::LogInAgain {
+        let plan = match (self.0.applied.plan_to(wanted), &self.0.setup) {
+            (Plan::LogInAgain, _) => return Plan::LogInAgain,
+            // Set up otherwise: from the beginning.
+            (_, Some(_)) if !is_set_up => self.0.applied.plan_from_reset(wanted),
+            (plan, _) => plan,
+        };
+        let reset = matches!(&plan, Plan::Apply(prelude) if prelude.reset);
+        if is_set_up && !reset {
             return plan;
         }
-        let mut prelude = Prelude { reset, ..Prelude::default() };
-        prelude.push(&[tracking_sql(self.0.family)]);
+        let mut prelude = Prelude { reset, sql: setup.sql.clone(), statements: setup.statements };
         if let Plan::Apply(rest) = plan {
             prelude.sql.extend_from_slice(&rest.sql);
             prelude.statements += rest.statements;
@@ -225,6 +229,11 @@ impl Inner {
         &self.server
     }
 
+    /// How connections to its server are set up now.
+    pub fn setup(&self) -> Arc<Setup> {
+        self.server.setup(self.family)
+    }
+
     /// The server's family.
     pub fn family(&self) -> Family {
         self.family
@@ -267,7 +276,7 @@ impl Inner {
 
     /// A reset undoes these. It does not undo `COM_SET_OPTION`.
     fn forget_session(&mut self) {
-        self.tracking = false;
+        self.setup = None;
         self.insert_id = Some(0);
         self.statements = Statements::after_reset(&self.statements);
         self.status = Status::AUTOCOMMIT;
@@ -307,10 +316,10 @@ impl Busy {
         1
     }
 
-    /// Notes that the connection now is in this state.
-    pub fn applied_is(&mut self, state: Arc<SessionState>) {
+    /// Notes that a [plan](Ready::plan_to) has brought the connection to this state, with this set-up.
+    pub fn applied_is(&mut self, state: Arc<SessionState>, setup: &Arc<Setup>) {
         self.inner.applied = state;
-        self.inner.tracking = true;
+        self.inner.setup = Some(setup.clone());
     }
 
     /// Statements prepared on it.

@@ -4,6 +4,7 @@
 //! turns busy into ready, and a busy connection that is dropped is closed.
 
 pub mod conn;
+pub mod defaults;
 pub mod login;
 pub mod query;
 pub mod server;

@@ -1,5 +1,6 @@
 //! A server as configured, and what was learned about it when connections opened.
 
+use super::defaults::Defaults;
 use crate::consistency::gtid::Family;
 use crate::net::socket::Address;
 use crate::net::tls::Connector;
@@ -7,6 +8,7 @@ use crate::topology::ServerId;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One configured server.
 #[derive(Debug)]
@@ -20,6 +22,34 @@ pub struct Server {
     /// How to speak TLS with it; `None` is plaintext, asked for by name.
     pub tls: Option<Connector>,
     facts: ArcSwapOption<Facts>,
+    /// Whose defaults count; shared by all servers of one configuration.
+    reference: Arc<Reference>,
+    setup: ArcSwapOption<Levelled>,
+}
+
+/// The server whose defaults every session shall find everywhere: the primary.
+#[derive(Debug, Default)]
+pub struct Reference {
+    /// The primary's id, and one more, so that 0 is nobody.
+    primary: AtomicUsize,
+    facts: ArcSwapOption<Facts>,
+}
+
+/// What a connection needs before it serves anybody: once after login and after each reset.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Statements, each closed by `;`.
+    pub sql: Vec<u8>,
+    /// How many.
+    pub statements: usize,
+}
+
+/// A set-up, and from what it was worked out.
+#[derive(Debug)]
+struct Levelled {
+    own: Option<Arc<Facts>>,
+    reference: Option<Arc<Facts>>,
+    setup: Arc<Setup>,
 }
 
 /// What only the server itself knows.
@@ -31,8 +61,8 @@ pub struct Facts {
     pub collation: u8,
     /// Character sets by collation id, with the collation's name.
     pub collations: Arc<HashMap<u16, Collation>>,
-    /// The `sql_mode` of a session that sets none.
-    pub sql_mode: String,
+    /// What a session has that sets nothing.
+    pub defaults: Defaults,
     /// Whether it executes several commands sent in one write.
     pub pipelining: bool,
 }
@@ -49,7 +79,60 @@ pub struct Collation {
 impl Server {
     /// A server nothing is known of yet.
     pub fn new(id: ServerId, name: String, address: Address, tls: Option<Connector>) -> Self {
-        Self { id, name, address, tls, facts: ArcSwapOption::empty() }
+        Self {
+            id,
+            name,
+            address,
+            tls,
+            facts: ArcSwapOption::empty(),
+            reference: Arc::default(),
+            setup: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Makes it one of several servers that share a reference.
+    #[must_use]
+    pub fn with_reference(mut self, reference: Arc<Reference>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    /// Notes that this server is the primary: its defaults are what sessions find everywhere.
+    pub fn is_reference(&self) {
+        let id = usize::from(self.id.0) + 1;
+        if self.reference.primary.swap(id, Ordering::AcqRel) != id {
+            self.reference.facts.store(self.facts());
+        }
+    }
+
+    /// The facts of the primary, if they are known, or else this server's.
+    pub fn reference(&self) -> Option<Arc<Facts>> {
+        self.reference.facts.load_full().or_else(|| self.facts())
+    }
+
+    /// What a connection to it needs before it serves anybody.
+    pub fn setup(&self, family: Family) -> Arc<Setup> {
+        let (own, reference) = (self.facts.load(), self.reference.facts.load());
+        let same = |a: &Option<Arc<Facts>>, b: &Option<Arc<Facts>>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        if let Some(known) = &*self.setup.load()
+            && same(&known.own, &own)
+            && same(&known.reference, &reference)
+        {
+            return known.setup.clone();
+        }
+        let (own, reference) = (own.clone(), reference.clone());
+        let setup = Arc::new(Setup::new(family, own.as_deref(), reference.as_deref()));
+        // Of two who work it out at once one is forgotten: both mean the same, but connections set up
+        // by it would be set up again.
+        let kept = match &*self.setup.load() {
+            Some(known) if known.setup == setup => known.setup.clone(),
+            _ => setup,
+        };
+        self.setup.store(Some(Arc::new(Levelled { own, reference, setup: kept.clone() })));
+        kept
     }
 
     /// What was learned, once a connection has been opened.
@@ -59,12 +142,37 @@ impl Server {
 
     /// Remembers what a connection learned.
     pub fn learn(&self, facts: Facts) {
-        self.facts.store(Some(Arc::new(facts)));
+        let facts = Arc::new(facts);
+        self.facts.store(Some(facts.clone()));
+        if self.reference.primary.load(Ordering::Acquire) == usize::from(self.id.0) + 1 {
+            self.reference.facts.store(Some(facts));
+        }
     }
 
     /// How people should see it: name and address.
     pub fn label(&self) -> String {
         format!("{} ({})", self.name, self.address)
+    }
+}
+
+impl Setup {
+    fn new(family: Family, own: Option<&Facts>, reference: Option<&Facts>) -> Self {
+        let mut sql = [tracking_sql(family), b";"].concat();
+        // Servers of different families have little in common that could be levelled.
+        let same_family = reference.filter(|facts| self::family(&facts.version) == family);
+        let level = own.map(|own| own.defaults.level_with(same_family.map(|facts| &facts.defaults)));
+        let mut statements = 1;
+        for (name, value) in level.unwrap_or_default() {
+            sql.extend_from_slice(if statements == 1 { b"SET " } else { b"," });
+            statements = 2;
+            sql.extend_from_slice(name.as_bytes());
+            sql.push(b'=');
+            sql.extend_from_slice(&value);
+        }
+        if statements > 1 {
+            sql.push(b';');
+        }
+        Self { sql, statements }
     }
 }
 

@@ -105,7 +105,7 @@ async fn examine(
     let rtt = asked.elapsed();
     let (conn, facts) = conn.query(facts_sql(family)).await.map_err(broken)?;
     let (conn, replication) = conn.query(replication_sql(family)).await.map_err(broken)?;
-    let (conn, defaults) = conn.query("SELECT @@global.sql_mode, @@global.time_zone").await.map_err(broken)?;
+    let (conn, defaults) = conn.query("SELECT @@global.time_zone, @@system_time_zone").await.map_err(broken)?;
     let pipelining = pipelines(conn).await;
     let facts = first_row(&facts);
     let read_only = matches!(facts.first().map(String::as_str), Some("1"));
@@ -211,14 +211,15 @@ async fn pipelines(conn: Ready) -> bool {
     matches!(tokio::time::timeout(PROBE_TIMEOUT, probe).await, Ok(Some(_)))
 }
 
-/// What a session did not set should read the same wherever it is served.
+/// Defaults of sessions are levelled out, but for what only the server's machine knows.
 fn warn_of_different_defaults(defaults: &[(String, Vec<String>)]) {
+    const SYSTEM: &str = "SYSTEM";
     let Some(((first, want), rest)) = defaults.split_first() else { return };
     for (name, have) in rest {
-        if have != want {
+        if have != want && [have, want].iter().all(|zone| zone.first().is_some_and(|zone| zone == SYSTEM)) {
             print(&format!(
-                "\n  note: sql_mode or time_zone of {name} ({}) and {first} ({}) differ; sessions that set neither see the \
-                 value of the server that answers. Make them equal on the servers.",
+                "\n  note: the clocks of {name} ({}) and {first} ({}) are in different time zones; sessions that set no \
+                 time_zone see that of the server that answers. Set default_time_zone on the servers.",
                 have.join(", "),
                 want.join(", ")
             ));

@@ -69,6 +69,8 @@ pub struct Session {
     pub(super) pools: Arc<[Arc<Pool>]>,
     pub(super) state: Arc<SessionState>,
     pub(super) binding: Binding,
+    /// Whether sessions that say nothing about it begin transactions by themselves.
+    autocommit_off_by_default: bool,
     /// What was said of the next transaction only.
     pub(super) next_transaction: Option<Characteristics>,
     pub(super) scope: Option<Arc<Scope>>,
@@ -103,6 +105,7 @@ impl Session {
             host,
             state: Arc::default(),
             binding: Binding::Free,
+            autocommit_off_by_default: false,
             next_transaction: None,
             prepared: PreparedStatements::default(),
             last: Last::default(),
@@ -112,6 +115,8 @@ impl Session {
             last_prepared: None,
         };
         session.entry.handle().set_user(&session.account.user);
+        let autocommit = session.shared.default_of("autocommit");
+        session.autocommit_off_by_default = autocommit.is_some_and(|value| !is_on(value.as_bytes()));
         session.state = Arc::new(session.login_state(schema.as_deref(), Some(collation)));
         session
     }
@@ -261,7 +266,10 @@ impl Session {
 
     /// Whether statements begin transactions by themselves.
     pub(super) fn autocommit_off(&self) -> bool {
-        !self.state.get(b"autocommit").is_none_or(is_on)
+        match self.state.get(b"autocommit") {
+            Some(value) => !is_on(value),
+            None => self.autocommit_off_by_default,
+        }
     }
 
     /// Whether transactions are read-only if nothing is said.

@@ -186,7 +186,13 @@ impl Shared {
 
     /// The `sql_mode` of a session that sets none, as far as known.
     pub fn sql_mode(&self) -> Option<String> {
-        self.pools.servers().iter().find_map(|s| s.facts()).map(|facts| facts.sql_mode.clone())
+        self.default_of("sql_mode")
+    }
+
+    /// The value of a variable that a session has which sets none, as far as known.
+    pub fn default_of(&self, name: &str) -> Option<String> {
+        let facts = self.pools.servers().iter().find_map(|server| server.reference())?;
+        facts.defaults.get(name).map(str::to_owned)
     }
 
     /// The collation of an id, if a server told.

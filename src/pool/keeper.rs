@@ -1,10 +1,11 @@
 //! Keeps a pool warm: dials in the background, replaces the old, pings the idle, drops the dead.
 
 use super::Pool;
-use crate::backend::conn::Ready;
+use crate::backend::conn::{Lost, Ready};
+use crate::backend::defaults::Defaults;
 use crate::backend::login::{self, DialError};
 use crate::backend::query::Reply;
-use crate::backend::server::{Collation, Facts, tracking_sql};
+use crate::backend::server::{Collation, Facts};
 use crate::net::packets::ReadError;
 use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
@@ -95,13 +96,13 @@ impl Pool {
             Some(facts) if facts.version == greeting.version => conn,
             _ => {
                 let (conn, collations) = learn_collations(conn).await?;
-                let (conn, sql_mode) = learn_sql_mode(conn).await?;
+                let (conn, defaults) = learn_defaults(conn).await?;
                 let (conn, pipelining) = match self.settings.pipelining {
                     Some(known) => (Some(conn), known),
                     None => probe_pipelining(conn).await,
                 };
                 let Greeting { version, collation, .. } = greeting;
-                self.server.learn(Facts { version, collation, collations, sql_mode, pipelining });
+                self.server.learn(Facts { version, collation, collations, defaults, pipelining });
                 // A server that hangs on two commands at once took the connection with it.
                 conn.ok_or(DialError::TimedOut(
                     PROBE_TIMEOUT,
@@ -109,7 +110,7 @@ impl Pool {
                 ))?
             }
         };
-        let conn = start_tracking(conn).await?;
+        let conn = set_up(conn).await?;
         self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
         Ok(conn)
     }
@@ -196,16 +197,20 @@ fn lifetime(max: Duration, thread_id: u32) -> Duration {
     max.mul_f64(1.0 - 0.2 * f64::from(share) / 256.0)
 }
 
-async fn start_tracking(conn: Ready) -> Result<Ready, DialError> {
-    let state = conn.applied().clone();
+/// Sets a fresh connection up, so that its first client finds nothing left to do.
+async fn set_up(conn: Ready) -> Result<Ready, DialError> {
+    let lost = |e: Lost| DialError::Read(e.source);
     let mut busy = conn.begin();
-    let sql = tracking_sql(busy.family());
-    busy.command(Expect::Results, &[&[Command::Query.byte()], sql]);
-    busy.flush().await.map_err(|e| DialError::Read(e.source))?;
-    match busy.reply().await.map_err(|e| DialError::Read(e.source))? {
+    let setup = busy.setup();
+    busy.set_multi_statements(true);
+    busy.command(Expect::Results, &[&[Command::Query.byte()], &setup.sql]);
+    busy.flush().await.map_err(lost)?;
+    let _multi_statements = busy.reply().await.map_err(lost)?;
+    match busy.reply().await.map_err(lost)? {
         Reply::Err(error) => Err(DialError::Refused(error)),
         _ => {
-            busy.applied_is(state);
+            let state = busy.applied().clone();
+            busy.applied_is(state, &setup);
             busy.finish().ok_or(DialError::Malformed(crate::protocol::wire::Malformed("reply")))
         }
     }
@@ -228,11 +233,12 @@ async fn learn_collations(conn: Ready) -> Result<(Ready, Collations), DialError>
     Ok((conn, Arc::new(collations)))
 }
 
-/// What a session that says nothing has; it decides how statements are to be read.
-async fn learn_sql_mode(conn: Ready) -> Result<(Ready, String), DialError> {
-    let (conn, reply) = conn.query("SELECT @@sql_mode").await.map_err(|e| DialError::Read(e.source))?;
-    let Reply::Rows { rows, .. } = reply else { return Ok((conn, String::new())) };
-    Ok((conn, rows.into_iter().flatten().next().flatten().unwrap_or_default()))
+/// What a session that says nothing has; some of it decides how statements are to be read.
+async fn learn_defaults(conn: Ready) -> Result<(Ready, Defaults), DialError> {
+    let rows = |reply| if let Reply::Rows { rows, .. } = reply { rows } else { Vec::new() };
+    let (conn, fresh) = conn.query(&Defaults::fresh_sql()).await.map_err(|e| DialError::Read(e.source))?;
+    let (conn, reset) = conn.query(&Defaults::reset_sql()).await.map_err(|e| DialError::Read(e.source))?;
+    Ok((conn, Defaults::new(rows(fresh), rows(reset))))
 }
 
 /// Sends two pings in one write: a server that hangs on them must never be sent a prelude with a command.

@@ -96,7 +96,8 @@ impl Slots {
     /// Takes the idle connection nearest to `wanted`: in that state, else changed without logging
     /// in again, else any. The most recently used among equals, so that surplus ones age.
     pub(super) fn take_idle(&mut self, wanted: &Arc<SessionState>) -> Option<Ready> {
-        let effort = |conn: &Ready| match conn.plan_to(wanted) {
+        let setup = self.idle.last()?.setup();
+        let effort = |conn: &Ready| match conn.plan_to(wanted, &setup) {
             Plan::Nothing => 0,
             Plan::Apply(prelude) if !prelude.reset => 1,
             Plan::Apply(_) => 2,

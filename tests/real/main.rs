@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod consistency;
 mod crossing;
+mod defaults;
 mod drivers;
 mod faults;
 mod garbage;

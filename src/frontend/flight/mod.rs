@@ -16,6 +16,7 @@ use super::session::Session;
 use super::summary::Summary;
 use crate::backend::conn::{Busy, Lost, Ready};
 use crate::backend::query::Reply;
+use crate::backend::server::Setup;
 use crate::pool::Lease;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
@@ -128,13 +129,18 @@ impl From<RelayError> for Flown {
 }
 
 /// What brings the connection to a state; logs in again where nothing else does.
-async fn plan(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<(Ready, Prelude), Failed> {
-    let conn = match conn.plan_to(state) {
+async fn plan(
+    conn: Ready,
+    state: &Arc<SessionState>,
+    setup: &Arc<Setup>,
+    name: &str,
+) -> Result<(Ready, Prelude), Failed> {
+    let conn = match conn.plan_to(state, setup) {
         Plan::Nothing => return Ok((conn, Prelude::default())),
         Plan::Apply(prelude) => return Ok((conn, prelude)),
         Plan::LogInAgain => conn.log_in_again().await.map_err(|_| Failed::Lost { server: name.into(), sent: false })?,
     };
-    match conn.plan_to(state) {
+    match conn.plan_to(state, setup) {
         Plan::Apply(prelude) => Ok((conn, prelude)),
         Plan::Nothing | Plan::LogInAgain => Ok((conn, Prelude::default())),
     }
@@ -144,11 +150,12 @@ async fn plan(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<(Rea
 async fn prelude(
     session: &Session,
     conn: Ready,
+    setup: &Arc<Setup>,
     job: &Job,
     held: &Held,
     name: &str,
 ) -> Result<(Ready, Prelude), Failed> {
-    let (conn, mut prelude) = plan(conn, &session.state, name).await?;
+    let (conn, mut prelude) = plan(conn, &session.state, setup, name).await?;
     let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
         _ if held.beside => Vec::new(),
         (Binding::Begun(beginning), _) => beginning.statements().collect(),
@@ -193,7 +200,8 @@ async fn fly(
 ) -> Result<(Option<Ready>, Summary), Flown> {
     let server = conn.server().id;
     let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
-    let (conn, mut prelude) = prelude(session, conn, job, held, name).await?;
+    let setup = conn.setup();
+    let (conn, mut prelude) = prelude(session, conn, &setup, job, held, name).await?;
     let guard = guard(session, job, pipelining);
     let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
     // Where the statement itself may look at it, it is guarded like any other state.
@@ -215,7 +223,7 @@ async fn fly(
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
-        return not_preparable(session, flight.busy, insert_id, error).await;
+        return not_preparable(session, flight.busy, &setup, insert_id, error).await;
     }
     // A server that waits for a file would take the question for its contents.
     let asks = session.must_ask_insert_id(job, held);
@@ -229,19 +237,19 @@ async fn fly(
     flight.busy.flush().await.map_err(RelayError::from)?;
     let grounded = flight.land(true).await?;
     if let Some(refusal) = land_execution(session, &mut flight, job, grounded, asks_along).await? {
-        return not_preparable(session, flight.busy, insert_id, refusal).await;
+        return not_preparable(session, flight.busy, &setup, insert_id, refusal).await;
     }
     let mut busy = flight.busy;
     if job.only_prepares() && !session.is_primary(server) && is_error_next(&mut busy).await? {
         // The replica may only be late: it is not for it to say what cannot be prepared.
-        return refused_by_replica(session, busy).await;
+        return refused_by_replica(session, busy, &setup).await;
     }
     let summary = relay(&mut busy, &mut session.client, expected).await?;
     if let Some(error) = &summary.prelude_error {
         // How far the prelude came is not known: the connection is not used again.
         return Err(Failed::Refused(errno::state_not_restored(name, error)).into());
     }
-    busy.applied_is(session.state.clone());
+    busy.applied_is(session.state.clone(), &setup);
     let may_differ = job.traits.intersects(Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE);
     let there = insert_id.or_else(|| busy.insert_id()).filter(|_| !may_differ);
     busy.insert_id_is(there);
@@ -308,9 +316,13 @@ async fn is_error_next(busy: &mut Busy) -> Result<bool, Flown> {
     Ok(packets.input().get(HEADER_LEN) == Some(&ERR))
 }
 
-async fn refused_by_replica(session: &Session, mut busy: Busy) -> Result<(Option<Ready>, Summary), Flown> {
+async fn refused_by_replica(
+    session: &Session,
+    mut busy: Busy,
+    setup: &Arc<Setup>,
+) -> Result<(Option<Ready>, Summary), Flown> {
     let reply = busy.reply().await.map_err(RelayError::from)?;
-    busy.applied_is(session.state.clone());
+    busy.applied_is(session.state.clone(), setup);
     let error = if let Reply::Err(error) = reply { Some(error) } else { None };
     Ok((busy.finish(), Summary { untold: true, error, ..Summary::default() }))
 }
@@ -377,11 +389,12 @@ fn set_insert_id(id: u64) -> String {
 async fn not_preparable(
     session: &mut Session,
     mut busy: Busy,
+    setup: &Arc<Setup>,
     insert_id: Option<u64>,
     error: ServerError,
 ) -> Result<(Option<Ready>, Summary), Flown> {
     // What stood ahead of the preparation has been answered, and well.
-    busy.applied_is(session.state.clone());
+    busy.applied_is(session.state.clone(), setup);
     busy.insert_id_is(insert_id.or_else(|| busy.insert_id()));
     session.client.send_error(&error).await.map_err(RelayError::Client)?;
     let summary = Summary { status: busy.status(), error: Some(error), ..Summary::default() };
@@ -393,11 +406,12 @@ async fn not_preparable(
 /// # Errors
 /// The connection broke, or the server refuses the state; it must not be used again then.
 pub(super) async fn bring_to(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<Ready, Failed> {
-    let (conn, prelude) = plan(conn, state, name).await?;
+    let setup = conn.setup();
+    let (conn, prelude) = plan(conn, state, &setup, name).await?;
     let mut flight = Flight::new(conn.begin(), false, name);
     flight.go_ahead(&prelude, Guard::Wait).await?;
     // Nothing of the session's may hide behind a `;` in what follows.
     flight.set_multi_statements(false).await?;
-    flight.busy.applied_is(state.clone());
+    flight.busy.applied_is(state.clone(), &setup);
     flight.busy.finish().ok_or_else(|| Failed::Lost { server: name.to_owned(), sent: false })
 }

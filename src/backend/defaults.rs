@@ -1,0 +1,131 @@
+//! What a session has that sets nothing, and how to make it the same on every server.
+//!
+//! A client cannot know which server answers it. What it did not set must read as at the primary: so
+//! where another server's defaults differ, or where `init_connect` gave a fresh session something that
+//! a reset takes away again, every connection is brought there once, ahead of any session's own state.
+
+use super::query::Row;
+use crate::state::literal;
+use std::collections::BTreeMap;
+
+/// Variables that change what statements mean or answer. Those a server does not have are not
+/// reported by it. The character set is not among them: every session brings its own.
+const MEANINGFUL: [&str; 31] = [
+    "autocommit",
+    "block_encryption_mode",
+    "cte_max_recursion_depth",
+    "default_storage_engine",
+    "default_week_format",
+    "div_precision_increment",
+    "explicit_defaults_for_timestamp",
+    "foreign_key_checks",
+    "group_concat_max_len",
+    "innodb_lock_wait_timeout",
+    "innodb_strict_mode",
+    "lc_time_names",
+    "lock_wait_timeout",
+    "max_error_count",
+    "max_execution_time",
+    "max_join_size",
+    "max_length_for_sort_data",
+    "max_sort_length",
+    "max_statement_time",
+    "sql_auto_is_null",
+    "sql_big_selects",
+    "sql_mode",
+    "sql_quote_show_create",
+    "sql_require_primary_key",
+    "sql_safe_updates",
+    "sql_select_limit",
+    "time_zone",
+    "transaction_isolation",
+    "transaction_read_only",
+    "tx_isolation",
+    "unique_checks",
+];
+
+/// A server's defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Of a session just opened, after `init_connect`.
+    fresh: BTreeMap<String, String>,
+    /// Of a session just reset.
+    reset: BTreeMap<String, String>,
+}
+
+impl Defaults {
+    /// The query for the defaults of a session just opened.
+    pub fn fresh_sql() -> String {
+        Self::sql("SESSION")
+    }
+
+    /// The query for what a reset brings back.
+    pub fn reset_sql() -> String {
+        Self::sql("GLOBAL")
+    }
+
+    fn sql(scope: &str) -> String {
+        format!("SHOW {scope} VARIABLES WHERE Variable_name IN ('{}')", MEANINGFUL.join("','"))
+    }
+
+    /// From the answers to the two queries.
+    pub fn new(fresh: Vec<Row>, reset: Vec<Row>) -> Self {
+        Self { fresh: variables(fresh), reset: variables(reset) }
+    }
+
+    /// The value that a session has which sets none.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fresh.get(name).map(String::as_str)
+    }
+
+    /// The assignments that a session on this server needs in order to begin like one at `primary`;
+    /// without `primary`, like a fresh one here.
+    pub fn level_with(&self, primary: Option<&Self>) -> Vec<(String, Vec<u8>)> {
+        let wanted = primary.unwrap_or(self);
+        let differs = |name: &&String| self.reset.get(*name) != wanted.fresh.get(*name);
+        self.reset
+            .keys()
+            .filter(differs)
+            .filter_map(|name| Some((name.clone(), literal(wanted.fresh.get(name)?.as_bytes())?)))
+            .collect()
+    }
+}
+
+fn variables(rows: Vec<Row>) -> BTreeMap<String, String> {
+    rows.into_iter()
+        .filter_map(|row| match <[Option<String>; 2]>::try_from(row) {
+            Ok([Some(name), Some(value)]) => Some((name.to_ascii_lowercase(), value)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults(fresh: &[(&str, &str)], reset: &[(&str, &str)]) -> Defaults {
+        let rows = |list: &[(&str, &str)]| {
+            list.iter().map(|(n, v)| vec![Some((*n).to_owned()), Some((*v).to_owned())]).collect()
+        };
+        Defaults::new(rows(fresh), rows(reset))
+    }
+
+    #[test]
+    fn servers_are_levelled_with_the_primary() {
+        let primary = defaults(&[("sql_mode", "ANSI"), ("time_zone", "+01:00"), ("new_one", "1")], &[]);
+        let replica = defaults(
+            &[("sql_mode", "ANSI"), ("time_zone", "SYSTEM"), ("old_one", "1")],
+            &[("sql_mode", "ANSI"), ("time_zone", "SYSTEM"), ("old_one", "1")],
+        );
+        assert_eq!(replica.level_with(Some(&primary)), [("time_zone".to_owned(), b"'+01:00'".to_vec())]);
+        assert_eq!(replica.level_with(None), []);
+        assert_eq!(replica.get("time_zone"), Some("SYSTEM"));
+    }
+
+    #[test]
+    fn what_init_connect_set_is_brought_back() {
+        let server = defaults(&[("autocommit", "OFF")], &[("autocommit", "ON")]);
+        assert_eq!(server.level_with(None), [("autocommit".to_owned(), b"'OFF'".to_vec())]);
+    }
+}

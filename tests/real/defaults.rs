@@ -1,0 +1,52 @@
+//! What a session did not set reads the same wherever it is served.
+
+use crate::support::{Bed, Plan, one};
+use landbridge::lab::{Flavor, PairOptions};
+use mysql_async::prelude::*;
+
+const READ: &str = "SELECT CONCAT_WS('|', @@sql_mode, @@time_zone, @@group_concat_max_len, @@div_precision_increment)";
+
+/// A replica that was configured otherwise answers like the primary; `init_connect` outlives resets.
+async fn servers_that_differ(flavor: Flavor) {
+    let args = |list: &[&str]| list.iter().map(|arg| (*arg).to_owned()).collect();
+    let servers = PairOptions {
+        primary_args: args(&["--sql-mode=STRICT_TRANS_TABLES", "--init-connect=SET SESSION div_precision_increment=7"]),
+        replica_args: args(&["--sql-mode=ANSI", "--default-time-zone=+05:00", "--group-concat-max-len=4321"]),
+        ..PairOptions::default()
+    };
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 2, servers, ..Plan::default() }).await;
+    let mut client = bed.client().await;
+    let primary = format!("/* landbridge: primary */ {READ}");
+    let truth: String = one(&mut client, &primary).await;
+    assert!(truth.starts_with("STRICT_TRANS_TABLES|SYSTEM|") && truth.ends_with("|7"), "{truth}");
+    for _ in 0..3 {
+        assert_eq!(one::<String>(&mut client, READ).await, truth, "the replica");
+        // Somebody else says otherwise, on both servers; what he set is reset behind him.
+        let mut other = bed.client().await;
+        other.query_drop("SET time_zone = '+01:00', div_precision_increment = 3").await.expect("set");
+        assert!(one::<String>(&mut other, READ).await.ends_with("|3"));
+        other.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
+        assert!(one::<String>(&mut other, &primary).await.ends_with("|3"));
+        other.disconnect().await.expect("goodbye");
+        assert_eq!(one::<String>(&mut client, &primary).await, truth, "the primary, after a reset");
+    }
+    // The text is read in the primary's sql_mode: under ANSI this would be a column.
+    assert_eq!(one::<String>(&mut client, "SELECT \"text\"").await, "text");
+    bed.stop().await;
+}
+
+/// Where sessions begin without autocommit, they do so here.
+async fn without_autocommit(flavor: Flavor) {
+    let servers = PairOptions { extra_args: vec!["--init-connect=SET autocommit=0".into()], ..PairOptions::default() };
+    let bed = Bed::with(flavor, Plan { servers, ..Plan::default() }).await;
+    let mut client = bed.client().await;
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
+    client.query_drop("ROLLBACK").await.expect("rollback");
+    client.query_drop("INSERT INTO t (n) VALUES (2)").await.expect("insert");
+    client.query_drop("COMMIT").await.expect("commit");
+    let rows: Vec<u32> = client.query("SELECT n FROM t").await.expect("rows");
+    assert_eq!(rows, [2]);
+    bed.stop().await;
+}
+
+crate::on_both!(servers_that_differ, without_autocommit);
