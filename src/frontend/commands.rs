@@ -1,8 +1,8 @@
 //! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
 
 use super::binding::{Beginning, Binding};
-use super::execute::{Job, JobCommand};
 use super::handshake::{Proof, Rejected, prove};
+use super::job::{Job, JobCommand};
 use super::session::{Gone, Last, Session};
 use crate::metrics::Saved;
 use crate::protocol::capability::Capabilities;

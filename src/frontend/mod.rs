@@ -1,15 +1,19 @@
 //! One client, from accept to goodbye.
 //!
 //! `listener` accepts, `handshake` makes an [`Authenticated`](handshake::Authenticated) client,
-//! `session` reads its commands, and `execute` is the life of one command: route, lease, prelude,
-//! relay, settle.
+//! `session` reads its commands, and `execute` is the life of one command: `acquire` (route, lease),
+//! `flight` (prelude, relay), `settle`.
 
+mod acquire;
 pub mod binding;
 pub mod client;
 mod commands;
+mod confirm;
+mod effect;
 mod execute;
 mod flight;
 pub mod handshake;
+mod job;
 mod kill;
 pub mod listener;
 mod local;

@@ -1,8 +1,9 @@
 //! After an answer: what the session must remember, and whether it keeps the connection.
 
+use super::acquire::Held;
 use super::binding::{Binding, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
-use super::execute::{Held, Job, JobCommand};
+use super::job::{Job, JobCommand};
 use super::session::{Gone, Session};
 use super::summary::Summary;
 use crate::backend::query::Reply;

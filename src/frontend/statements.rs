@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, PinReason};
 use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job};
-use super::execute::{Execution, Job, JobCommand};
+use super::job::{Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
 use crate::pool::Disposition;

@@ -2,139 +2,23 @@
 
 use super::binding::{Binding, Characteristics};
 use super::commands::ASKING;
-use super::execute::{Job, JobCommand};
-use super::flight::{self, Failed};
+use super::confirm::Confirmed;
+use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
+use super::job::{Job, JobCommand};
 use super::proven::Accepted;
 use super::session::{Gone, Last, Session};
-use crate::backend::query::Reply;
-use crate::consistency::token::Token;
 use crate::metrics::Saved;
-use crate::pool::{Disposition, Lease};
+use crate::pool::Disposition;
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
-use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
-use crate::protocol::response::{OkPacket, ServerError};
-use crate::protocol::track::{Change, Changes};
+use crate::protocol::response::OkPacket;
+use crate::protocol::track::Changes;
 use crate::protocol::wire::Put;
-use crate::route::{self, Need, Reason};
-use crate::sql::{
-    Access, Assignment, Isolation, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass,
-    VariableScope, Why, is_untracked,
-};
-use crate::state::{SessionState, literal, quote_identifier};
+use crate::route::{Need, Reason};
+use crate::sql::{Assignment, Mode, Semicolons, Statement, Target, Traits, VariableScope, Why};
+use crate::state::SessionState;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a server nearby may take to confirm something.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How a `SET` changes what the session remembers.
-#[derive(Debug, PartialEq, Eq)]
-enum Effect {
-    /// To this.
-    Known(SessionState),
-    /// To this, plus what the server reports these variables to be.
-    Reported(SessionState, Vec<Vec<u8>>),
-    /// It cannot be repeated elsewhere.
-    Unknown,
-}
-
-fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
-    let mut state = state.clone();
-    let mut reported = Vec::new();
-    for Assignment { target, value } in assignments {
-        let text = match value.class {
-            ValueClass::Literal | ValueClass::Default => portable(value.text),
-            ValueClass::Session | ValueClass::Other => None,
-        };
-        match (target, text) {
-            (Target::Variable { scope: VariableScope::Session, name }, _) if is_untracked(name) => {
-                return Effect::Unknown;
-            }
-            // Given as numbers, these could not be understood when statements are read.
-            (Target::Variable { name, .. }, Some(text)) if decides_reading(name) && !is_word(&text) => {
-                return Effect::Unknown;
-            }
-            (Target::Variable { name, .. }, text)
-                if name.eq_ignore_ascii_case(b"autocommit") && !text.as_deref().is_some_and(is_boolean) =>
-            {
-                return Effect::Unknown;
-            }
-            // A user variable keeps the character set it was assigned in.
-            (Target::Variable { name, .. }, _) if is_charset_variable(name) && state.has_user_variables() => {
-                return Effect::Unknown;
-            }
-            (Target::Variable { scope: VariableScope::Session, name }, Some(text)) => state.set_variable(name, &text),
-            (Target::Variable { scope: VariableScope::Session, name }, None) if value.class == ValueClass::Session => {
-                reported.push(name.to_ascii_lowercase());
-            }
-            (Target::User(name), Some(text)) if value.class == ValueClass::Literal => {
-                state.set_user_variable(&[b"@", &quote_identifier(name)[..]].concat(), &text);
-            }
-            (Target::Names { .. }, _) if state.has_user_variables() => return Effect::Unknown,
-            (Target::Names { collation }, Some(text)) => {
-                let mut item = [b"NAMES ", &text[..]].concat();
-                if let Some(collation) = collation {
-                    item.extend_from_slice(b" COLLATE ");
-                    item.extend_from_slice(&quote_identifier(collation));
-                }
-                state.set_names(&item);
-            }
-            (Target::Transaction { scope: TransactionScope::Session, isolation, access }, _) => {
-                set_transaction(&mut state, *isolation, *access);
-            }
-            _ => return Effect::Unknown,
-        }
-    }
-    if reported.is_empty() { Effect::Known(state) } else { Effect::Reported(state, reported) }
-}
-
-/// Whether a variable decides how the text of later statements is read.
-fn decides_reading(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    name == b"sql_mode" || name == b"character_set_client"
-}
-
-fn is_charset_variable(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.starts_with(b"character_set_") || name == b"collation_connection"
-}
-
-/// Whether a literal plainly says on or off.
-fn is_boolean(text: &[u8]) -> bool {
-    const PLAIN: [&[u8]; 8] = [b"0", b"1", b"ON", b"OFF", b"TRUE", b"FALSE", b"'ON'", b"'OFF'"];
-    PLAIN.iter().any(|plain| text.eq_ignore_ascii_case(plain))
-}
-
-/// Whether a literal is a word or a string, such as `utf8mb4`, and not a number.
-fn is_word(text: &[u8]) -> bool {
-    text.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'\'')
-}
-
-fn set_transaction(state: &mut SessionState, isolation: Option<Isolation>, access: Option<Access>) {
-    if let Some(isolation) = isolation {
-        let statement = [b"SET SESSION TRANSACTION ISOLATION LEVEL ", isolation.as_sql()].concat();
-        state.set_statement(b"transaction_isolation", &statement);
-    }
-    if let Some(access) = access {
-        let statement = [b"SET SESSION TRANSACTION ", access.as_sql()].concat();
-        state.set_statement(b"transaction_read_only", &statement);
-    }
-}
-
-/// A literal's text in a form that means the same whatever `sql_mode` is in force when it is used.
-fn portable(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.trim_ascii();
-    if text.iter().any(|b| matches!(b, b'\\' | 0 | b';')) {
-        return None;
-    }
-    match text {
-        [b'"', inner @ .., b'"'] if inner.iter().any(|b| matches!(b, b'"' | b'\'')) => None,
-        [b'"', inner @ .., b'"'] => Some([b"'", inner, b"'"].concat()),
-        _ => Some(text.to_vec()),
-    }
-}
 
 /// A `SET` or `USE` that runs on the connection the session holds, or comes to hold.
 fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
@@ -147,12 +31,6 @@ fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
         becomes: None,
         pins,
     }
-}
-
-/// A server's word that something of ours is in order.
-struct Confirmed {
-    lease: Lease,
-    accepted: Accepted,
 }
 
 impl Session {
@@ -296,105 +174,6 @@ impl Session {
         Ok(())
     }
 
-    /// Whether this user may choose `schema`, by the word of a server nearby, or of the primary.
-    pub(super) async fn check_schema(&mut self, schema: &[u8]) -> Result<(), ServerError> {
-        if self.shared.proven.has_schema(&self.account.user, schema) {
-            return Ok(());
-        }
-        // The new schema must not be part of the state while it is being checked.
-        let mut without = (*self.state).clone();
-        if without.schema() == Some(schema) {
-            without.set_schema(None);
-            self.state = Arc::new(without);
-        }
-        let confirmed = self.confirm(&[&[Command::InitDb.byte()], schema], Expect::Ok).await;
-        let mut state = (*self.state).clone();
-        state.set_schema(Some(schema));
-        match confirmed {
-            Ok(Confirmed { mut lease, .. }) => {
-                if let Some(conn) = lease.conn_mut() {
-                    let mut applied = (**conn.applied()).clone();
-                    applied.set_schema(Some(schema));
-                    conn.applied_is(Arc::new(applied));
-                }
-                lease.give_back(Disposition::Clean);
-                self.shared.proven.schema(&self.account.user, schema);
-                self.state = Arc::new(state);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Asks a server nearby to do something that only concerns the session. What a replica
-    /// refuses, the primary is asked: the replica may only be late.
-    async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
-        let snapshot = self.shared.snapshot();
-        self.picks = self.picks.wrapping_add(1);
-        let near = route::decide(Need::Read, &Token::default(), &snapshot, self.picks).ok().map(|r| r.server);
-        let primary = snapshot.primary().map(|p| p.id);
-        let mut refused = None;
-        for id in near.into_iter().chain(primary.filter(|p| Some(*p) != near)) {
-            let Some(pool) = self.pools.get(usize::from(id.0)).cloned() else { continue };
-            let confirmed = tokio::time::timeout(CONFIRM_TIMEOUT, self.confirm_at(&pool, payload, expect)).await;
-            let silent = |_| Err(errno::unreachable(&pool.server().name, "it does not answer"));
-            match confirmed.unwrap_or_else(silent) {
-                Ok(confirmed) => return Ok(confirmed),
-                // The first server's word is kept if the second cannot be asked.
-                Err(error) => refused = Some(refused.filter(|_| error.code == 2003).unwrap_or(error)),
-            }
-        }
-        Err(refused.unwrap_or_else(|| errno::unreachable("any server", "none is configured")))
-    }
-
-    async fn confirm_at(
-        &mut self,
-        pool: &Arc<crate::pool::Pool>,
-        payload: &[&[u8]],
-        expect: Expect,
-    ) -> Result<Confirmed, ServerError> {
-        let name = pool.server().name.clone();
-        let unreachable = |why: String| errno::unreachable(&name, &why);
-        let mut lease = pool.checkout(&self.state).await.map_err(|error| match &error {
-            crate::pool::CheckoutError::Unreachable(dial) if dial.server_error().is_some() => {
-                dial.server_error().cloned().unwrap_or_else(|| unreachable(error.to_string()))
-            }
-            _ => unreachable(error.to_string()),
-        })?;
-        let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
-        let conn = flight::bring_to(conn, &self.state, &name).await.map_err(|failed| match failed {
-            Failed::Refused(error) => error,
-            Failed::Lost { .. } | Failed::ClientLeft(..) => unreachable("the connection was lost".into()),
-        })?;
-        let lost = |lost: crate::backend::conn::Lost| errno::unreachable(&name, &lost.to_string());
-        let mut busy = conn.begin();
-        busy.command(expect, payload);
-        busy.flush().await.map_err(lost)?;
-        let reply = busy.reply().await.map_err(lost)?;
-        let mut warnings = Vec::new();
-        if matches!(reply, Reply::Ok { warnings, .. } if warnings > 0) {
-            busy.command(Expect::Results, &[&[Command::Query.byte()], b"SHOW WARNINGS"]);
-            busy.flush().await.map_err(lost)?;
-            if let Reply::Rows { rows, .. } = busy.reply().await.map_err(lost)? {
-                warnings = rows;
-            }
-        }
-        if let Some(conn) = busy.finish() {
-            lease.put(conn);
-        }
-        match reply {
-            Reply::Ok { changes, .. } => Ok(Confirmed { lease, accepted: Accepted { changes, warnings } }),
-            Reply::Err(error) => {
-                lease.give_back(Disposition::Clean);
-                Err(error)
-            }
-            Reply::Rows { .. } | Reply::Prepared { .. } => {
-                lease.give_back(Disposition::NeedsReset);
-                Err(errno::malformed_packet())
-            }
-        }
-    }
-
     /// Gives back a connection held only in case the next statement asked about the last one.
     pub(super) async fn release_brief(&mut self) {
         let Binding::Pinned(lease, pins) = &self.binding else { return };
@@ -411,43 +190,4 @@ impl Session {
     pub(super) fn holds_connection(&self) -> bool {
         matches!(self.binding, Binding::InTransaction(_) | Binding::Pinned(..))
     }
-}
-
-/// What a `SET TRANSACTION` says of the next transaction, if that is all there is.
-fn of_next_transaction(assignments: &[Assignment<'_>]) -> Option<Characteristics> {
-    match assignments {
-        [Assignment { target: Target::Transaction { scope: TransactionScope::Next, isolation, access }, .. }] => {
-            Some(Characteristics { isolation: *isolation, access: *access })
-        }
-        _ => None,
-    }
-}
-
-/// Whether a `SET` is about transactions, the present one among them.
-fn concerns_transactions(assignments: &[Assignment<'_>]) -> bool {
-    const NAMES: [&[u8]; 5] =
-        [b"autocommit", b"transaction_isolation", b"transaction_read_only", b"tx_isolation", b"tx_read_only"];
-    assignments.iter().any(|assignment| match &assignment.target {
-        Target::Transaction { .. } => true,
-        Target::Variable { name, .. } => NAMES.contains(&&name.to_ascii_lowercase()[..]),
-        _ => false,
-    })
-}
-
-/// Adds what the server reported of `names`; false if it did not tell all of them.
-fn add_reported(state: &mut SessionState, changes: &[u8], names: &[Vec<u8>]) -> bool {
-    names.iter().all(|name| {
-        let mut found = None;
-        Changes::new(changes).for_each(|change| {
-            if let Change::SystemVariable { name: changed, value } = change
-                && changed.eq_ignore_ascii_case(name)
-            {
-                found = literal(value);
-            }
-        });
-        found.is_some_and(|value| {
-            state.set_variable(name, &value);
-            true
-        })
-    })
 }

@@ -9,8 +9,9 @@
 mod steps;
 
 use self::steps::{Flight, Grounded, Guard, close, guard, remember};
+use super::acquire::Held;
 use super::binding::{Binding, PINNING};
-use super::execute::{Execution, Held, Job, JobCommand};
+use super::job::{Execution, Job, JobCommand};
 use super::relay::{Expected, RelayError, relay};
 use super::session::Session;
 use super::summary::Summary;

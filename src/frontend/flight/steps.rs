@@ -3,7 +3,7 @@
 use super::Failed;
 use crate::backend::conn::Busy;
 use crate::backend::query::Reply;
-use crate::frontend::execute::{Execution, Job, JobCommand};
+use crate::frontend::job::{Execution, Job, JobCommand};
 use crate::frontend::relay::Expected;
 use crate::frontend::session::Session;
 use crate::protocol::command::Command;

@@ -1,0 +1,238 @@
+//! Where a job runs: on the connection the session holds, or on one of the server it is routed to.
+
+use super::binding::{Binding, PinSet};
+use super::commands::{ASKING, PINNED, asked_elsewhere};
+use super::job::Job;
+use super::session::Session;
+use crate::backend::query::Reply;
+use crate::consistency::gtid::{Family, GtidSet};
+use crate::consistency::token::Token;
+use crate::pool::{CheckoutError, Disposition, Lease, Pool};
+use crate::protocol::errno;
+use crate::protocol::response::ServerError;
+use crate::route::{self, Need, NoRoute, Reason, Route};
+use crate::sql::{Traits, Why};
+use std::time::{Duration, Instant};
+
+/// A lease for a job, and how it came about.
+pub(super) struct Acquired {
+    /// The lease.
+    pub lease: Lease,
+    /// What the session held of it already.
+    pub held: Held,
+    /// Why it is on that server.
+    pub reason: Reason,
+}
+
+/// What the session held when a job began.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// Whether it held the connection the job runs on.
+    pub connection: bool,
+    /// Why, besides a transaction.
+    pub pins: PinSet,
+    /// Whether the job runs beside the session's transaction, on another connection.
+    pub beside: bool,
+}
+
+/// How often a read whose connection died before its answer is sent again.
+pub(super) const READ_RETRIES: u32 = 2;
+
+impl Session {
+    /// The connection the session holds, or one from the pool of the server it is routed to.
+    pub(super) async fn acquire(&mut self, job: &Job, retries: u32) -> Result<Acquired, ServerError> {
+        let beside = self.may_run_beside(job);
+        if !beside && let Some((lease, pins)) = self.still_held(job).await {
+            if job.need != Need::Read && !self.is_at_primary(&lease) {
+                // It asks for what a read left on a replica, in order to write.
+                self.binding = Binding::Pinned(lease, pins);
+                return Err(asked_elsewhere());
+            }
+            let reason = if pins.is_empty() { Reason::InTransaction } else { Reason::Pinned };
+            return Ok(Acquired { lease, held: Held { connection: true, pins, beside }, reason });
+        }
+        let need = self.need(job, beside);
+        let token = self.token_for(job);
+        let acquired = self.acquire_for(need, &token, retries).await?;
+        Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
+    }
+
+    /// What a server must contain for a job, if the job only reads.
+    fn token_for(&self, job: &Job) -> Token {
+        let now = Instant::now();
+        match &self.scope {
+            None => Token::default(),
+            Some(scope) if job.only_prepares() => scope.schema_token(now),
+            Some(scope) => scope.token(now),
+        }
+    }
+
+    /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
+    /// when its effect is over, only the connection it runs on will know.
+    pub(super) fn with_next_transaction(&self, job: Job) -> Job {
+        let concerned = self.next_transaction.is_some() && matches!(self.binding, Binding::Free);
+        if !concerned || self.may_run_beside(&job) || job.only_prepares() {
+            return job;
+        }
+        Job { need: PINNED, pins: true, ..job }
+    }
+
+    /// Whether a job may run on another connection than the session's transaction, or before the
+    /// session's transaction begins: it sees nothing of it and adds nothing to it.
+    fn may_run_beside(&self, job: &Job) -> bool {
+        match &self.binding {
+            Binding::Begun(_) => job.only_prepares(),
+            // Nearby or not at all: here there is a connection that can do it.
+            Binding::InTransaction(_) => job.only_prepares() && self.replica_is_there(),
+            Binding::Free => {
+                self.autocommit_off()
+                    && (job.only_prepares() || (job.need == Need::Read && job.traits.contains(Traits::TABLE_FREE)))
+            }
+            Binding::Pinned(..) => false,
+        }
+    }
+
+    /// Whether a read would go to a replica now.
+    fn replica_is_there(&self) -> bool {
+        let snapshot = self.shared.snapshot();
+        let primary = snapshot.primary().map(|primary| primary.id);
+        route::decide(Need::Read, &Token::default(), &snapshot, self.picks)
+            .is_ok_and(|route| Some(route.server) != primary)
+    }
+
+    async fn acquire_for(&mut self, need: Need, token: &Token, retries: u32) -> Result<Acquired, ServerError> {
+        let snapshot = self.shared.snapshot();
+        self.picks = self.picks.wrapping_add(1);
+        let decided = match retries {
+            0..READ_RETRIES => route::decide(need, token, &snapshot, self.picks),
+            _ => route::to_primary(&snapshot, Reason::NoReplica),
+        };
+        let route = decided.map_err(|e| no_route(&e))?;
+        match self.lease_for(&route).await {
+            Ok(Some(lease)) => Ok(Acquired { lease, held: Held::default(), reason: route.reason }),
+            Ok(None) => self.lease_primary(Reason::ReplicaBehind).await,
+            Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
+                self.lease_primary(Reason::NoReplica).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The connection the session holds. One held only in case the next statement asks about the
+    /// last is given back when this one does not.
+    async fn still_held(&mut self, job: &Job) -> Option<(Lease, PinSet)> {
+        if !job.traits.intersects(ASKING) && !job.only_prepares() {
+            self.release_brief().await;
+        }
+        self.binding.take_lease()
+    }
+
+    /// What a job needs, given the session's transaction.
+    fn need(&self, job: &Job, beside: bool) -> Need {
+        if !beside && (self.binding.is_begun() || self.autocommit_off()) {
+            return Need::Primary(Reason::InTransaction);
+        }
+        if self.shared.settings.session_mode.contains(&self.account.user) {
+            return Need::Primary(Reason::SessionMode);
+        }
+        // Unqualified names in these schemas speak of the server itself.
+        let about_server = self.state.schema().is_some_and(is_about_server);
+        if job.need == Need::Read && about_server && !job.traits.contains(Traits::TABLE_FREE) {
+            return Need::Primary(Reason::Statement(Why::ServerLocal));
+        }
+        job.need
+    }
+
+    async fn lease_primary(&mut self, reason: Reason) -> Result<Acquired, ServerError> {
+        let route = route::to_primary(&self.shared.snapshot(), reason).map_err(|e| no_route(&e))?;
+        match self.lease_for(&route).await? {
+            Some(lease) => Ok(Acquired { lease, held: Held::default(), reason }),
+            None => Err(no_route(&NoRoute::NoPrimary)),
+        }
+    }
+
+    /// A connection for a route; `None` if the replica does not catch up in time.
+    async fn lease_for(&mut self, route: &Route) -> Result<Option<Lease>, ServerError> {
+        let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
+            return Err(no_route(&NoRoute::NoPrimary));
+        };
+        let lease = pool.checkout(&self.state).await.map_err(|error| checkout_error(&pool, &error))?;
+        match &route.wait_for {
+            None => Ok(Some(lease)),
+            Some(gtids) => Ok(self.wait_for(lease, route, gtids).await),
+        }
+    }
+
+    /// Waits until the leased replica has executed `gtids`; a real `None` when it has not in time.
+    async fn wait_for(&mut self, mut lease: Lease, route: &Route, gtids: &GtidSet) -> Option<Lease> {
+        let budget = self.wait_budget();
+        let started = Instant::now();
+        let conn = lease.take()?;
+        let sql = wait_sql(conn.family(), gtids, budget);
+        // The server keeps to the budget; the margin is for the way there and back.
+        let answer = tokio::time::timeout(budget + Duration::from_secs(1), conn.query(&sql)).await;
+        self.shared.metrics.gtid_wait_seconds.observe(started.elapsed().as_secs_f64());
+        let outcome = match answer {
+            Ok(Ok((conn, reply))) => {
+                lease.put(conn);
+                if caught_up(&reply) { "caught_up" } else { "timed_out" }
+            }
+            _ => "failed",
+        };
+        self.shared.metrics.gtid_waits.with_label_values(&[outcome]).inc();
+        if outcome == "caught_up" {
+            if let Some(scope) = &self.scope {
+                scope.satisfied_on(route.server, gtids);
+            }
+            return Some(lease);
+        }
+        lease.give_back(Disposition::Clean);
+        None
+    }
+
+    /// How long a read may wait on a replica: about what asking the primary would cost.
+    fn wait_budget(&self) -> Duration {
+        self.shared.settings.wait.unwrap_or_else(|| {
+            let rtt = self.shared.snapshot().primary().and_then(|p| p.rtt);
+            rtt.unwrap_or(Duration::from_millis(100)).clamp(Duration::from_millis(10), Duration::from_secs(1))
+        })
+    }
+}
+
+/// Whether a schema holds tables about the server rather than data.
+fn is_about_server(schema: &[u8]) -> bool {
+    const SCHEMAS: [&[u8]; 4] = [b"information_schema", b"mysql", b"performance_schema", b"sys"];
+    SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
+}
+
+fn no_route(error: &NoRoute) -> ServerError {
+    match error {
+        NoRoute::Down { server, why } => errno::unreachable(server, why),
+        NoRoute::NoPrimary => errno::unreachable("the primary", &error.to_string()),
+    }
+}
+
+fn checkout_error(pool: &Pool, error: &CheckoutError) -> ServerError {
+    match error {
+        CheckoutError::Exhausted { waited, max } => errno::pool_exhausted(&pool.server().name, *waited, *max),
+        // What a server says of the account is for the client to see as it is.
+        CheckoutError::Unreachable(dial) => match dial.server_error() {
+            Some(error) => error.clone(),
+            None => errno::unreachable(&pool.server().name, &dial.to_string()),
+        },
+        CheckoutError::Slow(_) | CheckoutError::Closed => errno::unreachable(&pool.server().name, &error.to_string()),
+    }
+}
+
+fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
+    let seconds = budget.as_secs_f64();
+    match family {
+        Family::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds:.3})"),
+        Family::MariaDb => format!("SELECT MASTER_GTID_WAIT('{gtids}', {seconds:.3})"),
+    }
+}
+
+/// Both families answer 0 when the replica has everything.
+fn caught_up(reply: &Reply) -> bool {
+    matches!(reply, Reply::Rows { rows, .. } if matches!(rows.first().map(Vec::as_slice), Some([Some(n)]) if n == "0"))
+}

@@ -1,0 +1,128 @@
+//! Asks a server nearby to do what only concerns a session: a real server's word that it is right.
+
+use super::flight::{self, Failed};
+use super::proven::Accepted;
+use super::session::Session;
+use crate::backend::conn::Lost;
+use crate::backend::query::Reply;
+use crate::consistency::token::Token;
+use crate::pool::{CheckoutError, Disposition, Lease, Pool};
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
+use crate::protocol::response::ServerError;
+use crate::route::{self, Need};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a server nearby may take to confirm something.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server's word that something of ours is in order.
+pub(super) struct Confirmed {
+    /// The connection, in the state that was confirmed.
+    pub lease: Lease,
+    /// What the server said.
+    pub accepted: Accepted,
+}
+
+impl Session {
+    /// Whether this user may choose `schema`, by the word of a server nearby, or of the primary.
+    pub(super) async fn check_schema(&mut self, schema: &[u8]) -> Result<(), ServerError> {
+        if self.shared.proven.has_schema(&self.account.user, schema) {
+            return Ok(());
+        }
+        // The new schema must not be part of the state while it is being checked.
+        let mut without = (*self.state).clone();
+        if without.schema() == Some(schema) {
+            without.set_schema(None);
+            self.state = Arc::new(without);
+        }
+        let confirmed = self.confirm(&[&[Command::InitDb.byte()], schema], Expect::Ok).await;
+        let mut state = (*self.state).clone();
+        state.set_schema(Some(schema));
+        match confirmed {
+            Ok(Confirmed { mut lease, .. }) => {
+                if let Some(conn) = lease.conn_mut() {
+                    let mut applied = (**conn.applied()).clone();
+                    applied.set_schema(Some(schema));
+                    conn.applied_is(Arc::new(applied));
+                }
+                lease.give_back(Disposition::Clean);
+                self.shared.proven.schema(&self.account.user, schema);
+                self.state = Arc::new(state);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks a server nearby to do something that only concerns the session. What a replica
+    /// refuses, the primary is asked: the replica may only be late.
+    pub(super) async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
+        let snapshot = self.shared.snapshot();
+        self.picks = self.picks.wrapping_add(1);
+        let near = route::decide(Need::Read, &Token::default(), &snapshot, self.picks).ok().map(|r| r.server);
+        let primary = snapshot.primary().map(|p| p.id);
+        let mut refused = None;
+        for id in near.into_iter().chain(primary.filter(|p| Some(*p) != near)) {
+            let Some(pool) = self.pools.get(usize::from(id.0)).cloned() else { continue };
+            let confirmed = tokio::time::timeout(CONFIRM_TIMEOUT, self.confirm_at(&pool, payload, expect)).await;
+            let silent = |_| Err(errno::unreachable(&pool.server().name, "it does not answer"));
+            match confirmed.unwrap_or_else(silent) {
+                Ok(confirmed) => return Ok(confirmed),
+                // The first server's word is kept if the second cannot be asked.
+                Err(error) => refused = Some(refused.filter(|_| error.code == 2003).unwrap_or(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| errno::unreachable("any server", "none is configured")))
+    }
+
+    async fn confirm_at(
+        &mut self,
+        pool: &Arc<Pool>,
+        payload: &[&[u8]],
+        expect: Expect,
+    ) -> Result<Confirmed, ServerError> {
+        let name = pool.server().name.clone();
+        let unreachable = |why: String| errno::unreachable(&name, &why);
+        let mut lease = pool.checkout(&self.state).await.map_err(|error| match &error {
+            CheckoutError::Unreachable(dial) if dial.server_error().is_some() => {
+                dial.server_error().cloned().unwrap_or_else(|| unreachable(error.to_string()))
+            }
+            _ => unreachable(error.to_string()),
+        })?;
+        let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
+        let conn = flight::bring_to(conn, &self.state, &name).await.map_err(|failed| match failed {
+            Failed::Refused(error) => error,
+            Failed::Lost { .. } | Failed::ClientLeft(..) => unreachable("the connection was lost".into()),
+        })?;
+        let lost = |lost: Lost| errno::unreachable(&name, &lost.to_string());
+        let mut busy = conn.begin();
+        busy.command(expect, payload);
+        busy.flush().await.map_err(lost)?;
+        let reply = busy.reply().await.map_err(lost)?;
+        let mut warnings = Vec::new();
+        if matches!(reply, Reply::Ok { warnings, .. } if warnings > 0) {
+            busy.command(Expect::Results, &[&[Command::Query.byte()], b"SHOW WARNINGS"]);
+            busy.flush().await.map_err(lost)?;
+            if let Reply::Rows { rows, .. } = busy.reply().await.map_err(lost)? {
+                warnings = rows;
+            }
+        }
+        if let Some(conn) = busy.finish() {
+            lease.put(conn);
+        }
+        match reply {
+            Reply::Ok { changes, .. } => Ok(Confirmed { lease, accepted: Accepted { changes, warnings } }),
+            Reply::Err(error) => {
+                lease.give_back(Disposition::Clean);
+                Err(error)
+            }
+            Reply::Rows { .. } | Reply::Prepared { .. } => {
+                lease.give_back(Disposition::NeedsReset);
+                Err(errno::malformed_packet())
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a `SET` does to what a session remembers. Pure.
+
+use super::binding::Characteristics;
+use crate::protocol::track::{Change, Changes};
+use crate::sql::{Access, Assignment, Isolation, Target, TransactionScope, ValueClass, VariableScope, is_untracked};
+use crate::state::{SessionState, literal, quote_identifier};
+
+/// How a `SET` changes what the session remembers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// To this.
+    Known(SessionState),
+    /// To this, plus what the server reports these variables to be.
+    Reported(SessionState, Vec<Vec<u8>>),
+    /// It cannot be repeated elsewhere.
+    Unknown,
+}
+
+pub(super) fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
+    let mut state = state.clone();
+    let mut reported = Vec::new();
+    for Assignment { target, value } in assignments {
+        let text = match value.class {
+            ValueClass::Literal | ValueClass::Default => portable(value.text),
+            ValueClass::Session | ValueClass::Other => None,
+        };
+        match (target, text) {
+            (Target::Variable { scope: VariableScope::Session, name }, _) if is_untracked(name) => {
+                return Effect::Unknown;
+            }
+            // Given as numbers, these could not be understood when statements are read.
+            (Target::Variable { name, .. }, Some(text)) if decides_reading(name) && !is_word(&text) => {
+                return Effect::Unknown;
+            }
+            (Target::Variable { name, .. }, text)
+                if name.eq_ignore_ascii_case(b"autocommit") && !text.as_deref().is_some_and(is_boolean) =>
+            {
+                return Effect::Unknown;
+            }
+            // A user variable keeps the character set it was assigned in.
+            (Target::Variable { name, .. }, _) if is_charset_variable(name) && state.has_user_variables() => {
+                return Effect::Unknown;
+            }
+            (Target::Variable { scope: VariableScope::Session, name }, Some(text)) => state.set_variable(name, &text),
+            (Target::Variable { scope: VariableScope::Session, name }, None) if value.class == ValueClass::Session => {
+                reported.push(name.to_ascii_lowercase());
+            }
+            (Target::User(name), Some(text)) if value.class == ValueClass::Literal => {
+                state.set_user_variable(&[b"@", &quote_identifier(name)[..]].concat(), &text);
+            }
+            (Target::Names { .. }, _) if state.has_user_variables() => return Effect::Unknown,
+            (Target::Names { collation }, Some(text)) => {
+                let mut item = [b"NAMES ", &text[..]].concat();
+                if let Some(collation) = collation {
+                    item.extend_from_slice(b" COLLATE ");
+                    item.extend_from_slice(&quote_identifier(collation));
+                }
+                state.set_names(&item);
+            }
+            (Target::Transaction { scope: TransactionScope::Session, isolation, access }, _) => {
+                set_transaction(&mut state, *isolation, *access);
+            }
+            _ => return Effect::Unknown,
+        }
+    }
+    if reported.is_empty() { Effect::Known(state) } else { Effect::Reported(state, reported) }
+}
+
+/// Whether a variable decides how the text of later statements is read.
+fn decides_reading(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == b"sql_mode" || name == b"character_set_client"
+}
+
+fn is_charset_variable(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with(b"character_set_") || name == b"collation_connection"
+}
+
+/// Whether a literal plainly says on or off.
+fn is_boolean(text: &[u8]) -> bool {
+    const PLAIN: [&[u8]; 8] = [b"0", b"1", b"ON", b"OFF", b"TRUE", b"FALSE", b"'ON'", b"'OFF'"];
+    PLAIN.iter().any(|plain| text.eq_ignore_ascii_case(plain))
+}
+
+/// Whether a literal is a word or a string, such as `utf8mb4`, and not a number.
+fn is_word(text: &[u8]) -> bool {
+    text.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'\'')
+}
+
+fn set_transaction(state: &mut SessionState, isolation: Option<Isolation>, access: Option<Access>) {
+    if let Some(isolation) = isolation {
+        let statement = [b"SET SESSION TRANSACTION ISOLATION LEVEL ", isolation.as_sql()].concat();
+        state.set_statement(b"transaction_isolation", &statement);
+    }
+    if let Some(access) = access {
+        let statement = [b"SET SESSION TRANSACTION ", access.as_sql()].concat();
+        state.set_statement(b"transaction_read_only", &statement);
+    }
+}
+
+/// A literal's text in a form that means the same whatever `sql_mode` is in force when it is used.
+fn portable(text: &[u8]) -> Option<Vec<u8>> {
+    let text = text.trim_ascii();
+    if text.iter().any(|b| matches!(b, b'\\' | 0 | b';')) {
+        return None;
+    }
+    match text {
+        [b'"', inner @ .., b'"'] if inner.iter().any(|b| matches!(b, b'"' | b'\'')) => None,
+        [b'"', inner @ .., b'"'] => Some([b"'", inner, b"'"].concat()),
+        _ => Some(text.to_vec()),
+    }
+}
+
+/// What a `SET TRANSACTION` says of the next transaction, if that is all there is.
+pub(super) fn of_next_transaction(assignments: &[Assignment<'_>]) -> Option<Characteristics> {
+    match assignments {
+        [Assignment { target: Target::Transaction { scope: TransactionScope::Next, isolation, access }, .. }] => {
+            Some(Characteristics { isolation: *isolation, access: *access })
+        }
+        _ => None,
+    }
+}
+
+/// Whether a `SET` is about transactions, the present one among them.
+pub(super) fn concerns_transactions(assignments: &[Assignment<'_>]) -> bool {
+    const NAMES: [&[u8]; 5] =
+        [b"autocommit", b"transaction_isolation", b"transaction_read_only", b"tx_isolation", b"tx_read_only"];
+    assignments.iter().any(|assignment| match &assignment.target {
+        Target::Transaction { .. } => true,
+        Target::Variable { name, .. } => NAMES.contains(&&name.to_ascii_lowercase()[..]),
+        _ => false,
+    })
+}
+
+/// Adds what the server reported of `names`; false if it did not tell all of them.
+pub(super) fn add_reported(state: &mut SessionState, changes: &[u8], names: &[Vec<u8>]) -> bool {
+    names.iter().all(|name| {
+        let mut found = None;
+        Changes::new(changes).for_each(|change| {
+            if let Change::SystemVariable { name: changed, value } = change
+                && changed.eq_ignore_ascii_case(name)
+            {
+                found = literal(value);
+            }
+        });
+        found.is_some_and(|value| {
+            state.set_variable(name, &value);
+            true
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Kind, Mode, classify};
+
+    fn of(state: &SessionState, sql: &str) -> Effect {
+        match classify(sql.as_bytes(), Mode::default()).kind {
+            Kind::Set(assignments) => effect(state, &assignments),
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_repeated_is_known() {
+        let none = SessionState::default();
+        for sql in [
+            "SET sql_mode = 'ANSI', time_zone = '+01:00'",
+            "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+            "SET SESSION TRANSACTION READ ONLY",
+            "SET autocommit = OFF",
+            "SET @x = 'a', @y = 1",
+        ] {
+            assert!(matches!(of(&none, sql), Effect::Known(_)), "{sql}");
+        }
+        let mode = of(&none, "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')");
+        assert!(matches!(mode, Effect::Reported(_, names) if names == [b"sql_mode".to_vec()]));
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_not() {
+        let mut with_variable = SessionState::default();
+        with_variable.set_user_variable(b"@`x`", b"'a'");
+        for sql in [
+            "SET @x = NOW()",
+            "SET insert_id = 7",
+            "SET completion_type = 1",
+            "SET ROLE r",
+            "SET CHARACTER SET latin1",
+            "SET sql_mode = 4",
+            "SET autocommit = DEFAULT",
+            "SET @@transaction_isolation = 'SERIALIZABLE'",
+            "SET sql_mode = 'a;b'",
+        ] {
+            assert_eq!(of(&SessionState::default(), sql), Effect::Unknown, "{sql}");
+        }
+        // A user variable keeps the character set it was assigned in.
+        assert_eq!(of(&with_variable, "SET NAMES latin1"), Effect::Unknown);
+        assert_eq!(of(&with_variable, "SET character_set_connection = latin1"), Effect::Unknown);
+    }
+}

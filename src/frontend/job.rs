@@ -1,0 +1,81 @@
+//! One command on its way to a server: what it is and what it needs.
+
+use crate::consistency::token::Changed;
+use crate::protocol::exchange::Expect;
+use crate::route::{Need, Reason};
+use crate::sql::{Completion, Semicolons, Traits, Why};
+use crate::state::SessionState;
+use std::sync::Arc;
+
+/// One command to be run on a server.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    /// The command.
+    pub command: JobCommand,
+    /// What it needs.
+    pub need: Need,
+    /// What is known of its text.
+    pub traits: Traits,
+    /// What it does to a transaction.
+    pub ends: Option<Completion>,
+    /// Where its text has `;`: whether statements may be put in front of it.
+    pub semicolons: Semicolons,
+    /// The session's state after it, if it succeeds: for `SET` and `USE`.
+    pub becomes: Option<Arc<SessionState>>,
+    /// Whether what it sets ties the session to its connection.
+    pub pins: bool,
+}
+
+/// The forms of commands that run on servers.
+#[derive(Debug, Clone)]
+pub(super) enum JobCommand {
+    /// `COM_QUERY` with this text.
+    Text(Arc<[u8]>),
+    /// `COM_STMT_PREPARE` of this text, to be known to the client by this id.
+    Prepare(Arc<[u8]>, u32),
+    /// `COM_STMT_EXECUTE`.
+    Execute(Execution),
+    /// Anything else, byte for byte.
+    Raw(Vec<u8>, Expect),
+}
+
+/// The execution of a prepared statement.
+#[derive(Debug, Clone)]
+pub(super) struct Execution {
+    /// The statement's text.
+    pub text: Arc<[u8]>,
+    /// The session's state when it was prepared.
+    pub prepared_in: Arc<SessionState>,
+    /// The client's id of it, if rows stay on the server to be fetched.
+    pub cursor: Option<u32>,
+    /// What follows the statement id.
+    pub body: Vec<u8>,
+    /// Long data to send ahead.
+    pub long_data: Vec<Vec<u8>>,
+}
+
+impl Job {
+    /// Whether it may be run twice without harm.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.need == Need::Read
+    }
+
+    /// What it changes, if it writes.
+    pub(super) fn changes(&self) -> Changed {
+        let Need::Primary(Reason::Statement(why)) = self.need else { return Changed::Data };
+        match why {
+            Why::Insert | Why::Update | Why::Delete | Why::LoadData => Changed::Data,
+            _ => Changed::Schema,
+        }
+    }
+
+    /// Whether rows stay on the server to be fetched.
+    pub(super) fn opens_cursor(&self) -> bool {
+        matches!(&self.command, JobCommand::Execute(Execution { cursor: Some(_), .. }))
+    }
+
+    /// Whether it prepares a statement, and leaves nothing on the connection but that.
+    pub(super) fn only_prepares(&self) -> bool {
+        matches!(self.command, JobCommand::Prepare(..)) && !self.pins
+    }
+}
