@@ -6,11 +6,14 @@
 //! the prelude failed ([`Guard`]). What cannot be guarded waits for the prelude's answer. A reset and
 //! `COM_SET_OPTION` cannot fail on a connection that lives on, so they may share the flight.
 
+mod ahead;
+mod behind;
 mod steps;
 
+use self::ahead::{insert_id_ahead, plan, prelude, set_insert_id};
+use self::behind::{ask, push_questions};
 use self::steps::{Flight, Grounded, Guard, close, guard, remember};
 use super::acquire::Held;
-use super::binding::{Binding, PINNING};
 use super::job::{Execution, Job, JobCommand};
 use super::relay::{Expected, RelayError, relay};
 use super::session::Session;
@@ -20,13 +23,11 @@ use crate::backend::query::Reply;
 use crate::backend::server::Setup;
 use crate::pool::Lease;
 use crate::protocol::capability::Capabilities;
-use crate::protocol::command::Command;
 use crate::protocol::errno;
-use crate::protocol::exchange::Expect;
 use crate::protocol::packet::HEADER_LEN;
 use crate::protocol::response::{ERR, ServerError};
 use crate::sql::Traits;
-use crate::state::{Plan, Prelude, SessionState};
+use crate::state::SessionState;
 use crate::topology::{Health, ServerId, Snapshot};
 use std::io;
 use std::sync::Arc;
@@ -127,67 +128,6 @@ impl From<RelayError> for Flown {
     fn from(error: RelayError) -> Self {
         Self::Relay(error)
     }
-}
-
-/// What brings the connection to a state; logs in again where nothing else does.
-async fn plan(
-    conn: Ready,
-    state: &Arc<SessionState>,
-    setup: &Arc<Setup>,
-    name: &str,
-) -> Result<(Ready, Prelude), Failed> {
-    let conn = match conn.plan_to(state, setup) {
-        Plan::Nothing => return Ok((conn, Prelude::default())),
-        Plan::Apply(prelude) => return Ok((conn, prelude)),
-        Plan::LogInAgain => conn.log_in_again().await.map_err(|_| Failed::Lost { server: name.into(), sent: false })?,
-    };
-    match conn.plan_to(state, setup) {
-        Plan::Apply(prelude) => Ok((conn, prelude)),
-        Plan::Nothing | Plan::LogInAgain => Ok((conn, Prelude::default())),
-    }
-}
-
-/// What must run ahead of the job on this connection.
-async fn prelude(
-    session: &Session,
-    conn: Ready,
-    setup: &Arc<Setup>,
-    job: &Job,
-    held: &Held,
-    name: &str,
-) -> Result<(Ready, Prelude), Failed> {
-    let (conn, mut prelude) = plan(conn, &session.state, setup, name).await?;
-    let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
-        _ if held.beside => Vec::new(),
-        (Binding::Begun(beginning), _) => beginning.statements().collect(),
-        (Binding::Free, Some(next)) if job.pins => next.statements().collect(),
-        _ => Vec::new(),
-    };
-    for statement in &ahead {
-        prelude.push(&[statement]);
-    }
-    Ok((conn, prelude))
-}
-
-/// What `LAST_INSERT_ID()` must be set to ahead of the job, because the connection's last user left
-/// something else there and the session may come to see it.
-fn insert_id_ahead(session: &Session, conn: &Ready, job: &Job, held: &Held, prelude: &Prelude) -> Option<u64> {
-    let seen = Traits::USES_LAST_INSERT_ID | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
-    let may_stay = PINNING | Traits::CALC_FOUND_ROWS | Traits::CHANGES_SESSION | Traits::CONTROLS_TRANSACTION;
-    let stays = session.binding.is_begun()
-        || session.autocommit_off()
-        || job.pins
-        || job.opens_cursor()
-        || job.traits.intersects(may_stay);
-    let matters = if held.connection {
-        // What it says is the session's own, unless the session came to it for another reason.
-        job.traits.contains(Traits::USES_LAST_INSERT_ID) && !session.last.insert_id_stale && conn.insert_id().is_some()
-    } else {
-        !matches!(job.command, JobCommand::Prepare(..)) && (stays || job.traits.intersects(seen))
-    };
-    let there = if prelude.reset { Some(0) } else { conn.insert_id() };
-    let wanted = session.last.insert_id;
-    (matters && there != Some(wanted)).then_some(wanted)
 }
 
 /// The flight itself. Without a connection at the end, the answer was whole but the connection
@@ -341,48 +281,6 @@ fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summary: &Summa
         }
         _ => {}
     }
-}
-
-/// The value of `LAST_INSERT_ID()` belongs to a connection; asked right behind the statement that
-/// may have changed it, in the same flight, it can be restored on any other.
-const INSERT_ID_QUERY: &[u8] = b"SELECT LAST_INSERT_ID()";
-
-/// Any question but this one wipes out the warnings of the statement before it.
-const WARNINGS_QUERY: &[u8] = b"SHOW WARNINGS";
-
-fn push_questions(busy: &mut Busy) {
-    for question in [WARNINGS_QUERY, INSERT_ID_QUERY] {
-        busy.command(Expect::Results, &[&[Command::Query.byte()], question]);
-    }
-}
-
-async fn ask(session: &mut Session, busy: &mut Busy, asked: bool, last_insert_id: u64) -> Result<(), Lost> {
-    if !asked {
-        push_questions(busy);
-        busy.flush().await?;
-    }
-    session.asked_warnings = match busy.reply().await? {
-        Reply::Rows { rows, .. } => Some(rows),
-        _ => None,
-    };
-    if let Reply::Rows { rows, .. } = busy.reply().await? {
-        let id = rows.first().and_then(|row| row.first().cloned().flatten());
-        if let Some(id) = id.and_then(|id| id.parse().ok()) {
-            session.last.insert_id = id;
-            session.last.insert_id_stale = false;
-            busy.insert_id_is(Some(id));
-            return Ok(());
-        }
-    }
-    // Nobody told (`sql_select_limit = 0`, or the question was killed): the answer's own word counts.
-    if last_insert_id != 0 {
-        session.last.insert_id = last_insert_id;
-    }
-    Ok(())
-}
-
-fn set_insert_id(id: u64) -> String {
-    format!("SET last_insert_id={id}")
 }
 
 /// A statement prepared elsewhere cannot be prepared here: that is an answer like any other, and

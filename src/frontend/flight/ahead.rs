@@ -1,0 +1,83 @@
+//! What goes ahead of a client's command: the session's state, the beginning of its transaction.
+
+use super::Failed;
+use crate::backend::conn::Ready;
+use crate::backend::server::Setup;
+use crate::frontend::acquire::Held;
+use crate::frontend::binding::{Binding, PINNING};
+use crate::frontend::job::{Job, JobCommand};
+use crate::frontend::session::Session;
+use crate::sql::Traits;
+use crate::state::{Plan, Prelude, SessionState};
+use std::sync::Arc;
+
+/// What brings the connection to a state; logs in again where nothing else does.
+pub(super) async fn plan(
+    conn: Ready,
+    state: &Arc<SessionState>,
+    setup: &Arc<Setup>,
+    name: &str,
+) -> Result<(Ready, Prelude), Failed> {
+    let conn = match conn.plan_to(state, setup) {
+        Plan::Nothing => return Ok((conn, Prelude::default())),
+        Plan::Apply(prelude) => return Ok((conn, prelude)),
+        Plan::LogInAgain => conn.log_in_again().await.map_err(|_| Failed::Lost { server: name.into(), sent: false })?,
+    };
+    match conn.plan_to(state, setup) {
+        Plan::Apply(prelude) => Ok((conn, prelude)),
+        Plan::Nothing | Plan::LogInAgain => Ok((conn, Prelude::default())),
+    }
+}
+
+/// What must run ahead of the job on this connection.
+pub(super) async fn prelude(
+    session: &Session,
+    conn: Ready,
+    setup: &Arc<Setup>,
+    job: &Job,
+    held: &Held,
+    name: &str,
+) -> Result<(Ready, Prelude), Failed> {
+    let (conn, mut prelude) = plan(conn, &session.state, setup, name).await?;
+    let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
+        _ if held.beside => Vec::new(),
+        (Binding::Begun(beginning), _) => beginning.statements().collect(),
+        (Binding::Free, Some(next)) if job.pins => next.statements().collect(),
+        _ => Vec::new(),
+    };
+    for statement in &ahead {
+        prelude.push(&[statement]);
+    }
+    Ok((conn, prelude))
+}
+
+/// What `LAST_INSERT_ID()` must be set to ahead of the job, because the connection's last user left
+/// something else there and the session may come to see it.
+pub(super) fn insert_id_ahead(
+    session: &Session,
+    conn: &Ready,
+    job: &Job,
+    held: &Held,
+    prelude: &Prelude,
+) -> Option<u64> {
+    let seen = Traits::USES_LAST_INSERT_ID | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
+    let may_stay = PINNING | Traits::CALC_FOUND_ROWS | Traits::CHANGES_SESSION | Traits::CONTROLS_TRANSACTION;
+    let stays = session.binding.is_begun()
+        || session.autocommit_off()
+        || job.pins
+        || job.opens_cursor()
+        || job.traits.intersects(may_stay);
+    let matters = if held.connection {
+        // What it says is the session's own, unless the session came to it for another reason.
+        job.traits.contains(Traits::USES_LAST_INSERT_ID) && !session.last.insert_id_stale && conn.insert_id().is_some()
+    } else {
+        !matches!(job.command, JobCommand::Prepare(..)) && (stays || job.traits.intersects(seen))
+    };
+    let there = if prelude.reset { Some(0) } else { conn.insert_id() };
+    let wanted = session.last.insert_id;
+    (matters && there != Some(wanted)).then_some(wanted)
+}
+
+pub(super) fn set_insert_id(id: u64) -> String {
+    format!("SET last_insert_id={id}")
+}
