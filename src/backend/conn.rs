@@ -174,11 +174,6 @@ impl Ready {
         self.0.used = Instant::now();
     }
 
-    /// Statements prepared on it.
-    pub fn statements_mut(&mut self) -> &mut Statements {
-        &mut self.0.statements
-    }
-
     /// Notes that the connection is now in this state: the client's own statement changed it.
     pub fn applied_is(&mut self, state: Arc<SessionState>) {
         self.0.applied = state;
@@ -262,11 +257,6 @@ impl Inner {
     /// What `LAST_INSERT_ID()` answers there, if known.
     pub fn insert_id(&self) -> Option<u64> {
         self.insert_id
-    }
-
-    /// Statements prepared on it.
-    pub fn statements(&self) -> &Statements {
-        &self.statements
     }
 
     /// TLS version and suite, if any.
