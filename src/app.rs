@@ -209,6 +209,9 @@ pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
             if server.role == config::Role::Primary {
                 made.is_reference();
             }
+            if settings.pool.pipelining == config::Pipelining::Off {
+                made.early_tls.never();
+            }
             Ok(Arc::new(made))
         })
         .collect()

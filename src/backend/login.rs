@@ -5,6 +5,8 @@
 
 use super::server::Server;
 use crate::net::packets::{PacketStream, ReadError};
+use crate::net::stream::HeldBack;
+use crate::net::tls::Connector;
 use crate::net::{socket, tls};
 use crate::protocol::auth::{Plugin, obfuscate_for_rsa};
 use crate::protocol::capability::Capabilities;
@@ -145,29 +147,15 @@ async fn log_in(
     server: &Server,
     account: &Account,
     extra: Capabilities,
-    mut packets: PacketStream,
+    packets: PacketStream,
     connect_time: Duration,
 ) -> Result<LoggedIn, DialError> {
-    let first = packets.read_packet(0, LOGIN_PACKET_LIMIT).await?;
-    if first.payload.first() == Some(&ERR) {
-        return Err(DialError::Refused(ServerError::decode(&first.payload)?));
-    }
-    let greeting = Greeting::decode(&first.payload)?;
+    let Greeted { mut packets, greeting, seq } = match (&server.tls, server.early_tls.offer()) {
+        (Some(connector), Some(offer)) => greet_early(server, connector, offer & (WANTED | extra), packets).await?,
+        (connector, _) => greet(connector.as_ref(), extra, packets).await?,
+    };
     let mut caps = (WANTED | extra) & greeting.capabilities;
-    let mut seq = 1;
-    if let Some(connector) = &server.tls {
-        if !greeting.capabilities.contains(Capabilities::SSL) {
-            return Err(DialError::NoTls);
-        }
-        caps |= Capabilities::SSL;
-        let mut request = Vec::new();
-        encode_tls_request(&mut request, caps, MAX_PACKET, COLLATION);
-        frame(packets.output(), seq, &request);
-        seq += 1;
-        let transport = packets.into_transport().map_err(DialError::Connect)?;
-        let stream = connector.connect(transport).await.map_err(|e| DialError::Tls(tls::explain(&e)))?;
-        packets = PacketStream::new(stream);
-    }
+    caps.set(Capabilities::SSL, server.tls.is_some());
     let plugin = Plugin::from_name(greeting.plugin.as_bytes()).unwrap_or(Plugin::Native);
     let login = Login {
         capabilities: caps,
@@ -184,7 +172,74 @@ async fn log_in(
     frame(packets.output(), seq, &payload);
     packets.flush().await.map_err(ReadError::Io)?;
     authenticate(&mut packets, account, greeting.nonce.to_vec(), seq + 1).await?;
+    if server.tls.is_some() {
+        server.early_tls.remember(greeting.capabilities);
+    }
     Ok(LoggedIn { packets, caps, greeting, connect_time })
+}
+
+/// A server that has greeted, behind TLS if that is wanted.
+struct Greeted {
+    packets: PacketStream,
+    greeting: Greeting,
+    /// Sequence id of the login packet.
+    seq: u8,
+}
+
+/// Waits for the greeting, then asks for TLS.
+async fn greet(
+    connector: Option<&Connector>,
+    extra: Capabilities,
+    mut packets: PacketStream,
+) -> Result<Greeted, DialError> {
+    let first = packets.read_packet(0, LOGIN_PACKET_LIMIT).await?;
+    let greeting = greeting(&first.payload)?;
+    let Some(connector) = connector else { return Ok(Greeted { packets, greeting, seq: 1 }) };
+    if !greeting.capabilities.contains(Capabilities::SSL) {
+        return Err(DialError::NoTls);
+    }
+    ask_for_tls(&mut packets, (WANTED | extra) & greeting.capabilities);
+    let transport = packets.into_transport().map_err(DialError::Connect)?;
+    let stream = connector.connect(transport).await.map_err(|e| DialError::Tls(tls::explain(&e)))?;
+    Ok(Greeted { packets: PacketStream::new(stream), greeting, seq: 2 })
+}
+
+/// Asks for TLS while the greeting is still on its way: it was the same the last time.
+async fn greet_early(
+    server: &Server,
+    connector: &Connector,
+    caps: Capabilities,
+    mut packets: PacketStream,
+) -> Result<Greeted, DialError> {
+    ask_for_tls(&mut packets, caps);
+    let held_back = HeldBack::default();
+    let transport = packets.into_transport().map_err(DialError::Connect)?.holding_back(held_back.clone());
+    let connected = connector.connect(transport).await;
+    let greeting = held_back.take().map(|payload| greeting(&payload));
+    match (connected, greeting) {
+        (Ok(stream), Some(greeting)) => Ok(Greeted { packets: PacketStream::new(stream), greeting: greeting?, seq: 2 }),
+        // It greeted with an error: that is what matters.
+        (Err(_), Some(Err(refused))) => Err(refused),
+        // Perhaps it, or something in front of it, wants to be waited for.
+        (Err(error), _) => {
+            server.early_tls.never();
+            Err(DialError::Tls(tls::explain(&error)))
+        }
+        (Ok(_), None) => Err(Malformed("greeting").into()),
+    }
+}
+
+fn greeting(payload: &[u8]) -> Result<Greeting, DialError> {
+    if payload.first() == Some(&ERR) {
+        return Err(DialError::Refused(ServerError::decode(payload)?));
+    }
+    Ok(Greeting::decode(payload)?)
+}
+
+fn ask_for_tls(packets: &mut PacketStream, caps: Capabilities) {
+    let mut request = Vec::new();
+    encode_tls_request(&mut request, caps | Capabilities::SSL, MAX_PACKET, COLLATION);
+    frame(packets.output(), 1, &request);
 }
 
 /// The conversation after a login packet or `COM_CHANGE_USER`, up to the server's OK.

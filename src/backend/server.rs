@@ -4,11 +4,12 @@ use super::defaults::Defaults;
 use crate::consistency::gtid::Family;
 use crate::net::socket::Address;
 use crate::net::tls::Connector;
+use crate::protocol::capability::Capabilities;
 use crate::topology::ServerId;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One configured server.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Server {
     /// How to speak TLS with it; `None` is plaintext, asked for by name.
     pub tls: Option<Connector>,
     facts: ArcSwapOption<Facts>,
+    /// Whether TLS may begin before it greets.
+    pub early_tls: EarlyTls,
     /// Whose defaults count; shared by all servers of one configuration.
     reference: Arc<Reference>,
     setup: ArcSwapOption<Levelled>,
@@ -33,6 +36,46 @@ pub struct Reference {
     /// The primary's id, and one more, so that 0 is nobody.
     primary: AtomicUsize,
     facts: ArcSwapOption<Facts>,
+}
+
+/// Whether a server may be asked for TLS before it has greeted: a round trip less. What it will offer must
+/// be known, from its last greeting.
+#[derive(Debug, Default)]
+pub struct EarlyTls(Mutex<Early>);
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Early {
+    /// It has not greeted yet.
+    #[default]
+    Unknown,
+    /// It offered these.
+    Offered(Capabilities),
+    /// It is not to be tried, or was tried in vain.
+    Never,
+}
+
+impl EarlyTls {
+    /// What the server will offer, if it may be asked early.
+    pub fn offer(&self) -> Option<Capabilities> {
+        if let Early::Offered(capabilities) = *self.lock() { Some(capabilities) } else { None }
+    }
+
+    /// The server has greeted.
+    pub fn remember(&self, offer: Capabilities) {
+        let mut early = self.lock();
+        if !matches!(*early, Early::Never) {
+            *early = Early::Offered(offer);
+        }
+    }
+
+    /// From now on the server is to be waited for.
+    pub fn never(&self) {
+        *self.lock() = Early::Never;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Early> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a connection needs before it serves anybody: once after login and after each reset.
@@ -85,6 +128,7 @@ impl Server {
             address,
             tls,
             facts: ArcSwapOption::empty(),
+            early_tls: EarlyTls::default(),
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
         }

@@ -1,8 +1,11 @@
 //! A byte stream to a peer: TCP or unix socket, with or without TLS.
 
+use crate::protocol::packet::{HEADER_LEN, Header};
+use crate::protocol::response::ERR;
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -26,7 +29,27 @@ pub struct Transport {
     socket: Socket,
     read_first: BytesMut,
     write_first: Vec<u8>,
+    /// Where the peer's first packet goes, which is not TLS yet.
+    held_back: Option<HeldBack>,
 }
+
+/// A plaintext packet that a peer sent ahead of TLS, once it is there.
+#[derive(Debug, Clone, Default)]
+pub struct HeldBack(Arc<Mutex<Option<BytesMut>>>);
+
+impl HeldBack {
+    /// Takes the packet's payload.
+    pub fn take(&self) -> Option<BytesMut> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, payload: BytesMut) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
+    }
+}
+
+/// Nobody greets with more than this.
+const LARGEST_HELD_BACK: usize = 16 * 1024;
 
 /// What a connection runs over.
 #[derive(Debug)]
@@ -40,7 +63,42 @@ pub enum Stream {
 impl Transport {
     /// Wraps a socket between the plaintext phase and the TLS handshake.
     pub fn new(socket: Socket, read_first: BytesMut, write_first: Vec<u8>) -> Self {
-        Self { socket, read_first, write_first }
+        Self { socket, read_first, write_first, held_back: None }
+    }
+
+    /// Keeps the peer's first packet from TLS: it was sent before the peer knew of TLS.
+    #[must_use]
+    pub fn holding_back(mut self, first: HeldBack) -> Self {
+        self.held_back = Some(first);
+        self
+    }
+
+    /// Reads until the packet to be held back is there.
+    fn poll_hold_back(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(held_back) = &self.held_back {
+            if let Some(header) = Header::peek(&self.read_first) {
+                if header.len > LARGEST_HELD_BACK {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                if self.read_first.len() >= HEADER_LEN + header.len {
+                    self.read_first.advance(HEADER_LEN);
+                    let payload = self.read_first.split_to(header.len);
+                    let is_error = payload.first() == Some(&ERR);
+                    held_back.put(payload);
+                    self.held_back = None;
+                    // Whoever greets with an error will not speak TLS.
+                    return Poll::Ready(if is_error { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) });
+                }
+            }
+            let mut space = [0; 1024];
+            let mut read = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.read_first.extend_from_slice(read.filled());
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -92,6 +150,7 @@ impl AsyncWrite for Socket {
 impl AsyncRead for Transport {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.poll_hold_back(cx))?;
         if this.read_first.has_remaining() {
             let n = this.read_first.len().min(buf.remaining());
             buf.put_slice(&this.read_first.split_to(n));

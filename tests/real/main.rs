@@ -5,6 +5,7 @@ mod commands;
 mod consistency;
 mod crossing;
 mod defaults;
+mod dials;
 mod drivers;
 mod faults;
 mod garbage;
