@@ -229,6 +229,16 @@ impl Inner {
         self.server.setup(self.family)
     }
 
+    /// How it was set up itself, unless a reset has undone it.
+    pub fn own_setup(&self) -> Option<Arc<Setup>> {
+        self.setup.clone()
+    }
+
+    /// Statements prepared on it.
+    pub fn statements(&self) -> &Statements {
+        &self.statements
+    }
+
     /// The server's family.
     pub fn family(&self) -> Family {
         self.family

@@ -8,33 +8,29 @@ use super::query::Row;
 use crate::state::literal;
 use std::collections::BTreeMap;
 
-/// Variables that change what statements mean or answer. Those a server does not have are not
-/// reported by it. The character set is not among them: every session brings its own.
-const MEANINGFUL: [&str; 31] = [
+/// Variables that change what statements mean or answer, and that every account may set. Those a server
+/// does not have are not reported by it. The character set is not among them: every session brings its own.
+const MEANINGFUL: [&str; 27] = [
     "autocommit",
     "block_encryption_mode",
     "cte_max_recursion_depth",
     "default_storage_engine",
     "default_week_format",
     "div_precision_increment",
-    "explicit_defaults_for_timestamp",
     "foreign_key_checks",
     "group_concat_max_len",
     "innodb_lock_wait_timeout",
-    "innodb_strict_mode",
     "lc_time_names",
     "lock_wait_timeout",
     "max_error_count",
     "max_execution_time",
     "max_join_size",
-    "max_length_for_sort_data",
     "max_sort_length",
     "max_statement_time",
     "sql_auto_is_null",
     "sql_big_selects",
     "sql_mode",
     "sql_quote_show_create",
-    "sql_require_primary_key",
     "sql_safe_updates",
     "sql_select_limit",
     "time_zone",
@@ -73,6 +69,11 @@ impl Defaults {
         Self { fresh: variables(fresh), reset: variables(reset) }
     }
 
+    /// The value that `SET name = DEFAULT` gives.
+    pub fn default_value(&self, name: &str) -> Option<&str> {
+        self.reset.get(name).map(String::as_str)
+    }
+
     /// The value that a session has which sets none.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.fresh.get(name).map(String::as_str)
@@ -82,7 +83,10 @@ impl Defaults {
     /// without `primary`, like a fresh one here.
     pub fn level_with(&self, primary: Option<&Self>) -> Vec<(String, Vec<u8>)> {
         let wanted = primary.unwrap_or(self);
-        let differs = |name: &&String| self.reset.get(*name) != wanted.fresh.get(*name);
+        // A connection is set up after its login and after each reset.
+        let differs = |name: &&String| {
+            [&self.fresh, &self.reset].into_iter().any(|own| own.get(*name) != wanted.fresh.get(*name))
+        };
         self.reset
             .keys()
             .filter(differs)

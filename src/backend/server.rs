@@ -8,7 +8,7 @@ use crate::protocol::capability::Capabilities;
 use crate::topology::ServerId;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One configured server.
@@ -28,6 +28,8 @@ pub struct Server {
     /// Whose defaults count; shared by all servers of one configuration.
     reference: Arc<Reference>,
     setup: ArcSwapOption<Levelled>,
+    /// Whether it refused what would level it with the primary.
+    unlevelled: AtomicBool,
 }
 
 /// The server whose defaults every session shall find everywhere: the primary.
@@ -131,7 +133,14 @@ impl Server {
             early_tls: EarlyTls::default(),
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
+            unlevelled: AtomicBool::new(false),
         }
+    }
+
+    /// It refuses to have its defaults changed for a session: it is left as it is.
+    pub fn cannot_be_levelled(&self) {
+        self.unlevelled.store(true, Ordering::Release);
+        self.setup.store(None);
     }
 
     /// Makes it one of several servers that share a reference.
@@ -168,7 +177,8 @@ impl Server {
             return known.setup.clone();
         }
         let (own, reference) = (own.clone(), reference.clone());
-        let setup = Arc::new(Setup::new(family, own.as_deref(), reference.as_deref()));
+        let level = own.as_deref().filter(|_| !self.unlevelled.load(Ordering::Acquire));
+        let setup = Arc::new(Setup::new(family, level, reference.as_deref()));
         // Of two who work it out at once one is forgotten: both mean the same, but connections set up
         // by it would be set up again.
         let kept = match &*self.setup.load() {

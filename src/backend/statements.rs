@@ -17,6 +17,8 @@ pub struct Statements {
     /// The number of the last statement since login, as far as we know: servers number those of
     /// both protocols, and those that fail, 1, 2, 3 ..
     last: u32,
+    /// Whether statements may have been prepared that nobody counted.
+    uncounted: bool,
 }
 
 #[derive(Debug)]
@@ -29,7 +31,7 @@ struct Handle {
 impl Statements {
     /// What remains after a session reset: no statements, but the server goes on counting.
     pub fn after_reset(before: &Self) -> Self {
-        Self { last: before.last, ..Self::default() }
+        Self { last: before.last, uncounted: before.uncounted, ..Self::default() }
     }
 
     /// The handle of `text` prepared in `state`.
@@ -53,6 +55,18 @@ impl Statements {
     /// The server said which handle the last statement has.
     pub fn numbered(&mut self, id: u32) {
         self.last = id;
+        self.uncounted = false;
+    }
+
+    /// Something ran that may have prepared statements of its own: until the server says a number
+    /// again, a foretold one may be wrong, and must not guard anything.
+    pub fn lose_count(&mut self) {
+        self.uncounted = true;
+    }
+
+    /// Whether foretold numbers can be relied on.
+    pub fn is_counted(&self) -> bool {
+        !self.uncounted
     }
 
     /// Remembers a new handle; returns the one to close that it replaces, or that is too many.
@@ -123,6 +137,10 @@ mod tests {
         assert_eq!((statements.foretell(), statements.foretell()), (1, 2));
         statements.numbered(7);
         assert_eq!(Statements::after_reset(&statements).foretell(), 8, "a reset does not start anew");
+        statements.lose_count();
+        assert!(!Statements::after_reset(&statements).is_counted(), "nor does it count");
+        statements.numbered(9);
+        assert!(statements.is_counted());
     }
 
     #[test]

@@ -41,7 +41,14 @@ pub(super) const READ_RETRIES: u32 = 2;
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
     pub(super) async fn acquire(&mut self, job: &Job, retries: u32) -> Result<Acquired, ServerError> {
-        let beside = self.may_run_beside(job);
+        let mut beside = self.may_run_beside(job);
+        if beside && matches!(self.binding, Binding::InTransaction(_)) {
+            // Nearby or not at all: here there is a connection that can do it.
+            match self.acquire_nearby(job, retries).await {
+                Some(acquired) => return Ok(acquired),
+                None => beside = false,
+            }
+        }
         if !beside && let Some((lease, pins)) = self.still_held(job).await {
             if job.need != Need::Read && !self.is_at_primary(&lease) {
                 // It asks for what a read left on a replica, in order to write.
@@ -55,6 +62,18 @@ impl Session {
         let token = self.token_for(job);
         let acquired = self.acquire_for(need, &token, retries).await?;
         Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
+    }
+
+    /// A connection to a replica, beside the one that the session holds.
+    async fn acquire_nearby(&mut self, job: &Job, retries: u32) -> Option<Acquired> {
+        let snapshot = self.shared.snapshot();
+        let token = self.token_for(job);
+        let route = route::decide(Need::Read, &token, &snapshot, self.picks).ok()?;
+        if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+            return None;
+        }
+        let lease = self.lease_for(&route).await.ok().flatten()?;
+        Some(Acquired { lease, held: Held { beside: true, ..Held::default() }, reason: route.reason })
     }
 
     /// What a server must contain for a job, if the job only reads.
@@ -81,23 +100,13 @@ impl Session {
     /// session's transaction begins: it sees nothing of it and adds nothing to it.
     fn may_run_beside(&self, job: &Job) -> bool {
         match &self.binding {
-            Binding::Begun(_) => job.only_prepares(),
-            // Nearby or not at all: here there is a connection that can do it.
-            Binding::InTransaction(_) => job.only_prepares() && self.replica_is_there(),
+            Binding::Begun(_) | Binding::InTransaction(_) => job.only_prepares(),
             Binding::Free => {
                 self.autocommit_off()
                     && (job.only_prepares() || (job.need == Need::Read && job.traits.contains(Traits::TABLE_FREE)))
             }
             Binding::Pinned(..) => false,
         }
-    }
-
-    /// Whether a read would go to a replica now.
-    fn replica_is_there(&self) -> bool {
-        let snapshot = self.shared.snapshot();
-        let primary = snapshot.primary().map(|primary| primary.id);
-        route::decide(Need::Read, &Token::default(), &snapshot, self.picks)
-            .is_ok_and(|route| Some(route.server) != primary)
     }
 
     async fn acquire_for(&mut self, need: Need, token: &Token, retries: u32) -> Result<Acquired, ServerError> {

@@ -87,10 +87,12 @@ impl Session {
 
     /// `COMMIT` or `ROLLBACK` while no server knows of a transaction.
     async fn end_nothing(&mut self, end: Completion) -> Result<(), Gone> {
+        // It ends what was said of the next transaction, too.
+        let characteristics = self.next_transaction.take().unwrap_or_default();
         self.binding = match (std::mem::take(&mut self.binding), end.chain) {
             // A chained transaction is of the same kind as the one before it.
             (Binding::Begun(beginning), Some(true)) => Binding::Begun(beginning),
-            (_, Some(true)) => Binding::Begun(Beginning::default()),
+            (_, Some(true)) => Binding::Begun(Beginning { characteristics, access: None }),
             _ => Binding::Free,
         };
         self.shared.metrics.saved(Saved::Commit);

@@ -16,12 +16,23 @@ pub(super) enum Effect {
     Unknown,
 }
 
-pub(super) fn effect(state: &SessionState, assignments: &[Assignment<'_>]) -> Effect {
+/// What these assignments do to `state`.
+///
+/// `default` is what `DEFAULT` means for a variable at the primary: other servers' defaults differ.
+pub(super) fn effect(
+    state: &SessionState,
+    assignments: &[Assignment<'_>],
+    default: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Effect {
     let mut state = state.clone();
     let mut reported = Vec::new();
     for Assignment { target, value } in assignments {
         let text = match value.class {
-            ValueClass::Literal | ValueClass::Default => portable(value.text),
+            ValueClass::Literal => portable(value.text),
+            ValueClass::Default => match target {
+                Target::Variable { name, .. } => default(name).or_else(|| portable(value.text)),
+                _ => portable(value.text),
+            },
             ValueClass::Session | ValueClass::Other => None,
         };
         match (target, text) {
@@ -158,7 +169,7 @@ mod tests {
 
     fn of(state: &SessionState, sql: &str) -> Effect {
         match classify(sql.as_bytes(), Mode::default()).kind {
-            Kind::Set(assignments) => effect(state, &assignments),
+            Kind::Set(assignments) => effect(state, &assignments, |_| None),
             other => panic!("{sql}: {other:?}"),
         }
     }

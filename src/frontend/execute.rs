@@ -57,6 +57,7 @@ impl Session {
                     drop(lease);
                     // What a server accepted before, one refuses now.
                     self.shared.proven.forget();
+                    self.last.insert_id_stale &= !held.connection;
                     let error = if held.connection && !self.client.answered {
                         // The transaction has gone with the connection.
                         errno::lost_transaction_because(&error)
@@ -119,6 +120,8 @@ impl Session {
     /// The connection was lost while the statement ran: says what that means for it.
     async fn lost(&mut self, job: &Job, held: &Held, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
+        // What only the lost connection knew, nobody knows.
+        self.last.insert_id_stale &= !held.connection;
         let in_transaction = (held.connection || self.binding.is_begun()) && !held.beside;
         if !held.beside {
             self.binding = Binding::Free;

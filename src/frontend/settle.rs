@@ -15,7 +15,10 @@ use crate::sql::{Traits, Why};
 use crate::state::literal;
 use crate::topology::ServerId;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a connection may take to tell what only it knows, before it is given up instead.
+const LAST_QUESTION: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Takes in what a response said and decides what becomes of its connection.
@@ -33,9 +36,10 @@ impl Session {
         }
         self.remember(job, &summary);
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
-        if !beside {
+        if !beside && !job.only_prepares() {
             self.next_transaction = None;
-        } else if !matches!(self.binding, Binding::Free) {
+        }
+        if beside && !matches!(self.binding, Binding::Free) {
             // Prepared beside a transaction, which stays as it is.
             lease.give_back(Disposition::Clean);
             return Ok(());
@@ -240,7 +244,8 @@ impl Session {
     pub(super) async fn release(&mut self, mut lease: Lease, disposition: Disposition) {
         if self.last.insert_id_stale
             && let Some(conn) = lease.take()
-            && let Ok((mut conn, Reply::Rows { rows, .. })) = conn.query("SELECT LAST_INSERT_ID()").await
+            && let Ok(Ok((mut conn, Reply::Rows { rows, .. }))) =
+                tokio::time::timeout(LAST_QUESTION, conn.query("SELECT LAST_INSERT_ID()")).await
         {
             let told = rows.into_iter().flatten().next().flatten().and_then(|id| id.parse().ok());
             self.last.insert_id = told.unwrap_or(self.last.insert_id);

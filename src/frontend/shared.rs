@@ -11,6 +11,7 @@ use crate::metrics::{Metrics, SessionMetrics};
 use crate::pool::{Pool, PoolSettings};
 use crate::protocol::auth::Plugin;
 use crate::protocol::capability::Capabilities;
+use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -187,6 +188,13 @@ impl Shared {
     /// The `sql_mode` of a session that sets none, as far as known.
     pub fn sql_mode(&self) -> Option<String> {
         self.default_of("sql_mode")
+    }
+
+    /// What `SET name = DEFAULT` means at the primary, as SQL; `None` if that is not known.
+    pub fn meaning_of_default(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let facts = self.pools.servers().iter().find_map(|server| server.reference())?;
+        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+        literal(facts.defaults.default_value(&name)?.as_bytes())
     }
 
     /// The value of a variable that a session has which sets none, as far as known.

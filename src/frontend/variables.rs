@@ -16,7 +16,7 @@ use crate::protocol::response::OkPacket;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::Put;
 use crate::route::{Need, Reason};
-use crate::sql::{Assignment, Mode, Semicolons, Statement, Target, Traits, VariableScope, Why};
+use crate::sql::{Assignment, Mode, Semicolons, Statement, Target, Traits, ValueClass, VariableScope, Why};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -47,20 +47,21 @@ impl Session {
         {
             return self.set_next_transaction(next).await;
         }
-        let effect = effect(&self.state, assignments);
+        let effect = effect(&self.state, assignments, |name| self.shared.meaning_of_default(name));
         if !statement.traits.intersects(ASKING) {
             self.release_brief().await;
         }
         // What concerns transactions must not overtake one that has begun.
         let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
+        let exact = assignments.iter().all(|assignment| assignment.value.class != ValueClass::Default);
         let global = |a: &Assignment<'_>| matches!(a.target, Target::Variable { scope: VariableScope::Global, .. });
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
             return self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await;
         }
         match effect {
-            Effect::Known(state) if !held => self.set_nearby(&text, state, &[]).await,
-            Effect::Reported(state, names) if !held => self.set_nearby(&text, state, &names).await,
+            Effect::Known(state) if !held => self.set_nearby(&text, state, &[], exact).await,
+            Effect::Reported(state, names) if !held => self.set_nearby(&text, state, &names, exact).await,
             Effect::Known(state) => {
                 let becomes = Some(Arc::new(state));
                 self.execute(Job { becomes, traits: statement.traits, ..set_job(text, semicolons, false) }).await
@@ -84,7 +85,14 @@ impl Session {
         self.send_ok().await
     }
 
-    async fn set_nearby(&mut self, text: &[u8], mut state: SessionState, reported: &[Vec<u8>]) -> Result<(), Gone> {
+    /// `exact`: the text means on any server what `state` says. `DEFAULT` does not.
+    async fn set_nearby(
+        &mut self,
+        text: &[u8],
+        mut state: SessionState,
+        reported: &[Vec<u8>],
+        exact: bool,
+    ) -> Result<(), Gone> {
         let key = reported.is_empty().then(|| self.key_of(text));
         let known = key.as_ref().and_then(|key| self.shared.proven.find_set(&self.account.user, key));
         let accepted = match known {
@@ -100,10 +108,14 @@ impl Session {
                     lease.give_back(Disposition::NeedsReset);
                     return self.execute(set_job(text.into(), Semicolons::Between, true)).await;
                 }
-                if let Some(conn) = lease.conn_mut() {
-                    conn.applied_is(Arc::new(state.clone()));
+                if exact {
+                    if let Some(conn) = lease.conn_mut() {
+                        conn.applied_is(Arc::new(state.clone()));
+                    }
+                    lease.give_back(Disposition::Clean);
+                } else {
+                    lease.give_back(Disposition::NeedsReset);
                 }
-                lease.give_back(Disposition::Clean);
                 if let Some(key) = key {
                     self.shared.proven.set(&self.account.user, &key, accepted.clone());
                 }

@@ -207,6 +207,11 @@ async fn set_up(conn: Ready) -> Result<Ready, DialError> {
     busy.flush().await.map_err(lost)?;
     let _multi_statements = busy.reply().await.map_err(lost)?;
     match busy.reply().await.map_err(lost)? {
+        Reply::Err(error) if setup.statements > 1 => {
+            tracing::warn!(server = %busy.server().label(), %error, "cannot level out this server's defaults with the primary's");
+            busy.server().cannot_be_levelled();
+            Err(DialError::Refused(error))
+        }
         Reply::Err(error) => Err(DialError::Refused(error)),
         _ => {
             let state = busy.applied().clone();

@@ -30,6 +30,9 @@ async fn servers_that_differ(flavor: Flavor) {
         other.disconnect().await.expect("goodbye");
         assert_eq!(one::<String>(&mut client, &primary).await, truth, "the primary, after a reset");
     }
+    // DEFAULT is the primary's, too.
+    client.query_drop("SET time_zone = DEFAULT, group_concat_max_len = DEFAULT").await.expect("set");
+    assert_eq!(one::<String>(&mut client, READ).await, truth);
     // The text is read in the primary's sql_mode: under ANSI this would be a column.
     assert_eq!(one::<String>(&mut client, "SELECT \"text\"").await, "text");
     bed.stop().await;

@@ -183,6 +183,58 @@ async fn of_the_next_transaction_only(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What was said of the next transaction outlives a preparation, and ends with a COMMIT of nothing.
+async fn until_the_next_transaction(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    run(&mut client, "SET TRANSACTION READ ONLY").await;
+    assert_eq!(code(client.exec_drop("INSERT INTO t (n) VALUES (?)", (1,)).await), 1792);
+    client.reset().await.expect("reset");
+    run(&mut client, "USE app").await;
+    run(&mut client, "SET TRANSACTION READ ONLY").await;
+    run(&mut client, "COMMIT").await;
+    run(&mut client, "INSERT INTO t (n) VALUES (1)").await;
+    bed.stop().await;
+}
+
+/// A transaction's insert id goes with its connection, and nobody else's comes in its place.
+async fn insert_id_of_a_lost_transaction(flavor: Flavor) {
+    let bed = solo(flavor).await;
+    let (mut a, mut b) = (bed.client().await, bed.client().await);
+    run(&mut a, "BEGIN").await;
+    run(&mut a, "INSERT INTO t (n) VALUES (1)").await;
+    bed.ocean.cut_existing_and_wait().await;
+    assert!(a.query_drop("INSERT INTO t (n) VALUES (1)").await.is_err(), "lost");
+    bed.warm().await;
+    for _ in 0..5 {
+        run(&mut b, "INSERT INTO t (n) VALUES (1)").await;
+    }
+    run(&mut a, "UPDATE t SET n = 1").await;
+    assert_eq!(one::<u64>(&mut a, "SELECT LAST_INSERT_ID()").await, 0);
+    bed.stop().await;
+}
+
+/// Statements that nobody counted: the number of the next one is not foretold as a guard.
+async fn numbers_nobody_counted(flavor: Flavor) {
+    let bed = solo(flavor).await;
+    bed.pair.primary.sql("CREATE DATABASE doomed").await.expect("schema");
+    bed.pair.primary.sql(&format!("GRANT ALL ON doomed.* TO '{}'@'%'", crate::support::APP)).await.expect("grant");
+    bed.pair.primary.sql("CREATE TABLE doomed.t LIKE app.t").await.expect("table");
+    bed.pair.wait_caught_up().await.expect("caught up");
+    let mut b = bed.client().await;
+    run(&mut b, "USE doomed").await;
+    let insert = b.prep("INSERT INTO t (n) VALUES (7)").await.expect("prepared");
+    let mut a = bed.client().await;
+    run(&mut a, "PREPARE s FROM 'SELECT 1'").await;
+    a.disconnect().await.expect("goodbye");
+    bed.settled_but(1).await;
+    bed.pair.primary.sql("DROP DATABASE doomed").await.expect("dropped");
+    assert_eq!(code(b.exec_drop(&insert, ()).await), 1049);
+    let rows = bed.pair.primary.sql("SELECT COUNT(*) FROM app.t").await.expect("rows");
+    assert_eq!(rows[0][0].as_deref(), Some("0"), "not in somebody else's schema");
+    bed.stop().await;
+}
+
 /// `completion_type` makes COMMIT begin the next transaction.
 async fn completion_type(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
@@ -252,6 +304,9 @@ crate::on_both!(
     a_write_whose_client_left,
     one_shots_among_several,
     of_the_next_transaction_only,
+    until_the_next_transaction,
+    insert_id_of_a_lost_transaction,
+    numbers_nobody_counted,
     completion_type,
     a_preparation_that_fails_at_the_primary,
     a_preparation_that_fails_at_the_replica,

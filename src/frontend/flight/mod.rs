@@ -141,9 +141,10 @@ async fn fly(
 ) -> Result<(Option<Ready>, Summary), Flown> {
     let server = conn.server().id;
     let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
-    let setup = conn.setup();
+    // Whoever holds a connection has it as it was set up then: a reset would take all it holds.
+    let setup = conn.own_setup().filter(|_| held.connection).unwrap_or_else(|| conn.setup());
     let (conn, mut prelude) = prelude(session, conn, &setup, job, held, name).await?;
-    let guard = guard(session, job, pipelining);
+    let guard = guard(session, job, pipelining && conn.statements().is_counted());
     let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
     // Where the statement itself may look at it, it is guarded like any other state.
     let looks = job.traits.intersects(Traits::USES_LAST_INSERT_ID | Traits::CALLS_STORED_CODE);
@@ -171,7 +172,8 @@ async fn fly(
     let asks_along = asks && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
     // Where something is asked behind several statements, its answer shows that one was not answered.
     let several = !prefix.is_empty() || job.semicolons.may_separate();
-    expected.may_go_silent = several && pipelining && !asks_along;
+    let infile = job.traits.contains(Traits::LOCAL_INFILE);
+    expected.may_go_silent = several && pipelining && !asks_along && !infile;
     if asks_along {
         push_questions(&mut flight.busy);
     }
@@ -191,6 +193,9 @@ async fn fly(
         return Err(Failed::Refused(errno::state_not_restored(name, error)).into());
     }
     busy.applied_is(session.state.clone(), &setup);
+    if job.traits.intersects(Traits::SQL_PREPARE | Traits::SQL_EXECUTE | Traits::CALLS_STORED_CODE) {
+        busy.statements_mut().lose_count();
+    }
     let may_differ = job.traits.intersects(Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE);
     let there = insert_id.or_else(|| busy.insert_id()).filter(|_| !may_differ);
     busy.insert_id_is(there);
@@ -230,6 +235,8 @@ async fn land_execution(
     match grounded {
         None => flight.keep_prepared(session, execution, None),
         Some(Grounded::Prelude(error)) => {
+            // If its last part failed, the number was there all the same: then nobody knows.
+            flight.expect_unknown_handle().await?;
             return Err(Failed::Refused(errno::state_not_restored(flight.name(), &error)).into());
         }
         Some(Grounded::Prepare(error)) => {

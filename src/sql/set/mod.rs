@@ -39,7 +39,7 @@ impl Assignment<'_> {
 /// end, or that Landbridge itself relies on: a session that sets one keeps its connection.
 #[must_use]
 pub fn is_untracked(name: &[u8]) -> bool {
-    const UNTRACKED: [&[u8]; 14] = [
+    const UNTRACKED: [&[u8]; 15] = [
         b"character_set_collations",
         b"completion_type",
         b"default_collation_for_utf8mb4",
@@ -54,6 +54,7 @@ pub fn is_untracked(name: &[u8]) -> bool {
         b"pseudo_thread_id",
         b"rand_seed1",
         b"rand_seed2",
+        b"sql_log_bin",
     ];
     let name = name.to_ascii_lowercase();
     name.starts_with(b"session_track_") || UNTRACKED.contains(&&name[..])
