@@ -1,16 +1,14 @@
 //! A backend connection and the exchanges on it.
 
-use super::login::{Account, COLLATION, DialError, LoggedIn, authenticate};
+use super::login::{Account, DialError, LoggedIn, change_user};
 use super::server::{Server, Setup, family};
 use super::statements::Statements;
 use crate::consistency::gtid::Family;
 use crate::net::packets::{PacketStream, ReadError};
-use crate::protocol::auth::Plugin;
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::exchange::{Exchange, Expect};
 use crate::protocol::packet::{frame, frame_parts};
-use crate::protocol::wire::Put;
 use crate::state::{Plan, Prelude, SessionState};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -139,22 +137,8 @@ impl Ready {
     /// As a login; the connection is gone then.
     pub async fn log_in_again(self) -> Result<Self, DialError> {
         let mut inner = self.0;
-        let plugin = if inner.family == Family::MariaDb { Plugin::Native } else { Plugin::CachingSha2 };
-        let proof = plugin.proof(inner.account.password.expose().as_bytes(), &inner.nonce);
-        let mut body = vec![Command::ChangeUser.byte()];
-        body.put_nul_bytes(inner.account.user.as_bytes());
-        body.push(u8::try_from(proof.len()).unwrap_or(0));
-        body.put(&proof);
-        body.put_nul_bytes(b"");
-        body.put_u16(COLLATION);
-        body.put_nul_bytes(plugin.name().as_bytes());
-        if inner.caps.contains(Capabilities::CONNECT_ATTRS) {
-            body.put_lenenc(0);
-        }
-        frame(inner.packets.output(), 0, &body);
-        inner.packets.flush().await.map_err(ReadError::Io)?;
-        let (account, nonce) = (inner.account.clone(), inner.nonce.to_vec());
-        authenticate(&mut inner.packets, &account, nonce, 1).await?;
+        let account = inner.account.clone();
+        change_user(&mut inner.packets, &account, inner.family, inner.caps, &inner.nonce).await?;
         inner.applied = fresh_state();
         inner.forget_session();
         inner.multi_statements = None;

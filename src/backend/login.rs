@@ -4,12 +4,14 @@
 //! a clear-text password never leaves outside TLS or a unix socket.
 
 use super::server::Server;
+use crate::consistency::gtid::Family;
 use crate::net::packets::{PacketStream, ReadError};
 use crate::net::stream::HeldBack;
 use crate::net::tls::Connector;
 use crate::net::{socket, tls};
 use crate::protocol::auth::{Plugin, obfuscate_for_rsa};
 use crate::protocol::capability::Capabilities;
+use crate::protocol::command::Command;
 use crate::protocol::handshake::{AUTH_MORE, AUTH_SWITCH, AuthSwitch, Greeting, Login, encode_tls_request};
 use crate::protocol::packet::frame;
 use crate::protocol::response::{ERR, OK, ServerError};
@@ -25,7 +27,7 @@ const LOGIN_PACKET_LIMIT: usize = 64 * 1024;
 /// Largest packet we announce to accept; servers only compare it with nothing, drivers send 1 GiB.
 pub const MAX_PACKET: u32 = 1 << 30;
 /// `utf8mb4_general_ci`: known to every server of both families.
-pub const COLLATION: u16 = 45;
+const COLLATION: u16 = 45;
 
 /// `caching_sha2_password`: the fast path succeeded.
 const FAST_AUTH_OK: u8 = 3;
@@ -242,8 +244,36 @@ fn ask_for_tls(packets: &mut PacketStream, caps: Capabilities) {
     frame(packets.output(), 1, &request);
 }
 
+/// Logs in again on a connection: `COM_CHANGE_USER` to the same account, without a schema.
+///
+/// # Errors
+/// As a login; the connection is of no use then.
+pub async fn change_user(
+    packets: &mut PacketStream,
+    account: &Account,
+    family: Family,
+    caps: Capabilities,
+    nonce: &[u8],
+) -> Result<(), DialError> {
+    let plugin = if family == Family::MariaDb { Plugin::Native } else { Plugin::CachingSha2 };
+    let proof = plugin.proof(account.password.expose().as_bytes(), nonce);
+    let mut body = vec![Command::ChangeUser.byte()];
+    body.put_nul_bytes(account.user.as_bytes());
+    body.push(u8::try_from(proof.len()).unwrap_or(0));
+    body.put(&proof);
+    body.put_nul_bytes(b"");
+    body.put_u16(COLLATION);
+    body.put_nul_bytes(plugin.name().as_bytes());
+    if caps.contains(Capabilities::CONNECT_ATTRS) {
+        body.put_lenenc(0);
+    }
+    frame(packets.output(), 0, &body);
+    packets.flush().await.map_err(ReadError::Io)?;
+    authenticate(packets, account, nonce.to_vec(), 1).await
+}
+
 /// The conversation after a login packet or `COM_CHANGE_USER`, up to the server's OK.
-pub async fn authenticate(
+async fn authenticate(
     packets: &mut PacketStream,
     account: &Account,
     mut nonce: Vec<u8>,
