@@ -170,7 +170,9 @@ impl SessionState {
         let changed = if reset { wanted.settings.iter().collect() } else { changed };
         let mut prelude = Prelude { reset, ..Prelude::default() };
         push_settings(&mut prelude, &changed);
-        if let Some(schema) = wanted.schema.as_deref().filter(|s| self.schema.as_deref() != Some(*s)) {
+        // A reset leaves the schema, but forgets what character set it has.
+        let chosen = |schema: &&[u8]| !reset && self.schema.as_deref() == Some(*schema);
+        if let Some(schema) = wanted.schema.as_deref().filter(|schema| !chosen(schema)) {
             prelude.push(&[b"USE ", &quote_identifier(schema)]);
         }
         Plan::Apply(prelude)
@@ -178,11 +180,12 @@ impl SessionState {
 
     /// As [`Self::plan_to`], by way of a reset, which leaves nothing but the schema.
     pub fn plan_from_reset(&self, wanted: &Self) -> Plan {
-        let bare = Self { schema: self.schema.clone(), settings: Vec::new() };
-        match bare.plan_to(wanted) {
-            Plan::Nothing => Plan::Apply(Prelude { reset: true, ..Prelude::default() }),
+        if self.schema.is_some() && wanted.schema.is_none() {
+            return Plan::LogInAgain;
+        }
+        match Self::default().plan_to(wanted) {
             Plan::Apply(prelude) => Plan::Apply(Prelude { reset: true, ..prelude }),
-            Plan::LogInAgain => Plan::LogInAgain,
+            _ => Plan::Apply(Prelude { reset: true, ..Prelude::default() }),
         }
     }
 
@@ -323,7 +326,7 @@ mod tests {
         assert_eq!(sql(app.plan_to(&none)), "log in again");
         assert_eq!(sql(app.plan_to(&web)), "SET NAMES utf8mb4;SET @x=1,sql_mode='';");
         assert_eq!(sql(none.plan_to(&web)), "SET NAMES utf8mb4;SET @x=1,sql_mode='';USE `app`;");
-        assert_eq!(sql(web.plan_to(&app)), "RESET;");
+        assert_eq!(sql(web.plan_to(&app)), "RESET;USE `app`;");
         let other = state(Some("app"), &[("names", "latin1"), ("sql_mode", "''"), ("@x", "1")]);
         assert_eq!(sql(web.plan_to(&other)), "SET NAMES latin1;");
         let less = state(Some("b`c"), &[("names", "utf8mb4"), ("time_zone", "'+00:00'")]);

@@ -117,6 +117,8 @@ impl Ready {
             (Plan::LogInAgain, _) => return Plan::LogInAgain,
             // Set up otherwise: from the beginning.
             (_, Some(_)) if !is_set_up => self.0.applied.plan_from_reset(wanted),
+            // Reset: the schema is still chosen, but the server has forgotten its character set.
+            (_, None) if self.0.applied.schema().is_some() => SessionState::default().plan_to(wanted),
             (plan, _) => plan,
         };
         let reset = matches!(&plan, Plan::Apply(prelude) if prelude.reset);

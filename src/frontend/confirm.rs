@@ -12,6 +12,7 @@ use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need};
+use crate::state::{SessionState, literal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,4 +126,22 @@ impl Session {
             }
         }
     }
+}
+
+/// Asks for the values of session variables and adds them to `state`; false if one cannot be told.
+pub(super) async fn ask_variables(lease: &mut Lease, state: &mut SessionState, names: &[Vec<u8>]) -> bool {
+    if names.is_empty() {
+        return true;
+    }
+    let list: Vec<String> = names.iter().map(|name| format!("@@{}", String::from_utf8_lossy(name))).collect();
+    let Some(conn) = lease.take() else { return false };
+    let Ok((conn, Reply::Rows { rows, .. })) = conn.query(&format!("SELECT {}", list.join(","))).await else {
+        return false;
+    };
+    lease.put(conn);
+    let Some(row) = rows.first().filter(|row| row.len() == names.len()) else { return false };
+    names.iter().zip(row).all(|(name, value)| {
+        let value = value.as_deref().map_or(Some(b"NULL".to_vec()), |value| literal(value.as_bytes()));
+        value.map(|value| state.set_variable(name, &value)).is_some()
+    })
 }

@@ -16,6 +16,9 @@ pub(super) enum Effect {
     Unknown,
 }
 
+/// What `SET CHARACTER SET` decides, in an order in which it can be set again.
+const CHARSET_OF_SCHEMA: [&[u8]; 3] = [b"character_set_client", b"character_set_results", b"collation_connection"];
+
 /// What these assignments do to `state`.
 ///
 /// `default` is what `DEFAULT` means for a variable at the primary: other servers' defaults differ.
@@ -59,7 +62,9 @@ pub(super) fn effect(
             (Target::User(name), Some(text)) if value.class == ValueClass::Literal => {
                 state.set_user_variable(&[b"@", &quote_identifier(name)[..]].concat(), &text);
             }
-            (Target::Names { .. }, _) if state.has_user_variables() => return Effect::Unknown,
+            (Target::Names { .. } | Target::CharacterSet, _) if state.has_user_variables() => return Effect::Unknown,
+            // The character set of the connection becomes that of the schema: only a server knows it.
+            (Target::CharacterSet, _) => reported.extend(CHARSET_OF_SCHEMA.map(<[u8]>::to_vec)),
             (Target::Names { collation }, Some(text)) => {
                 let mut item = [b"NAMES ", &text[..]].concat();
                 if let Some(collation) = collation {
@@ -144,9 +149,10 @@ pub(super) fn concerns_transactions(assignments: &[Assignment<'_>]) -> bool {
     })
 }
 
-/// Adds what the server reported of `names`; false if it did not tell all of them.
-pub(super) fn add_reported(state: &mut SessionState, changes: &[u8], names: &[Vec<u8>]) -> bool {
-    names.iter().all(|name| {
+/// Adds what the server reported of `names`; returns those it did not tell.
+pub(super) fn add_reported(state: &mut SessionState, changes: &[u8], names: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut untold = Vec::new();
+    for name in names {
         let mut found = None;
         Changes::new(changes).for_each(|change| {
             if let Change::SystemVariable { name: changed, value } = change
@@ -155,11 +161,12 @@ pub(super) fn add_reported(state: &mut SessionState, changes: &[u8], names: &[Ve
                 found = literal(value);
             }
         });
-        found.is_some_and(|value| {
-            state.set_variable(name, &value);
-            true
-        })
-    })
+        match found {
+            Some(value) => state.set_variable(name, &value),
+            None => untold.push(name.clone()),
+        }
+    }
+    untold
 }
 
 #[cfg(test)]
@@ -188,6 +195,7 @@ mod tests {
         }
         let mode = of(&none, "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')");
         assert!(matches!(mode, Effect::Reported(_, names) if names == [b"sql_mode".to_vec()]));
+        assert!(matches!(of(&none, "SET CHARACTER SET latin1"), Effect::Reported(_, names) if names.len() == 3));
     }
 
     #[test]
@@ -199,7 +207,6 @@ mod tests {
             "SET insert_id = 7",
             "SET completion_type = 1",
             "SET ROLE r",
-            "SET CHARACTER SET latin1",
             "SET sql_mode = 4",
             "SET autocommit = DEFAULT",
             "SET @@transaction_isolation = 'SERIALIZABLE'",

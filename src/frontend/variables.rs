@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, Characteristics};
 use super::commands::ASKING;
-use super::confirm::Confirmed;
+use super::confirm::{Confirmed, ask_variables};
 use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
 use super::job::{Job, JobCommand};
 use super::proven::Accepted;
@@ -103,7 +103,8 @@ impl Session {
                     Ok(confirmed) => confirmed,
                     Err(error) => return self.refuse(&error).await,
                 };
-                if !add_reported(&mut state, &accepted.changes, reported) {
+                let untold = add_reported(&mut state, &accepted.changes, reported);
+                if !ask_variables(&mut lease, &mut state, &untold).await {
                     // The server kept the value to itself: run it where it will be needed, and stay there.
                     lease.give_back(Disposition::NeedsReset);
                     return self.execute(set_job(text.into(), Semicolons::Between, true)).await;

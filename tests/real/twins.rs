@@ -50,7 +50,15 @@ enum Step {
 /// One step; `own` is the session's own table, so that data depend on nobody else.
 fn step(dice: &mut Dice, own: u64) -> Step {
     let text = match dice.roll(24) {
-        0 => dice.pick(&["SET NAMES utf8mb4", "SET NAMES latin1", "SET NAMES utf8mb4 COLLATE utf8mb4_bin"]).into(),
+        0 => dice
+            .pick(&[
+                "SET NAMES utf8mb4",
+                "SET NAMES latin1",
+                "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+                "SET CHARACTER SET latin1",
+                "SET CHARSET utf8mb4",
+            ])
+            .into(),
         1 => dice
             .pick(&[
                 "SET sql_mode = ''",
@@ -172,6 +180,10 @@ async fn live(mut twins: Twins, flavor: Flavor, seed: u64, own: u64) {
             Step::Reset => "(reset)".into(),
         };
         twins = twins.both(&what, &step).await;
+        if matches!(step, Step::Reset) {
+            // A server keeps the schema and forgets its character set; here the session is in it again.
+            twins = twins.query("USE app").await;
+        }
         twins = twins.query(&format!("/* landbridge: primary */ {probe}")).await;
         if dice.roll(3) == 0 {
             twins = twins.query(&probe).await;
@@ -195,7 +207,7 @@ async fn dial(pair: &Pair) -> Ready {
 }
 
 async fn prepare_schema(pair: &Pair) {
-    pair.primary.sql("CREATE DATABASE other").await.expect("schema");
+    pair.primary.sql("CREATE DATABASE other CHARACTER SET latin1 COLLATE latin1_bin").await.expect("schema");
     pair.primary.sql(&format!("GRANT ALL ON other.* TO '{APP}'@'%'")).await.expect("grant");
     for own in 0..SESSIONS {
         let sql = format!("CREATE TABLE app.t{own} (id INT AUTO_INCREMENT PRIMARY KEY, n INT, s VARCHAR(2000))");
