@@ -16,9 +16,20 @@ pub struct Setting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     /// Part of a `SET` list: `sql_mode='ANSI'`, `NAMES utf8mb4`, `@x=1`.
-    Item(Box<[u8]>),
+    Item {
+        /// The whole of it.
+        sql: Box<[u8]>,
+        /// Where its value begins; 0 for those that have none but their own words.
+        value: usize,
+    },
     /// A `SET` statement of its own: `SET SESSION TRANSACTION ..`.
     Statement(Box<[u8]>),
+}
+
+impl Form {
+    fn assignment(name: &[u8], value: &[u8]) -> Self {
+        Self::Item { sql: [name, b"=", value].concat().into(), value: name.len() + 1 }
+    }
 }
 
 /// What must hold on a connection before a session's statement may run there.
@@ -92,14 +103,12 @@ impl SessionState {
             b"collation_connection" => self.remove(b"character_set_connection"),
             _ => {}
         }
-        let item = [name, b"=", value].concat();
-        self.put(Setting { key, form: Form::Item(item.into()) });
+        self.put(Setting { key, form: Form::assignment(name, value) });
     }
 
     /// Records `SET @name = value`; `name` as written, with its `@` and quotes.
     pub fn set_user_variable(&mut self, name: &[u8], value: &[u8]) {
-        let item = [name, b"=", value].concat();
-        self.put(Setting { key: name.to_ascii_lowercase().into(), form: Form::Item(item.into()) });
+        self.put(Setting { key: name.to_ascii_lowercase().into(), form: Form::assignment(name, value) });
     }
 
     /// Records `SET NAMES ..` or `SET CHARACTER SET ..` (`item` is what follows `SET`).
@@ -107,7 +116,7 @@ impl SessionState {
         for variable in CHARSET_VARIABLES {
             self.remove(variable);
         }
-        self.put(Setting { key: NAMES.into(), form: Form::Item(item.into()) });
+        self.put(Setting { key: NAMES.into(), form: Form::Item { sql: item.into(), value: 0 } });
     }
 
     /// Records a `SET` statement that stands alone, replacing what `key` held before.
@@ -142,9 +151,15 @@ impl SessionState {
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         let setting = self.settings.iter().find(|s| *s.key == *name)?;
         match &setting.form {
-            Form::Item(sql) => sql.get(name.len() + 1..),
+            Form::Item { sql, value } => sql.get(*value..),
             Form::Statement(sql) => Some(sql),
         }
+    }
+
+    /// What was said of the character set that the client speaks, in lower case.
+    pub fn client_charset(&self) -> Vec<u8> {
+        let said = [NAMES, CHARSET_VARIABLES[0]].map(|name| self.get(name).unwrap_or_default());
+        said.join(&b' ').to_ascii_lowercase()
     }
 
     fn remove(&mut self, key: &[u8]) {
@@ -214,13 +229,13 @@ fn push_settings(prelude: &mut Prelude, settings: &[&Setting]) {
     // The character set decides how the literals behind it are read: it goes ahead of them.
     let (names, others): (Vec<&Setting>, Vec<&Setting>) = settings.iter().partition(|s| *s.key == *NAMES);
     for setting in &names {
-        if let Form::Item(sql) = &setting.form {
+        if let Form::Item { sql, .. } = &setting.form {
             prelude.push(&[b"SET ", sql]);
         }
     }
     let mut list = Vec::new();
     for setting in others {
-        if let Form::Item(sql) = &setting.form {
+        if let Form::Item { sql, .. } = &setting.form {
             list.extend_from_slice(if list.is_empty() { b"SET " } else { b"," });
             list.extend_from_slice(sql);
         }
@@ -343,6 +358,20 @@ mod tests {
         a.set_variable(b"collation_connection", b"utf8_bin");
         a.set_variable(b"character_set_connection", b"utf8");
         assert_eq!(a, state(None, &[("names", "utf8"), ("character_set_connection", "utf8")]));
+    }
+
+    #[test]
+    fn what_was_set_can_be_asked_for() {
+        let mut state =
+            state(Some("app"), &[("names", "gbk"), ("TX_READ_ONLY", "1"), ("SQL_MODE", "'ANSI'"), ("@x", "7")]);
+        assert_eq!(state.get(b"transaction_read_only"), Some(&b"1"[..]), "by its other name");
+        assert_eq!(state.get(b"sql_mode"), Some(&b"'ANSI'"[..]));
+        assert_eq!(state.get(b"@x"), Some(&b"7"[..]));
+        assert_eq!(state.client_charset(), b"names gbk ");
+        state.set_variable(b"character_set_client", b"BIG5");
+        assert_eq!(state.client_charset(), b"names gbk big5");
+        state.set_statement(b"transaction_isolation", b"SET SESSION TRANSACTION ..");
+        assert_eq!(state.get(b"transaction_isolation"), Some(&b"SET SESSION TRANSACTION .."[..]));
     }
 
     #[test]

@@ -210,7 +210,7 @@ pub enum Binding {
 }
 
 impl Binding {
-    /// Whether the client is inside a transaction that it began.
+    /// Whether a transaction was begun that no server knows of yet.
     pub fn is_begun(&self) -> bool {
         matches!(self, Self::Begun(_))
     }

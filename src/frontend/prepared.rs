@@ -139,9 +139,12 @@ impl PreparedStatements {
 
     /// A statement by id.
     pub fn find(&mut self, id: u32) -> Option<&mut PreparedStatement> {
-        // MariaDB clients may say "the last one".
-        let id = if id == u32::MAX { self.last } else { id };
         self.by_id.get_mut(&id)
+    }
+
+    /// The id that a client means: those of MariaDB may say "the last one".
+    pub fn meant(&self, id: u32) -> u32 {
+        if id == u32::MAX { self.last } else { id }
     }
 
     /// Removes a statement.
@@ -203,7 +206,7 @@ mod tests {
     fn ids_count_on() {
         let mut all = PreparedStatements::default();
         all.insert(statement(0));
-        assert!(all.find(1).is_some() && all.find(u32::MAX).is_some());
+        assert!(all.find(1).is_some() && all.meant(u32::MAX) == 1 && all.meant(7) == 7);
         all.clear();
         assert_eq!((all.next_id(), all.len()), (2, 0));
     }

@@ -298,8 +298,7 @@ impl Session {
             _ => default.to_ascii_uppercase().into_bytes(),
         };
         let has = |word: &str| memchr::memmem::find(&sql_mode, word.as_bytes()).is_some();
-        let charset = [b" names".as_slice(), b"character_set_client"].map(|name| state.get(name).unwrap_or(b""));
-        let charset = charset.join(&b' ').to_ascii_lowercase();
+        let charset = state.client_charset();
         let is_charset = |name: &&str| memchr::memmem::find(&charset, name.as_bytes()).is_some();
         Mode {
             // ANSI and the modes named after other products include ANSI_QUOTES.
@@ -312,8 +311,8 @@ impl Session {
 
     /// Whether the session has said itself in which character set it speaks.
     pub(super) fn knows_charset(&self) -> bool {
-        let said = [b" names".as_slice(), b"character_set_client"].into_iter().find_map(|name| self.state.get(name));
-        said.is_some_and(|said| memchr::memmem::find(&said.to_ascii_lowercase(), b"default").is_none())
+        let said = self.state.client_charset();
+        !said.trim_ascii().is_empty() && memchr::memmem::find(&said, b"default").is_none()
     }
 
     /// Gives up whatever the session holds; what it left on the server is cleaned.

@@ -54,9 +54,16 @@ impl Session {
         Ok(())
     }
 
+    /// The statement that a command is about, and what follows its id.
+    fn statement_id<'b>(&self, body: &'b [u8]) -> Option<(u32, &'b [u8])> {
+        let mut r = Reader::new(body, "statement id");
+        let id = r.u32().ok()?;
+        Some((self.prepared.meant(id), r.rest()))
+    }
+
     /// `COM_STMT_EXECUTE`
     pub(super) async fn execute_statement(&mut self, body: &[u8]) -> Result<(), Gone> {
-        let Some((id, rest)) = statement_id(body) else {
+        let Some((id, rest)) = self.statement_id(body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let Some(statement) = self.prepared.find(id) else {
@@ -103,7 +110,7 @@ impl Session {
     /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer.
     pub(super) fn long_data(&mut self, body: &[u8]) -> Result<(), Gone> {
         let limit = self.shared.settings.max_packet;
-        if let Some((id, piece)) = statement_id(body)
+        if let Some((id, piece)) = self.statement_id(body)
             && let Some(statement) = self.prepared.find(id)
             && !statement.add_long_data(piece, limit)
         {
@@ -114,7 +121,7 @@ impl Session {
 
     /// `COM_STMT_CLOSE`: no answer. Servers' handles stay, for whoever prepares the same text next.
     pub(super) async fn close_statement(&mut self, body: &[u8]) {
-        if let Some((id, _)) = statement_id(body) {
+        if let Some((id, _)) = self.statement_id(body) {
             self.prepared.remove(id);
             self.close_cursor(id).await;
         }
@@ -122,7 +129,7 @@ impl Session {
 
     /// `COM_STMT_RESET`
     pub(super) async fn reset_statement(&mut self, body: &[u8]) -> Result<(), Gone> {
-        let Some((id, _)) = statement_id(body) else {
+        let Some((id, _)) = self.statement_id(body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let Some(statement) = self.prepared.find(id) else {
@@ -135,7 +142,7 @@ impl Session {
 
     /// `COM_STMT_FETCH`: rows of the cursor on the connection the session is pinned to.
     pub(super) async fn fetch(&mut self, body: &[u8]) -> Result<(), Gone> {
-        let Some((id, rows)) = statement_id(body) else {
+        let Some((id, rows)) = self.statement_id(body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let handle = self.cursors.get(&id).copied().filter(|_| self.holds_connection());
@@ -182,10 +189,4 @@ fn acts_on_session(statement: &Statement<'_>) -> bool {
         statement.kind,
         Kind::Set(_) | Kind::Use(_) | Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_) | Kind::Savepoint
     )
-}
-
-fn statement_id(body: &[u8]) -> Option<(u32, &[u8])> {
-    let mut r = Reader::new(body, "statement id");
-    let id = r.u32().ok()?;
-    Some((id, r.rest()))
 }

@@ -60,7 +60,7 @@ impl Failed {
 }
 
 /// Runs a job on a leased connection and relays its answer. On success the connection is back in
-/// the lease, in the session's state.
+/// the lease, in the session's state, unless it broke behind the answer.
 pub(super) async fn exchange(
     session: &mut Session,
     lease: &mut Lease,
