@@ -143,7 +143,7 @@ pub fn execute(data: &[u8]) {
             0 => {
                 let id = statements.next_id();
                 statements.insert(new());
-                assert!(statements.find(id).is_some() && statements.find(u32::MAX).is_some());
+                assert!(statements.find(id).is_some() && statements.meant(u32::MAX) == id);
             }
             1 => {
                 let id = input.u8().into();
