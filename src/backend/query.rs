@@ -43,6 +43,16 @@ pub enum Reply {
     Err(ServerError),
 }
 
+impl Reply {
+    /// The first value of the first row, if there is one and it is not NULL.
+    pub fn first_value(&self) -> Option<&str> {
+        match self {
+            Self::Rows { rows, .. } => rows.first()?.first()?.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl From<Malformed> for Lost {
     fn from(malformed: Malformed) -> Self {
         Self { sent: true, source: ReadError::Io(std::io::Error::other(malformed)) }

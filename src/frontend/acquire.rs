@@ -243,5 +243,5 @@ fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
 
 /// Both families answer 0 when the replica has everything.
 fn caught_up(reply: &Reply) -> bool {
-    matches!(reply, Reply::Rows { rows, .. } if matches!(rows.first().map(Vec::as_slice), Some([Some(n)]) if n == "0"))
+    reply.first_value() == Some("0")
 }

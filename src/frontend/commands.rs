@@ -116,8 +116,7 @@ impl Session {
             [0, 0] => self.multi_statements = true,
             [1, 0] => self.multi_statements = false,
             _ => {
-                let unknown = ServerError::new(1047, b"08S01", "Unknown command");
-                return self.refuse(&unknown).await;
+                return self.refuse(&errno::unknown_command()).await;
             }
         }
         let mut payload = Vec::new();

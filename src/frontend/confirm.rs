@@ -1,6 +1,6 @@
 //! Asks a server nearby to do what only concerns a session: a real server's word that it is right.
 
-use super::flight::{self, Failed};
+use super::flight::{self, Failed, WARNINGS_QUERY};
 use super::proven::Accepted;
 use super::session::Session;
 use crate::backend::conn::Lost;
@@ -73,7 +73,7 @@ impl Session {
             match confirmed.unwrap_or_else(silent) {
                 Ok(confirmed) => return Ok(confirmed),
                 // The first server's word is kept if the second cannot be asked.
-                Err(error) => refused = Some(refused.filter(|_| error.code == 2003).unwrap_or(error)),
+                Err(error) => refused = Some(refused.filter(|_| error.code == errno::UNREACHABLE).unwrap_or(error)),
             }
         }
         Err(refused.unwrap_or_else(|| errno::unreachable("any server", "none is configured")))
@@ -105,7 +105,7 @@ impl Session {
         let reply = busy.reply().await.map_err(lost)?;
         let mut warnings = Vec::new();
         if matches!(reply, Reply::Ok { warnings, .. } if warnings > 0) {
-            busy.command(Expect::Results, &[&[Command::Query.byte()], b"SHOW WARNINGS"]);
+            busy.command(Expect::Results, &[&[Command::Query.byte()], WARNINGS_QUERY.as_bytes()]);
             busy.flush().await.map_err(lost)?;
             if let Reply::Rows { rows, .. } = busy.reply().await.map_err(lost)? {
                 warnings = rows;

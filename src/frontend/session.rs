@@ -230,10 +230,7 @@ impl Session {
             Command::ChangeUser => self.change_user(body).await,
             Command::FieldList => self.field_list(payload).await,
             Command::Statistics => self.statistics(payload).await,
-            Command::Debug | Command::Other(_) => {
-                let unknown = ServerError::new(1047, b"08S01", "Unknown command");
-                Ok(self.client.send_error(&unknown).await?)
-            }
+            Command::Debug | Command::Other(_) => Ok(self.client.send_error(&errno::unknown_command()).await?),
         }
     }
 

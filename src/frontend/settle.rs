@@ -3,6 +3,7 @@
 use super::acquire::Held;
 use super::binding::{Binding, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
+use super::flight::INSERT_ID_QUERY;
 use super::job::{Job, JobCommand};
 use super::session::{Gone, Session};
 use super::summary::Summary;
@@ -244,10 +245,10 @@ impl Session {
     pub(super) async fn release(&mut self, mut lease: Lease, disposition: Disposition) {
         if self.last.insert_id_stale
             && let Some(conn) = lease.take()
-            && let Ok(Ok((mut conn, Reply::Rows { rows, .. }))) =
-                tokio::time::timeout(LAST_QUESTION, conn.query("SELECT LAST_INSERT_ID()")).await
+            && let Ok(Ok((mut conn, reply @ Reply::Rows { .. }))) =
+                tokio::time::timeout(LAST_QUESTION, conn.query(INSERT_ID_QUERY)).await
         {
-            let told = rows.into_iter().flatten().next().flatten().and_then(|id| id.parse().ok());
+            let told = reply.first_value().and_then(|id| id.parse().ok());
             self.last.insert_id = told.unwrap_or(self.last.insert_id);
             conn.insert_id_is(told);
             lease.put(conn);

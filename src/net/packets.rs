@@ -37,13 +37,6 @@ pub enum ReadError {
     },
 }
 
-impl ReadError {
-    /// Whether the peer simply went away.
-    pub fn is_disconnect(&self) -> bool {
-        matches!(self, Self::Io(_))
-    }
-}
-
 /// A logical packet.
 #[derive(Debug)]
 pub struct Packet {

@@ -89,10 +89,18 @@ pub fn local_infile_off() -> ServerError {
     )
 }
 
+/// `ER_UNKNOWN_COM_ERROR`
+pub fn unknown_command() -> ServerError {
+    ServerError::new(1047, b"08S01", "Unknown command")
+}
+
+/// A client library's number for a server that does not answer, which drivers know.
+pub const UNREACHABLE: u16 = 2003;
+
 /// The server a statement needs cannot be reached; nothing was sent.
 pub fn unreachable(server: &str, why: &str) -> ServerError {
     ServerError::new(
-        2003,
+        UNREACHABLE,
         b"HY000",
         format!("Landbridge cannot reach {server}: {why}. The statement was not sent; retry when the server is back"),
     )

@@ -8,14 +8,14 @@ use crate::protocol::exchange::Expect;
 
 /// The value of `LAST_INSERT_ID()` belongs to a connection; asked right behind the statement that
 /// may have changed it, in the same flight, it can be restored on any other.
-const INSERT_ID_QUERY: &[u8] = b"SELECT LAST_INSERT_ID()";
+pub(in crate::frontend) const INSERT_ID_QUERY: &str = "SELECT LAST_INSERT_ID()";
 
 /// Any question but this one wipes out the warnings of the statement before it.
-const WARNINGS_QUERY: &[u8] = b"SHOW WARNINGS";
+pub(in crate::frontend) const WARNINGS_QUERY: &str = "SHOW WARNINGS";
 
 pub(super) fn push_questions(busy: &mut Busy) {
     for question in [WARNINGS_QUERY, INSERT_ID_QUERY] {
-        busy.command(Expect::Results, &[&[Command::Query.byte()], question]);
+        busy.command(Expect::Results, &[&[Command::Query.byte()], question.as_bytes()]);
     }
 }
 
@@ -28,14 +28,11 @@ pub(super) async fn ask(session: &mut Session, busy: &mut Busy, asked: bool, las
         Reply::Rows { rows, .. } => Some(rows),
         _ => None,
     };
-    if let Reply::Rows { rows, .. } = busy.reply().await? {
-        let id = rows.first().and_then(|row| row.first().cloned().flatten());
-        if let Some(id) = id.and_then(|id| id.parse().ok()) {
-            session.last.insert_id = id;
-            session.last.insert_id_stale = false;
-            busy.insert_id_is(Some(id));
-            return Ok(());
-        }
+    if let Some(id) = busy.reply().await?.first_value().and_then(|id| id.parse().ok()) {
+        session.last.insert_id = id;
+        session.last.insert_id_stale = false;
+        busy.insert_id_is(Some(id));
+        return Ok(());
     }
     // Nobody told (`sql_select_limit = 0`, or the question was killed): the answer's own word counts.
     if last_insert_id != 0 {

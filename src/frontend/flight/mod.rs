@@ -11,6 +11,7 @@ mod behind;
 mod steps;
 
 use self::ahead::{insert_id_ahead, plan, prelude, set_insert_id};
+pub(super) use self::behind::{INSERT_ID_QUERY, WARNINGS_QUERY};
 use self::behind::{ask, push_questions};
 use self::steps::{Flight, Grounded, Guard, close, guard, remember};
 use super::acquire::Held;
