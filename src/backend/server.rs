@@ -119,6 +119,8 @@ pub struct Collation {
     pub charset: String,
     /// Name of the collation.
     pub name: String,
+    /// Whether it is the one that its character set has if none is named.
+    pub is_default: bool,
 }
 
 impl Server {

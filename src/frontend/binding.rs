@@ -228,6 +228,14 @@ impl Binding {
         }
     }
 
+    /// The connection that is held, if any.
+    pub fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::InTransaction(lease) | Self::Pinned(lease, _) => Some(lease),
+            Self::Free | Self::Begun(_) => None,
+        }
+    }
+
     /// Why it is pinned, if it is.
     pub fn pins(&self) -> Option<&PinSet> {
         match self {

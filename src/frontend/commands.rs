@@ -4,6 +4,7 @@ use super::binding::{Beginning, Binding};
 use super::handshake::{Proof, Rejected, prove};
 use super::job::{Job, JobCommand};
 use super::session::{Gone, Last, Session};
+use crate::consistency::gtid::Family;
 use crate::metrics::Saved;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
@@ -22,7 +23,7 @@ impl Session {
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
         let statement = classify(text, self.mode());
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
-            return self.refuse(&errno::local_infile_off()).await;
+            return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
         if let Some(kill) = super::kill::parse(text).filter(|kill| Self::is_client_id(*kill)) {
             return self.kill(kill).await;
@@ -119,8 +120,12 @@ impl Session {
                 return self.refuse(&errno::unknown_command()).await;
             }
         }
+        // MySQL goes on counting the conditions of the statement before, an error among them.
+        let error = u16::from(self.last.error.is_some() && self.shared.family() == Family::MySql);
+        let warnings = self.last.warnings + error;
         let mut payload = Vec::new();
-        OkPacket { status: self.status(), ..OkPacket::default() }.encode_end_of_rows(&mut payload, self.client.caps);
+        OkPacket { status: self.status(), warnings, ..OkPacket::default() }
+            .encode_end_of_rows(&mut payload, self.client.caps);
         debug_assert_eq!(payload.first(), Some(&EOF), "servers answer this command with an EOF");
         self.client.push(&payload);
         Ok(())

@@ -4,7 +4,7 @@ use super::acquire::Held;
 use super::binding::{Binding, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
-use super::job::{Job, JobCommand};
+use super::job::{Execution, Job, JobCommand};
 use super::session::{Gone, Session};
 use super::summary::Summary;
 use crate::backend::query::Reply;
@@ -39,6 +39,12 @@ impl Session {
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
         if !beside && !job.only_prepares() {
             self.next_transaction = None;
+        }
+        if let JobCommand::Execute(Execution { cursor: Some(id), .. }) = &job.command
+            && !summary.status.contains(Status::CURSOR_EXISTS)
+        {
+            // It had no rows to leave on the server.
+            self.cursors.remove(id);
         }
         if beside && !matches!(self.binding, Binding::Free) {
             // Prepared beside a transaction, which stays as it is.

@@ -208,6 +208,24 @@ impl Shared {
         self.pools.servers().iter().find_map(|s| s.facts()?.collations.get(&id).cloned())
     }
 
+    /// The id of a collation, or of a character set's default one, and the most bytes of a character
+    /// of it, if a server told.
+    pub fn collation_named(&self, charset: &str, collation: Option<&str>) -> Option<(u16, u32)> {
+        let facts = self.pools.servers().iter().find_map(|s| s.facts())?;
+        let is_meant = |c: &Collation| match collation {
+            Some(name) => c.name == name,
+            None => c.charset == charset && c.is_default,
+        };
+        let (id, found) = facts.collations.iter().find(|(_, collation)| is_meant(collation))?;
+        let bytes = match &*found.charset {
+            "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => 4,
+            "utf8" | "utf8mb3" | "eucjpms" | "ujis" => 3,
+            "big5" | "cp932" | "euckr" | "gb2312" | "gbk" | "sjis" | "ucs2" => 2,
+            _ => 1,
+        };
+        Some((*id, bytes))
+    }
+
     /// The consistency scope of a new session of `user`.
     pub fn scope(&self, user: &str) -> Option<Arc<Scope>> {
         match self.settings.scope {

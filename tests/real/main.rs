@@ -6,6 +6,7 @@ mod consistency;
 mod crossing;
 mod defaults;
 mod dials;
+mod direct;
 mod drivers;
 mod faults;
 mod garbage;

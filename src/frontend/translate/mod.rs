@@ -95,7 +95,7 @@ impl Translator {
             eof_due: false,
             preparing: false,
             infile_refused: false,
-            summary: Summary { status: server.status - Status::MORE_RESULTS, ..Summary::default() },
+            summary: Summary { status: server.status & Status::OF_SESSION, ..Summary::default() },
         }
     }
 
@@ -135,6 +135,7 @@ impl Translator {
         loop {
             // Older clients get an EOF between definitions and rows.
             if self.eof_due && self.is_row_next(&input[at..], exchange) {
+                self.foresee_end(&input[at..], exchange);
                 self.push_due_eof(out);
             }
             let start = at;
@@ -186,6 +187,24 @@ impl Translator {
         self.check_seq(header).is_ok()
             && exchange.in_rows()
             && (header.len == 0 || rest.get(HEADER_LEN).is_some_and(is_row))
+    }
+
+    /// Where the end of the rows is here already, the EOF ahead of them tells what it tells, as a
+    /// server's own would.
+    fn foresee_end(&mut self, mut rest: &[u8], exchange: &Exchange) {
+        while let Some(header) = Header::peek(rest) {
+            let Some(payload) = rest.get(HEADER_LEN..HEADER_LEN + header.len) else { return };
+            if header.is_continued() {
+                return;
+            }
+            if payload.first().is_some_and(|first| !exchange.is_row(header.len, *first)) {
+                if let Ok(end) = decode_end(payload, self.server_caps) {
+                    self.summary.status = end.status - Status::LAST_ROW_SENT;
+                }
+                return;
+            }
+            rest = &rest[HEADER_LEN + header.len..];
+        }
     }
 
     /// Renumbers as many rows as there are; returns how many bytes they take.
@@ -290,7 +309,7 @@ impl Translator {
         }
         self.summary.absorb(&ok, None, self.family);
         if self.infile_refused {
-            let error = errno::local_infile_off();
+            let error = errno::local_infile_off(self.family == Family::MariaDb);
             self.push_error(&error, out);
             self.summary.error = Some(error);
             return Ok(());
@@ -313,6 +332,7 @@ impl Translator {
         let end = decode_end(payload, self.server_caps)?;
         let cursor = end.status.contains(Status::CURSOR_EXISTS) && !end.status.contains(Status::LAST_ROW_SENT);
         if self.eof_due && !(cursor && self.rows == 0) {
+            self.summary.status = end.status - Status::LAST_ROW_SENT;
             self.push_due_eof(out);
         }
         self.eof_due = false;
