@@ -34,6 +34,10 @@ pub enum PinReason {
     SessionVariable,
     /// The server said that its state changed, and we do not know what.
     UnknownState,
+    /// It was told the server's number of its connection.
+    ConnectionId,
+    /// It sent a command that is passed through without being understood.
+    UnknownCommand,
     /// `pool.mode = "session"`.
     SessionMode,
 }
@@ -56,6 +60,8 @@ impl PinReason {
             Self::Warnings => "warnings",
             Self::SessionVariable => "session_variable",
             Self::UnknownState => "unknown_state",
+            Self::ConnectionId => "connection_id",
+            Self::UnknownCommand => "unknown_command",
             Self::SessionMode => "session_mode",
         }
     }

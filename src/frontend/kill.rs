@@ -13,6 +13,13 @@ pub(super) struct Kill {
     query_only: bool,
 }
 
+impl Kill {
+    /// A session and what it runs.
+    pub(super) fn connection(id: u32) -> Self {
+        Self { id, query_only: false }
+    }
+}
+
 /// Reads `KILL [CONNECTION|QUERY] id`.
 pub(super) fn parse(text: &[u8]) -> Option<Kill> {
     let text = without_comments(text);

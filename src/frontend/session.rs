@@ -16,6 +16,7 @@ use crate::pool::{Disposition, Pool};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::Nonce;
 use crate::protocol::response::ServerError;
 use crate::sql::{Access, Mode};
@@ -130,7 +131,18 @@ impl Session {
         if let Some(collation) = known {
             state.set_names(format!("NAMES {} COLLATE {}", collation.charset, collation.name).as_bytes());
         }
+        self.add_login_mode(&mut state);
         state
+    }
+
+    /// What a login adds to `sql_mode` for a client that allows spaces ahead of `(`.
+    pub(super) fn add_login_mode(&self, state: &mut SessionState) {
+        if self.client.caps.contains(Capabilities::IGNORE_SPACE)
+            && let Some(default) = self.shared.sql_mode()
+        {
+            let modes = [&*default, "IGNORE_SPACE"].into_iter().filter(|mode| !mode.is_empty());
+            state.set_variable(b"sql_mode", format!("'{}'", modes.collect::<Vec<_>>().join(",")).as_bytes());
+        }
     }
 
     /// Serves the client until it leaves.
@@ -210,10 +222,7 @@ impl Session {
         };
         match Command::from_byte(byte) {
             Command::Quit => Err(Gone::Goodbye),
-            Command::Ping => {
-                self.shared.metrics.saved(Saved::Chatter);
-                self.send_ok().await
-            }
+            Command::Ping => self.ping().await,
             Command::Query => self.query(body).await,
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
@@ -230,7 +239,10 @@ impl Session {
             Command::ChangeUser => self.change_user(body).await,
             Command::FieldList => self.field_list(payload).await,
             Command::Statistics => self.statistics(payload).await,
-            Command::Debug | Command::Other(_) => Ok(self.client.send_error(&errno::unknown_command()).await?),
+            Command::ProcessKill => self.process_kill(payload).await,
+            Command::Debug => self.debug(payload).await,
+            Command::BinlogDump | Command::BinlogDumpGtid => self.pass_through(payload, Expect::Stream).await,
+            Command::Other(_) => self.pass_through(payload, Expect::Any).await,
         }
     }
 

@@ -113,7 +113,7 @@ impl Session {
             .or(Traits::RELEASES_ALL_NAMED_LOCKS);
         let ends = job.ends.is_some() || job.becomes.is_some() || job.traits.intersects(releasing);
         let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
-        let stays = job.pins || job.traits.intersects(PINNING);
+        let stays = job.pins.is_some() || job.traits.intersects(PINNING);
         (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
     }
 
@@ -150,7 +150,7 @@ impl Session {
     ) {
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
-        if job.becomes.is_some() || job.pins {
+        if job.becomes.is_some() || job.pins.is_some() {
             return;
         }
         if let Some(schema) = &summary.schema {
@@ -191,8 +191,10 @@ impl Session {
         if !job.traits.intersects(ASKING) && !job.only_prepares() {
             pins.end_brief();
         }
-        if job.pins && pins.insert(PinReason::SessionVariable) {
-            self.count_pin(PinReason::SessionVariable);
+        if let Some(reason) = job.pins
+            && pins.insert(reason)
+        {
+            self.count_pin(reason);
         }
         // A statement that failed may have done part of its work, such as a lock taken before.
         for reason in pins.apply(job.traits) {

@@ -54,6 +54,8 @@ pub struct SessionSettings {
     pub max_clients: usize,
     /// Most prepared statements of one client.
     pub max_prepared: usize,
+    /// Whether what a client that has gone still runs is ended at the server.
+    pub kill_abandoned: bool,
     /// Most clients of one user, for users with a limit.
     pub limits_by_user: HashMap<String, u32>,
     /// Server version to announce instead of the real one.
@@ -75,7 +77,7 @@ pub struct Pools {
 pub type ServerPools = Arc<[Arc<Pool>]>;
 
 /// Login flags that cannot be changed later: part of a pool's key.
-pub const POOL_FLAGS: Capabilities = Capabilities::FOUND_ROWS.union(Capabilities::IGNORE_SPACE);
+pub const POOL_FLAGS: Capabilities = Capabilities::FOUND_ROWS;
 
 impl Pools {
     /// Pools for these servers; `settings` by user name.

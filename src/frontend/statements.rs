@@ -31,7 +31,8 @@ impl Session {
         let statement = classify(text, self.mode());
         let as_text = is_same_as_text(&statement, text);
         let pins = !as_text && acts_on_session(&statement);
-        let asks = statement.traits.intersects(ASKING);
+        let asks =
+            statement.traits.intersects(ASKING.or(Traits::USES_CONNECTION_ID).or(Traits::READS_LANDBRIDGE_VARIABLE));
         let text: Arc<[u8]> = text.into();
         let id = self.prepared.next_id();
         let need = Need::of(&statement);
@@ -43,7 +44,7 @@ impl Session {
             ends: None,
             semicolons: Semicolons::None,
             becomes: None,
-            pins,
+            pins: pins.then_some(PinReason::SessionVariable),
         };
         self.last_prepared = None;
         self.execute(job).await?;
@@ -104,7 +105,7 @@ impl Session {
             ends: None::<Completion>,
             semicolons: Semicolons::None,
             becomes: None,
-            pins: false,
+            pins: None,
         };
         self.execute(job).await
     }

@@ -1,6 +1,6 @@
 //! `SET` and `USE`: checked by a real server nearby, remembered, brought to others in a prelude.
 
-use super::binding::{Binding, Characteristics};
+use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
 use super::confirm::{Confirmed, ask_variables};
 use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
@@ -29,7 +29,7 @@ fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
         ends: None,
         semicolons,
         becomes: None,
-        pins,
+        pins: pins.then_some(PinReason::SessionVariable),
     }
 }
 

@@ -87,7 +87,7 @@ pub struct Column<'a> {
     pub kind: ColumnType,
 }
 
-impl<'a> Column<'a> {
+impl Column<'_> {
     fn encode(self, out: &mut Vec<u8>) {
         out.put_lenenc_bytes(b"def");
         out.put_lenenc_bytes(b"");

@@ -1,5 +1,8 @@
 //! Rewrites a server's packets for a client, without I/O: bytes in, bytes out.
 
+mod ends;
+
+pub use self::ends::{Progress, Side};
 use super::relay::Expected;
 use super::summary::Summary;
 use crate::consistency::gtid::Family;
@@ -13,47 +16,6 @@ use crate::protocol::wire::{Malformed, Put, Reader};
 
 /// Rows are written from where they lie, not copied, from this size on.
 const BIG_RUN: usize = 16 * 1024;
-
-/// How far a call to [`Translator::advance`] came.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// More bytes are needed; this many are done with.
-    More {
-        /// Bytes of input done with.
-        consumed: usize,
-    },
-    /// Behind what is done with, this many bytes are for the client as they are (behind what is in
-    /// the output).
-    Verbatim {
-        /// Bytes of input done with.
-        consumed: usize,
-        /// Bytes to send.
-        len: usize,
-    },
-    /// The server waits for a file; the request is in the output.
-    LocalInfile {
-        /// Bytes of input done with.
-        consumed: usize,
-    },
-    /// The response is over.
-    Over {
-        /// Bytes of input done with.
-        consumed: usize,
-    },
-}
-
-/// The server's side of a response.
-#[derive(Debug, Clone, Copy)]
-pub struct Side {
-    /// Capabilities of the connection.
-    pub caps: Capabilities,
-    /// The server's family.
-    pub family: Family,
-    /// Status before the response.
-    pub status: Status,
-    /// The number of its first packet.
-    pub first_seq: u8,
-}
 
 /// The state of a response on its way.
 #[derive(Debug)]
