@@ -43,6 +43,11 @@ impl Session {
                     }
                     return Err(Gone::Left(error.to_string()));
                 }
+                Err(Failed::Stopped(thread_id)) => {
+                    self.is_uncertain(&job);
+                    lease.kill(thread_id);
+                    return Err(Gone::Left("it was told to go while a statement ran".into()));
+                }
                 Err(Failed::Lost { sent, .. })
                     if !held.connection
                         && !self.client.answered

@@ -68,8 +68,10 @@ impl Session {
             let error = ServerError::new(1095, b"HY000", format!("You are not owner of thread {}", kill.id));
             return self.refuse(&error).await;
         }
-        handle.kill_statement().await;
-        if !kill.query_only {
+        if kill.query_only {
+            handle.kill_statement().await;
+        } else {
+            // Its own task ends what it runs: the server must not answer the statement any more.
             handle.stop.cancel();
         }
         self.send_ok().await

@@ -56,12 +56,25 @@ impl Session {
             b"found_rows()" if self.binding.pins().is_none() => Some(number(i128::from(self.last.found_rows))),
             b"connection_id()" => Some(number(i128::from(self.entry.id()))),
             b"@@warning_count" | b"@@session.warning_count" if self.binding.pins().is_none() => {
-                Some(variable(i128::from(self.last.warnings) + i128::from(self.last.error.is_some())))
+                Some(variable(self.count_conditions(|_| true)))
             }
             b"@@error_count" | b"@@session.error_count" if self.binding.pins().is_none() => {
-                Some(variable(i128::from(self.last.error.is_some())))
+                Some(variable(self.count_conditions(|level| level == "Error")))
             }
             _ => None,
+        }
+    }
+
+    /// How many conditions of these levels the last statement left.
+    fn count_conditions(&self, counts: impl Fn(&str) -> bool) -> i128 {
+        let errors = u16::from(self.last.error.is_some());
+        match self.last.diagnostics.as_deref() {
+            Some(rows @ [_, ..]) => {
+                let level = |row: &&Row| row.first().and_then(Option::as_deref).is_some_and(&counts);
+                i128::try_from(rows.iter().filter(level).count()).unwrap_or(i128::MAX)
+            }
+            _ if counts("Warning") => i128::from(self.last.warnings) + i128::from(errors),
+            _ => i128::from(errors),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A logged-in client: its state, and the loop that reads its commands.
 
-use super::binding::{Binding, Characteristics};
+use super::binding::{Binding, Characteristics, PinReason, PinSet};
 use super::client::Client;
 use super::handshake::Authenticated;
 use super::prepared::PreparedStatements;
@@ -24,6 +24,10 @@ use crate::state::SessionState;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// So long a connection is kept for a client that may ask about its last statement.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// The session is over.
 #[derive(Debug)]
@@ -189,6 +193,15 @@ impl Session {
     }
 
     async fn next_command(&mut self) -> Result<Packet, Gone> {
+        // A client that says nothing for a moment keeps no connection for what it may ask next.
+        if self.binding.pins().and_then(PinSet::only).is_some_and(PinReason::is_brief) {
+            let limit = self.shared.settings.max_packet;
+            tokio::select! {
+                biased;
+                read = self.client.read_command(limit) => return self.received(read).await,
+                () = tokio::time::sleep(A_MOMENT) => self.ask_ahead().await,
+            }
+        }
         let limit = self.shared.settings.max_packet;
         let stop = self.entry.handle().stop.clone();
         // Whoever holds a connection may finish what it began; see `shutdown` for the deadline.
@@ -201,6 +214,10 @@ impl Session {
             () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
             () = silence(idle) => return Err(Gone::Left("silent for longer than limits.idle_client_timeout".into())),
         };
+        self.received(read).await
+    }
+
+    async fn received(&mut self, read: Result<Packet, ReadError>) -> Result<Packet, Gone> {
         match read {
             Ok(packet) => Ok(packet),
             Err(ReadError::Io(error)) => Err(error.into()),
@@ -348,7 +365,7 @@ async fn cancelled(token: Option<tokio_util::sync::CancellationToken>) {
     }
 }
 
-async fn silence(limit: Option<std::time::Duration>) {
+async fn silence(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,

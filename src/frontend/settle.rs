@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a connection may take to tell what only it knows, before it is given up instead.
-const LAST_QUESTION: Duration = Duration::from_secs(5);
+pub(super) const LAST_QUESTION: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Takes in what a response said and decides what becomes of its connection.
@@ -34,6 +34,9 @@ impl Session {
         if let Need::Primary(Reason::Statement(Why::Ddl | Why::Admin)) = job.need {
             // Schemas or privileges may be others now.
             self.shared.proven.forget();
+        }
+        if job.traits.contains(Traits::CHANGES_ACCOUNTS) {
+            lease.pool().server().accounts_changed();
         }
         self.remember(job, &summary);
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
@@ -150,7 +153,9 @@ impl Session {
     ) {
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
-        if job.becomes.is_some() || job.pins.is_some() {
+        // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
+        let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
+        if job.becomes.is_some() || job.pins.is_some() || for_one_statement {
             return;
         }
         if let Some(schema) = &summary.schema {
@@ -202,7 +207,9 @@ impl Session {
         }
         // Warnings that were asked for right behind the statement need no connection to be known.
         let known = job.traits.contains(Traits::USES_DIAGNOSTICS) || self.last.diagnostics.is_some();
-        if summary.is_ok() && summary.warnings > 0 && !known && pins.insert(PinReason::Warnings) {
+        // An error packet holds one condition of perhaps several.
+        let has_conditions = summary.warnings > 0 || summary.error.is_some();
+        if has_conditions && !known && pins.insert(PinReason::Warnings) {
             self.count_pin(PinReason::Warnings);
         }
         if summary.is_ok() && job.traits.contains(Traits::CALC_FOUND_ROWS) && pins.insert(PinReason::FoundRows) {
