@@ -168,6 +168,7 @@ async fn log_in(
         schema: None,
         plugin: caps.contains(Capabilities::PLUGIN_AUTH).then(|| plugin.name().into()),
         attributes: attributes(),
+        zstd_level: None,
     };
     let mut payload = Vec::new();
     login.encode(&mut payload);

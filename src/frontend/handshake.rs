@@ -3,10 +3,13 @@
 use super::client::Client;
 use super::users::Users;
 use crate::backend::login::Account;
+use crate::backend::server::family;
+use crate::consistency::gtid::Family;
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::net::tls::Acceptor;
 use crate::protocol::auth::{Plugin, challenge};
 use crate::protocol::capability::{Capabilities, Status};
+use crate::protocol::compression::Algorithm;
 use crate::protocol::errno;
 use crate::protocol::handshake::{AUTH_MORE, AuthSwitch, ChangeUser, Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
 use crate::protocol::response::ServerError;
@@ -18,13 +21,14 @@ const FAST_AUTH_OK: [u8; 2] = [AUTH_MORE, 3];
 
 /// What clients are offered.
 ///
-/// Compression, query attributes and optional metadata are not offered yet: a client that is not
-/// offered them works without.
+/// Query attributes and optional metadata are not offered yet: a client that is not offered them works
+/// without.
 const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)
     .union(Capabilities::CONNECT_WITH_DB)
     .union(Capabilities::NO_SCHEMA)
+    .union(Capabilities::COMPRESS)
     .union(Capabilities::ODBC)
     .union(Capabilities::LOCAL_FILES)
     .union(Capabilities::IGNORE_SPACE)
@@ -143,6 +147,8 @@ async fn greet(
 ) -> Result<Client, Rejected> {
     let mut capabilities = OFFERED;
     capabilities.set(Capabilities::SSL, door.tls.is_some());
+    // MariaDB does not have it.
+    capabilities.set(Capabilities::ZSTD_COMPRESSION, family(&welcome.version) == Family::MySql);
     let greeting = Greeting {
         version: welcome.version.clone(),
         thread_id: id,
@@ -171,11 +177,14 @@ async fn log_in(
     host: &str,
 ) -> Result<Authenticated, Failed> {
     let (mut client, login) = read_login(door, client).await?;
-    // Some drivers compress although nobody offered it (mysqlnd does): say so instead of hanging.
-    if login.capabilities.intersects(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION) {
-        return Err((Rejected::Told(errno::not_supported("compression; switch it off in the client")), Some(client)));
-    }
-    client.caps = login.capabilities & (OFFERED | Capabilities::SSL);
+    client.caps = login.capabilities & (OFFERED | Capabilities::SSL | Capabilities::ZSTD_COMPRESSION);
+    client.compression = match login.zstd_level {
+        _ if client.caps.contains(Capabilities::COMPRESS) => Some(Algorithm::Zlib),
+        Some(level) if client.caps.contains(Capabilities::ZSTD_COMPRESSION) => {
+            Some(Algorithm::Zstd(level.clamp(1, 22)))
+        }
+        _ => None,
+    };
     let proof = Proof { user: login.user, plugin: login.plugin, auth: login.auth };
     match prove(door, welcome.plugin, &mut client, &nonce, proof, host).await {
         Ok(account) => Ok(Authenticated { client, account, nonce, schema: login.schema, collation: login.collation }),

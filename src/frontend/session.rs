@@ -173,7 +173,11 @@ impl Session {
             return Err(Gone::Goodbye);
         }
         self.shared.metrics.saved(Saved::Login);
-        self.send_ok().await
+        self.send_ok().await?;
+        if let Some(algorithm) = self.client.compression {
+            self.client.packets.compress(algorithm);
+        }
+        Ok(())
     }
 
     async fn serve(&mut self) -> Gone {

@@ -103,6 +103,8 @@ pub struct Login {
     pub plugin: Option<Vec<u8>>,
     /// Connection attributes, still encoded (without their total length).
     pub attributes: Vec<u8>,
+    /// Level of zstd compression, where that was agreed on.
+    pub zstd_level: Option<u8>,
 }
 
 impl Login {
@@ -136,7 +138,19 @@ impl Login {
         let plugin = with_plugin.then(|| r.nul_or_rest().to_vec());
         let with_attributes = capabilities.contains(Capabilities::CONNECT_ATTRS) && !r.is_empty();
         let attributes = if with_attributes { r.lenenc_bytes()?.to_vec() } else { Vec::new() };
-        Ok(LoginOrTls::Login(Self { capabilities, max_packet, collation, user, auth, schema, plugin, attributes }))
+        let with_level = capabilities.contains(Capabilities::ZSTD_COMPRESSION) && !r.is_empty();
+        let zstd_level = if with_level { Some(r.u8()?) } else { None };
+        Ok(LoginOrTls::Login(Self {
+            capabilities,
+            max_packet,
+            collation,
+            user,
+            auth,
+            schema,
+            plugin,
+            attributes,
+            zstd_level,
+        }))
     }
 
     /// Encodes the payload.
@@ -157,6 +171,9 @@ impl Login {
         }
         if self.capabilities.contains(Capabilities::CONNECT_ATTRS) {
             out.put_lenenc_bytes(&self.attributes);
+        }
+        if let Some(level) = self.zstd_level {
+            out.push(level);
         }
     }
 }
@@ -290,6 +307,7 @@ mod tests {
             schema: Some(b"shop".to_vec()),
             plugin: Some(b"caching_sha2_password".to_vec()),
             attributes: b"\x04_pid\x011".to_vec(),
+            zstd_level: None,
         };
         let mut out = Vec::new();
         login.encode(&mut out);

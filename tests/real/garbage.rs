@@ -189,6 +189,7 @@ fn login(greeting: &Greeting) -> Vec<u8> {
         auth: plugin.proof(PASSWORD.as_bytes(), &greeting.nonce),
         schema: Some(b"app".to_vec()),
         plugin: Some(plugin.name().into()),
+        zstd_level: None,
         attributes: b"\x04_pid\x011".to_vec(),
     }
     .encode(&mut payload);
