@@ -2,7 +2,7 @@
 //! begin.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_compression.html>
 
-use super::wire::{Malformed, Put};
+use super::wire::{Malformed, Put, Reader};
 use bytes::{Buf, BytesMut};
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -61,8 +61,9 @@ impl Compression {
     /// # Errors
     /// An envelope does not hold what it says.
     pub fn unwrap(&mut self, raw: &mut BytesMut, plain: &mut BytesMut) -> Result<(), Malformed> {
-        let Some(&[a, b, c, seq, d, e, f]) = raw.first_chunk::<HEADER_LEN>() else { return Ok(()) };
-        let (len, before) = (u32::from_le_bytes([a, b, c, 0]) as usize, u32::from_le_bytes([d, e, f, 0]) as usize);
+        let Some(header) = raw.first_chunk::<HEADER_LEN>() else { return Ok(()) };
+        let mut r = Reader::new(header, "compressed packet");
+        let (len, seq, before) = (r.u24()? as usize, r.u8()?, r.u24()? as usize);
         if raw.len() < HEADER_LEN + len {
             return Ok(());
         }
