@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly LOG=target/setup.log
+readonly CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
 readonly POLICY=/usr/sbin/policy-rc.d
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -114,6 +115,36 @@ install_missing() {
     if [[ -z $had_haproxy ]] && has haproxy; then disable_service haproxy; fi
 }
 
+has_ed25519() {
+    local dir
+    for dir in "$CACHE/mariadb-plugins" /usr/lib/mysql/plugin /usr/lib64/mysql/plugin /usr/lib/mariadb/plugin; do
+        [[ -r $dir/auth_ed25519.so ]] && return
+    done
+    return 1
+}
+
+# MariaDB's signatures for passwords are in the package with the service: the plugin is unpacked from it,
+# of the version of the programs that are installed.
+mariadb_plugins() {
+    has_ed25519 && return
+    has apt-get || return 1
+    local core version scratch status=0
+    core=$(archive_name mariadb-server-core)
+    version=$(dpkg-query --show --showformat='${Version}' "$core" 2>/dev/null) || return 1
+    scratch=$(mktemp -d)
+    say "unpacking MariaDB's auth_ed25519"
+    mkdir -p "$CACHE/mariadb-plugins" "${LOG%/*}"
+    (
+        cd "$scratch" &&
+            apt-get -qq download "${core/-core/}=$version" &&
+            dpkg-deb --fsys-tarfile ./*.deb | tar --extract --wildcards --transform='s|.*/||' \
+                --directory="$CACHE/mariadb-plugins" '*/auth_ed25519.so'
+    ) >>"$LOG" 2>&1 || status=1
+    rm -rf "$scratch"
+    [[ $status -eq 0 ]] || say "that failed (see $LOG)"
+    return "$status"
+}
+
 rust() {
     has cargo || die "Rust is missing: https://rustup.rs"
     local component
@@ -139,6 +170,7 @@ main() {
         fi
     fi
     has cc || die "nothing can be built without a C compiler"
+    mariadb_plugins || complete=
     scripts/mysql-server.sh >/dev/null || complete=
     if [[ -n $complete ]]; then
         say "everything is here"

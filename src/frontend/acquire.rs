@@ -149,7 +149,7 @@ impl Session {
         if !beside && (self.binding.is_begun() || self.autocommit_off()) {
             return Need::Primary(Reason::InTransaction);
         }
-        if self.shared.settings.session_mode.contains(&self.account.user) {
+        if self.shared.settings.session_mode.is_for(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
         }
         // Unqualified names in these schemas speak of the server itself.

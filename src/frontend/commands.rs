@@ -1,9 +1,10 @@
 //! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
 
 use super::binding::{Beginning, Binding, PinReason};
-use super::handshake::{Proof, Rejected, prove};
+use super::handshake::Rejected;
 use super::job::{Job, JobCommand};
 use super::kill::Kill;
+use super::proof::{Proof, prove};
 use super::session::{Gone, Last, Session};
 use crate::consistency::gtid::Family;
 use crate::metrics::Saved;
@@ -172,7 +173,7 @@ impl Session {
             return Err(Gone::Left("malformed COM_CHANGE_USER".into()));
         };
         let shared = self.shared.clone();
-        let default = shared.welcome().plugin;
+        let default = shared.welcome().scramble;
         let proof = Proof::from(&change);
         let proving = prove(&shared.door, default, &mut self.client, &self.nonce, proof, &self.host);
         let Ok(proved) = tokio::time::timeout(shared.settings.login_timeout, proving).await else {

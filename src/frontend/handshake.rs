@@ -1,23 +1,21 @@
 //! From an accepted socket to an [`Authenticated`] client, which only this file can make.
 
 use super::client::Client;
+use super::proof::{Proof, prove};
 use super::users::Users;
 use crate::backend::login::Account;
 use crate::backend::server::family;
 use crate::consistency::gtid::Family;
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::net::tls::Acceptor;
-use crate::protocol::auth::{Plugin, challenge};
+use crate::protocol::auth::{Scramble, challenge};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::compression::Algorithm;
 use crate::protocol::errno;
-use crate::protocol::handshake::{AUTH_MORE, AuthSwitch, ChangeUser, Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
+use crate::protocol::handshake::{Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
 use crate::protocol::response::ServerError;
 use std::io;
 use std::sync::Arc;
-
-/// `caching_sha2_password`: the proof was right.
-const FAST_AUTH_OK: [u8; 2] = [AUTH_MORE, 3];
 
 /// What clients are offered.
 ///
@@ -55,7 +53,7 @@ pub struct Welcome {
     /// Default collation to announce.
     pub collation: u8,
     /// Default authentication plugin.
-    pub plugin: Plugin,
+    pub scramble: Scramble,
 }
 
 /// What every handshake needs to know.
@@ -157,7 +155,7 @@ async fn greet(
         mariadb_capabilities: 0,
         collation: welcome.collation,
         status: Status::AUTOCOMMIT,
-        plugin: welcome.plugin.name().into(),
+        plugin: welcome.scramble.plugin().name().into(),
     };
     let mut client = Client::new(packets);
     let mut payload = Vec::new();
@@ -185,8 +183,8 @@ async fn log_in(
         }
         _ => None,
     };
-    let proof = Proof { user: login.user, plugin: login.plugin, auth: login.auth };
-    match prove(door, welcome.plugin, &mut client, &nonce, proof, host).await {
+    let proof = Proof::from(&login);
+    match prove(door, welcome.scramble, &mut client, &nonce, proof, host).await {
         Ok(account) => Ok(Authenticated { client, account, nonce, schema: login.schema, collation: login.collation }),
         Err(rejected) => Err((rejected, Some(client))),
     }
@@ -224,61 +222,4 @@ async fn read(door: &Door, mut client: Client) -> Result<(Client, Packet), Faile
         Err(ReadError::OutOfOrder { .. }) => Err((Rejected::Told(errno::out_of_order()), Some(client))),
         Err(ReadError::TooLarge { .. }) => Err((Rejected::Told(errno::packet_too_large()), Some(client))),
     }
-}
-
-/// What a client offers to prove who it is.
-#[derive(Debug)]
-pub struct Proof {
-    user: Vec<u8>,
-    plugin: Option<Vec<u8>>,
-    auth: Vec<u8>,
-}
-
-impl From<&ChangeUser> for Proof {
-    fn from(change: &ChangeUser) -> Self {
-        Self { user: change.user.clone(), plugin: change.plugin.clone(), auth: change.auth.clone() }
-    }
-}
-
-/// Checks a proof, switching the client to a plugin both know if need be. The final OK is left to
-/// the caller.
-///
-/// # Errors
-/// The proof is wrong, or the client left.
-pub async fn prove(
-    door: &Door,
-    default: Plugin,
-    client: &mut Client,
-    nonce: &Nonce,
-    proof: Proof,
-    host: &str,
-) -> Result<Arc<Account>, Rejected> {
-    let offered = proof.plugin.as_deref().map_or(Some(Plugin::Native), Plugin::from_name);
-    let (plugin, auth) = match offered {
-        Some(plugin @ (Plugin::CachingSha2 | Plugin::Native)) => (plugin, proof.auth),
-        // Clear text is never asked for, and unknown plugins cannot be checked.
-        Some(Plugin::Clear) | None => (default, switch(door, client, default, nonce).await?),
-    };
-    let denied = || {
-        let user = String::from_utf8_lossy(&proof.user);
-        Rejected::Told(errno::access_denied(&user, host, !auth.is_empty()))
-    };
-    let account = door.users.find(&proof.user).ok_or_else(denied)?;
-    if !plugin.verify(account.password.expose().as_bytes(), nonce, &auth) {
-        return Err(denied());
-    }
-    if plugin == Plugin::CachingSha2 && !auth.is_empty() {
-        client.push(&FAST_AUTH_OK);
-    }
-    Ok(account.clone())
-}
-
-async fn switch(door: &Door, client: &mut Client, plugin: Plugin, nonce: &Nonce) -> Result<Vec<u8>, Rejected> {
-    let mut payload = Vec::new();
-    AuthSwitch { plugin: plugin.name().into(), data: nonce.to_vec() }.encode(&mut payload);
-    client.push(&payload);
-    client.packets.flush().await?;
-    let packet = client.packets.read_packet(client.seq, door.packet_limit).await?;
-    client.seq = packet.seq.wrapping_add(1);
-    Ok(packet.payload.to_vec())
 }

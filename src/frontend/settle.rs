@@ -218,7 +218,7 @@ impl Session {
         if summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
             self.count_pin(PinReason::Cursor);
         }
-        if self.shared.settings.session_mode.contains(&self.account.user) {
+        if self.shared.settings.session_mode.is_for(&self.account.user) {
             pins.insert(PinReason::SessionMode);
         }
         pins

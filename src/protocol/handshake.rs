@@ -217,8 +217,9 @@ impl AuthSwitch {
             return Ok(Self { plugin: "mysql_old_password".into(), data: Vec::new() });
         }
         let plugin = String::from_utf8_lossy(r.nul_bytes()?).into_owned();
+        // Scrambles come with a NUL behind them; the last byte of other challenges may well be 0.
         let mut data = r.rest().to_vec();
-        if data.last() == Some(&0) {
+        if data.len() == NONCE_LEN + 1 && data.last() == Some(&0) {
             data.pop();
         }
         Ok(Self { plugin, data })
@@ -228,7 +229,10 @@ impl AuthSwitch {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(AUTH_SWITCH);
         out.put_nul_bytes(self.plugin.as_bytes());
-        out.put_nul_bytes(&self.data);
+        out.put(&self.data);
+        if self.data.len() == NONCE_LEN {
+            out.push(0);
+        }
     }
 }
 
@@ -328,6 +332,13 @@ mod tests {
         let mut out = Vec::new();
         switch.encode(&mut out);
         assert_eq!(AuthSwitch::decode(&out), Ok(switch));
+    }
+
+    /// A challenge of random bytes keeps its last one, whatever it is.
+    #[test]
+    fn challenges_are_not_shortened() {
+        let packet = [&[AUTH_SWITCH], &b"client_ed25519\0"[..], &[0; 32]].concat();
+        assert_eq!(AuthSwitch::decode(&packet).map(|switch| switch.data), Ok(vec![0; 32]));
     }
 
     proptest! {

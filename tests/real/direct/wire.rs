@@ -65,12 +65,13 @@ impl Wire {
         let missing = wanted - greeting.capabilities - Capabilities::LONG_PASSWORD;
         assert!(missing.is_empty(), "not offered: {missing:?}");
         let plugin = Plugin::from_name(greeting.plugin.as_bytes()).expect("a plugin we know");
+        let scramble = plugin.scramble().expect("a plugin that scrambles");
         let login = Login {
             capabilities: wanted,
             max_packet: 1 << 30,
             collation: who.collation,
             user: who.user.into(),
-            auth: plugin.proof(who.password.as_bytes(), &greeting.nonce),
+            auth: scramble.proof(who.password.as_bytes(), &greeting.nonce),
             schema: who.schema.filter(|_| wanted.contains(Capabilities::CONNECT_WITH_DB)).map(Into::into),
             plugin: wanted.contains(Capabilities::PLUGIN_AUTH).then(|| plugin.name().into()),
             attributes: Vec::new(),
