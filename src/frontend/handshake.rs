@@ -52,6 +52,8 @@ pub struct Welcome {
     pub version: String,
     /// Default collation to announce.
     pub collation: u8,
+    /// What only some servers offer.
+    pub extras: Capabilities,
     /// Default authentication plugin.
     pub scramble: Scramble,
 }
@@ -145,14 +147,14 @@ async fn greet(
 ) -> Result<Client, Rejected> {
     let mut capabilities = OFFERED;
     capabilities.set(Capabilities::SSL, door.tls.is_some());
-    // MariaDB does not have it.
-    capabilities.set(Capabilities::ZSTD_COMPRESSION, family(&welcome.version) == Family::MySql);
+    capabilities |= welcome.extras;
+    // MariaDB shows by its absence that there are capabilities of its own.
+    capabilities.set(Capabilities::LONG_PASSWORD, family(&welcome.version) == Family::MySql);
     let greeting = Greeting {
         version: welcome.version.clone(),
         thread_id: id,
         nonce,
         capabilities,
-        mariadb_capabilities: 0,
         collation: welcome.collation,
         status: Status::AUTOCOMMIT,
         plugin: welcome.scramble.plugin().name().into(),
@@ -175,7 +177,7 @@ async fn log_in(
     host: &str,
 ) -> Result<Authenticated, Failed> {
     let (mut client, login) = read_login(door, client).await?;
-    client.caps = login.capabilities & (OFFERED | Capabilities::SSL | Capabilities::ZSTD_COMPRESSION);
+    client.caps = login.capabilities & (OFFERED | welcome.extras | Capabilities::SSL);
     client.compression = match login.zstd_level {
         _ if client.caps.contains(Capabilities::COMPRESS) => Some(Algorithm::Zlib),
         Some(level) if client.caps.contains(Capabilities::ZSTD_COMPRESSION) => {

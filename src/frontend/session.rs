@@ -248,6 +248,7 @@ impl Session {
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(body).await,
+            Command::StmtBulkExecute => self.execute_in_bulk(body).await,
             Command::StmtSendLongData => self.long_data(body),
             Command::StmtClose => {
                 self.close_statement(body).await;

@@ -9,6 +9,7 @@ use crate::consistency::gtid::Family;
 use crate::consistency::token::{Scope, Scopes};
 use crate::metrics::SessionMetrics;
 use crate::protocol::auth::Scramble;
+use crate::protocol::capability::Capabilities;
 use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use std::collections::HashMap;
@@ -123,11 +124,16 @@ impl Shared {
                     Family::MariaDb => Scramble::Native,
                     Family::MySql => Scramble::CachingSha2,
                 };
-                Welcome { version, collation: facts.collation, scramble }
+                let extras = match family(&version) {
+                    Family::MariaDb => facts.capabilities & Capabilities::MARIADB,
+                    Family::MySql => Capabilities::ZSTD_COMPRESSION,
+                };
+                Welcome { version, collation: facts.collation, extras, scramble }
             }
             None => {
                 let version = version.unwrap_or_else(|| concat!("8.4.0-landbridge-", env!("CARGO_PKG_VERSION")).into());
-                Welcome { version, collation: 45, scramble: Scramble::CachingSha2 }
+                let extras = Capabilities::empty();
+                Welcome { version, collation: 45, extras, scramble: Scramble::CachingSha2 }
             }
         }
     }

@@ -108,8 +108,8 @@ impl Pool {
                     Some(known) => (Some(conn), known),
                     None => probe_pipelining(conn).await,
                 };
-                let Greeting { version, collation, .. } = greeting;
-                self.server.learn(Facts { version, collation, collations, defaults, pipelining });
+                let Greeting { version, collation, capabilities, .. } = greeting;
+                self.server.learn(Facts { version, capabilities, collation, collations, defaults, pipelining });
                 // A server that hangs on two commands at once took the connection with it.
                 conn.ok_or(DialError::TimedOut(
                     PROBE_TIMEOUT,

@@ -11,6 +11,7 @@ use crate::protocol::errno;
 use crate::protocol::exchange::{Exchange, Role, Step, decode_end};
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
 use crate::protocol::response::{EOF, EofPacket, OK, OkPacket, ServerError};
+use crate::protocol::resultset::convert_definition;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::{Malformed, Put, Reader};
 
@@ -203,7 +204,8 @@ impl Translator {
             Role::Err => self.err(payload, out),
             Role::PrepareOk => self.prepare_ok(payload, out),
             Role::Definition => {
-                self.push(payload, out);
+                let definition = convert_definition(payload, self.server_caps, self.client_caps)?;
+                self.push(&definition, out);
                 if step.last_definition && !self.deprecates_eof() {
                     self.eof_due = true;
                     if self.preparing {

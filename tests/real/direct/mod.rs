@@ -29,14 +29,20 @@ const BASE: C = C::LONG_PASSWORD
     .union(C::PLUGIN_AUTH)
     .union(C::LOCAL_FILES);
 
+/// What only clients of MariaDB have.
+const MARIADB: C =
+    BASE.difference(C::LONG_PASSWORD).union(C::MULTI_STATEMENTS).union(C::BULK).union(C::EXTENDED_METADATA);
+
 /// Clients by what they can do.
-const CLIENTS: [(&str, C); 9] = [
+const CLIENTS: [(&str, C); 11] = [
     ("modern", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).union(C::SESSION_TRACK)),
     ("old", BASE.union(C::MULTI_STATEMENTS)),
     ("single statements", BASE.union(C::DEPRECATE_EOF)),
     ("tracking with EOF", BASE.union(C::SESSION_TRACK)),
     ("found rows", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).union(C::FOUND_ROWS)),
     ("ignore space", BASE.union(C::MULTI_STATEMENTS).union(C::IGNORE_SPACE)),
+    ("mariadb", MARIADB.union(C::DEPRECATE_EOF).union(C::SESSION_TRACK)),
+    ("mariadb with EOF", MARIADB),
     ("zlib", BASE.union(C::MULTI_STATEMENTS).union(C::COMPRESS)),
     ("zstd", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).union(C::ZSTD_COMPRESSION)),
     ("without files", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).difference(C::LOCAL_FILES)),
@@ -139,7 +145,8 @@ async fn compare(bed: &Bed, file: &str) -> Vec<String> {
     let family = if bed.flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };
     let mut differences = Vec::new();
     for (client, caps) in CLIENTS {
-        if bed.flavor == Flavor::MariaDb && caps.contains(C::ZSTD_COMPRESSION) {
+        let of_others = if bed.flavor == Flavor::MariaDb { C::ZSTD_COMPRESSION } else { C::MARIADB };
+        if caps.intersects(of_others) {
             continue;
         }
         anew(bed).await;
