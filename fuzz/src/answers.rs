@@ -8,7 +8,9 @@ use landbridge::protocol::capability::{Capabilities, Status};
 use landbridge::protocol::exchange::{Exchange, Expect, Role, decode_end};
 use landbridge::protocol::packet::{HEADER_LEN, Header};
 use landbridge::protocol::response::{EOF, EofPacket, OkPacket, ServerError};
-use landbridge::protocol::resultset::{Column, Protocol, column_name, encode, text_row};
+use landbridge::protocol::resultset::{
+    Column, ColumnType, Protocol, column_name, convert_definition, encode, text_row,
+};
 use landbridge::protocol::track::Changes;
 
 /// OK, EOF or ERR, after four bytes of capabilities.
@@ -192,16 +194,25 @@ fn relay(server: Capabilities, expect: Expect, how: u8, stream: &[u8], chunk: us
     Relayed { out, end, rows: summary.rows, status: summary.status, error: summary.error.or(summary.prelude_error) }
 }
 
+fn kind_of(integer: bool) -> ColumnType {
+    if integer { ColumnType::Count } else { ColumnType::TEXT }
+}
+
 /// Text rows and column definitions from a server; and a result set of our own made of them.
 pub fn rows(data: &[u8]) {
     let _ = column_name(data);
+    let extended = Capabilities::EXTENDED_METADATA;
+    if let Ok(with) = convert_definition(data, Capabilities::empty(), extended) {
+        let back = convert_definition(&with, extended, Capabilities::empty()).expect("what we write can be read");
+        assert_eq!(&back[..], data);
+    }
     let Ok(row) = text_row(data) else { return };
     if row.is_empty() {
         return;
     }
     let values: Vec<Option<Vec<u8>>> = row.iter().map(|value| value.clone().map(String::into_bytes)).collect();
     let names: Vec<Column<'_>> =
-        values.iter().map(|v| Column { name: v.as_deref().unwrap_or(b"NULL"), integer: v.is_none() }).collect();
+        values.iter().map(|v| Column { name: v.as_deref().unwrap_or(b"NULL"), kind: kind_of(v.is_none()) }).collect();
     for caps in [Capabilities::empty(), Capabilities::DEPRECATE_EOF] {
         let mut out = Vec::new();
         encode(&mut out, caps, Status::AUTOCOMMIT, &names, &[values.clone(), values.clone()], Protocol::Text);
