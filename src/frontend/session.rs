@@ -91,6 +91,9 @@ pub struct Session {
     read_as: Option<(Arc<SessionState>, Mode)>,
     /// Parameters of the statement just prepared.
     pub(super) last_prepared: Option<u16>,
+    /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
+    /// what they leave out is not known.
+    pub(super) tracks_itself: bool,
 }
 
 impl Session {
@@ -118,6 +121,7 @@ impl Session {
             asked_warnings: None,
             read_as: None,
             last_prepared: None,
+            tracks_itself: false,
         };
         session.entry.handle().set_user(&session.account.user);
         let autocommit = session.shared.default_of("autocommit");
@@ -353,6 +357,7 @@ impl Session {
         }
         self.binding = Binding::Free;
         self.next_transaction = None;
+        self.tracks_itself = false;
         self.cursors.clear();
     }
 }

@@ -166,6 +166,7 @@ async fn fly(
         skip: if prefix.is_empty() { 0 } else { prelude.statements },
         local_infile: job.traits.contains(Traits::LOCAL_INFILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
+        all_reports: session.tracks_itself,
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
