@@ -13,7 +13,7 @@ driver = importlib.import_module(NAME)
 cursors = importlib.import_module(NAME + ".cursors")
 TYPES = pathlib.Path(__file__).with_name("types.sql").read_text().splitlines()
 # A row of more than 16 MB is none at all to asyncmy.
-BIG = 20_000_000 if NAME == "aiomysql" else 5_000_000
+BIG = 200_000 if TLS == "on" else 5_000_000 if NAME == "asyncmy" else 20_000_000
 
 
 def options(**more):

@@ -11,7 +11,7 @@ import warnings
 NAME, HOST, PORT, USER, PASSWORD, TLS = sys.argv[1:]
 driver = importlib.import_module(NAME)
 TYPES = pathlib.Path(__file__).with_name("types.sql").read_text().splitlines()
-BIG = 20_000_000
+BIG = 20_000_000 if TLS == "off" else 200_000
 warnings.simplefilter("ignore")
 
 ENCRYPTED = {

@@ -10,7 +10,7 @@ use File::Temp;
 
 my ($driver, $host, $port, $user, $password, $tls) = @ARGV;
 my $own = lc $driver;    # the prefix of the driver's own attributes
-my $big = 20_000_000;
+my $big = $tls eq 'off' ? 20_000_000 : 200_000;
 $Data::Dumper::Terse = $Data::Dumper::Sortkeys = $Data::Dumper::Useqq = 1;
 $Data::Dumper::Indent = 0;
 

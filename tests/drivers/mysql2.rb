@@ -7,7 +7,7 @@ require "time"
 
 HOST, PORT, USER, PASSWORD, TLS = ARGV
 TYPES = File.readlines(File.join(__dir__, "types.sql"), chomp: true, encoding: "UTF-8")
-BIG = 20_000_000
+BIG = TLS == "off" ? 20_000_000 : 200_000
 
 def connect(**more)
   Mysql2::Client.new(host: HOST, port: PORT.to_i, username: USER, password: PASSWORD, database: "app", encoding: "utf8mb4",

@@ -8,7 +8,7 @@ import * as mariadb from 'mariadb';
 
 const [host, port, user, password, tls] = process.argv.slice(2);
 const types = readFileSync(new URL('../types.sql', import.meta.url), 'utf8').trim().split('\n');
-const big = 20_000_000;
+const big = tls === 'off' ? 20_000_000 : 200_000;
 const options = {
   host, port: Number(port), user, password, database: 'app', timezone: 'Z', checkDuplicate: false, maxAllowedPacket: 64 << 20,
   allowPublicKeyRetrieval: true, ...(tls === 'on' && { ssl: { rejectUnauthorized: false } }),

@@ -7,7 +7,7 @@ import mysql from 'mysql2/promise';
 
 const [host, port, user, password, tls] = process.argv.slice(2);
 const types = readFileSync(new URL('../types.sql', import.meta.url), 'utf8').trim().split('\n');
-const big = 20_000_000;
+const big = tls === 'off' ? 20_000_000 : 200_000;
 const options = {
   host, port: Number(port), user, password, database: 'app', charset: 'utf8mb4_unicode_ci', timezone: 'Z',
   supportBigNumbers: true, ...(tls === 'on' && { ssl: { rejectUnauthorized: false } }),
