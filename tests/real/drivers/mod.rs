@@ -42,6 +42,7 @@ fn run(mut command: Command) -> String {
 
 /// Whether a program is there, by a command that succeeds then. What is missing is an error in continuous
 /// integration, and its tests are skipped elsewhere.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should see what was left out")]
 fn is_there(probe: &[&str], package: &str) -> bool {
     let mut command = program(probe);
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
