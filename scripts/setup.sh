@@ -19,14 +19,14 @@ has() { PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec command -v "$1" >/dev/
 has_clients() { has mariadb && has mariadb-dump; }
 has_php() { php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'; }
 
-# The first python3 need not be the one the system's packages are for.
-has_pymysql() {
-    local python
-    for python in python3 /usr/bin/python3; do
-        "$python" -c 'import pymysql' && return
-    done
-    return 1
-}
+# Another python3 may come first on the path; the system's packages are for this one.
+has_python() { /usr/bin/python3 -c "import $1"; }
+has_perl() { perl "-M$1" -e1; }
+has_ruby() { ruby -e "require '$1'"; }
+has_go() { has go && GO111MODULE=off GOPATH=/usr/share/gocode go list github.com/go-sql-driver/mysql; }
+# npm is part of some packages of Node and not of Debian's.
+has_node() { has node && has npm; }
+has_venv() { python3 -c 'import ensurepip'; }
 
 as_root() {
     if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
@@ -80,7 +80,16 @@ look_around() {
     need "mariadb-server-core" has mariadbd
     need "mariadb-client" has_clients
     need "php-cli php-mysql" has_php
-    need "python3 python3-pymysql" has_pymysql
+    need "python3 python3-pymysql" has_python pymysql
+    need "python3-mysqldb" has_python MySQLdb
+    need "python3-venv" has_venv
+    need "ruby ruby-mysql2" has_ruby mysql2
+    need "libdbd-mysql-perl" has_perl DBD::mysql
+    need "libdbd-mariadb-perl" has_perl DBD::MariaDB
+    need "golang-go golang-github-go-sql-driver-mysql-dev" has_go
+    need "default-jdk-headless" has javac
+    need "libmariadb-java" test -r /usr/share/java/mariadb-java-client.jar
+    need "nodejs npm" has_node
     need "sysbench" has sysbench
     need "haproxy" has haproxy
     need "curl ca-certificates" has curl
@@ -172,6 +181,7 @@ main() {
     has cc || die "nothing can be built without a C compiler"
     mariadb_plugins || complete=
     scripts/mysql-server.sh >/dev/null || complete=
+    scripts/drivers.sh || complete=
     if [[ -n $complete ]]; then
         say "everything is here"
     elif [[ -n ${CI:-} ]]; then
