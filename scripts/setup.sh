@@ -5,10 +5,14 @@
 # system's archive, but for MySQL itself: see scripts/mysql-server.sh. Nothing that is installed is
 # removed or replaced, and no service is started or left enabled: tests start servers of their own.
 #
+# --without-drivers leaves out the languages and drivers that only tests need.
 # With CI set, anything that stays missing is an error. Without, tests of what is missing are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+WITHOUT_DRIVERS=
+[[ ${1:-} != --without-drivers ]] || WITHOUT_DRIVERS=yes
+readonly WITHOUT_DRIVERS
 readonly LOG=target/setup.log
 readonly CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
 readonly POLICY=/usr/sbin/policy-rc.d
@@ -73,13 +77,8 @@ need() {
     "$@" >/dev/null 2>&1 || PACKAGES+=($packages)
 }
 
-look_around() {
-    PACKAGES=()
-    need "gcc libc6-dev" has cc
-    # The core packages: the programs without a service around them.
-    need "mariadb-server-core" has mariadbd
-    need "mariadb-client" has_clients
-    need "php-cli php-mysql" has_php
+# Languages and drivers, for tests/real/drivers.
+look_for_drivers() {
     need "python3 python3-pymysql" has_python pymysql
     need "python3-mysqldb" has_python MySQLdb
     need "python3-venv" has_venv
@@ -90,6 +89,16 @@ look_around() {
     need "default-jdk-headless" has javac
     need "libmariadb-java" test -r /usr/share/java/mariadb-java-client.jar
     need "nodejs npm" has_node
+}
+
+look_around() {
+    PACKAGES=()
+    [[ -n $WITHOUT_DRIVERS ]] || look_for_drivers
+    need "gcc libc6-dev" has cc
+    # The core packages: the programs without a service around them.
+    need "mariadb-server-core" has mariadbd
+    need "mariadb-client" has_clients
+    need "php-cli php-mysql" has_php
     need "sysbench" has sysbench
     need "haproxy" has haproxy
     need "curl ca-certificates" has curl
@@ -181,7 +190,7 @@ main() {
     has cc || die "nothing can be built without a C compiler"
     mariadb_plugins || complete=
     scripts/mysql-server.sh >/dev/null || complete=
-    scripts/drivers.sh || complete=
+    [[ -n $WITHOUT_DRIVERS ]] || scripts/drivers.sh || complete=
     if [[ -n $complete ]]; then
         say "everything is here"
     elif [[ -n ${CI:-} ]]; then
