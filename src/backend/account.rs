@@ -62,9 +62,16 @@ impl Account {
 
     /// A server did not let it in.
     pub fn turned_away(&self, error: &DialError) {
-        if let (Origin::Lent(lent), DialError::Refused(error)) = (&self.origin, error)
+        if let DialError::Refused(error) = error
             && errno::refuses_account(error)
         {
+            self.refused_for(error);
+        }
+    }
+
+    /// It may not come in any more, for this reason.
+    pub fn refused_for(&self, error: &ServerError) {
+        if let Origin::Lent(lent) = &self.origin {
             lent.refusal.get_or_init(|| error.clone());
             lent.refused.cancel();
         }

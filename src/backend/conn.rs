@@ -79,7 +79,6 @@ impl Ready {
     /// Wraps a fresh login.
     pub fn new(login: LoggedIn, server: Arc<Server>, account: Arc<Account>) -> Self {
         let now = Instant::now();
-        let accounts = server.accounts();
         Self(Box::new(Inner {
             family: family(&login.greeting.version),
             packets: login.packets,
@@ -97,7 +96,7 @@ impl Ready {
             due: VecDeque::new(),
             born: now,
             used: now,
-            accounts,
+            accounts: login.accounts,
         }))
     }
 
@@ -173,6 +172,16 @@ impl Ready {
     /// Notes that the connection is now in this state: the client's own statement changed it.
     pub fn applied_is(&mut self, state: Arc<SessionState>) {
         self.0.applied = state;
+    }
+
+    /// Notes that a transaction may be open there: the server did not say.
+    pub fn may_be_in_transaction(&mut self) {
+        self.0.status |= Status::IN_TRANS;
+    }
+
+    /// Closes a statement; there is no answer, and it leaves with the next flight.
+    pub fn close_statement(&mut self, handle: u32) {
+        frame_parts(self.0.packets.output(), 0, &[&[Command::StmtClose.byte()], &handle.to_le_bytes()]);
     }
 
     /// Notes what `LAST_INSERT_ID()` answers now, if known.

@@ -87,7 +87,7 @@ impl Pool {
                 if backoff.failed() {
                     tracing::warn!(server = %self.server.label(), user = %self.account.user, error = %error, "cannot open a connection, retrying");
                 }
-                self.account.turned_away(&error);
+                self.turned_away(&error);
                 self.lock().dial_failed(Arc::new(error));
             }
         }
@@ -147,6 +147,13 @@ impl Pool {
     }
 
     /// Pings, replaces or closes one idle connection that the sweep took out.
+    /// What a replica refuses may only not have reached it yet.
+    fn turned_away(&self, error: &DialError) {
+        if self.server.is_primary() {
+            self.account.turned_away(error);
+        }
+    }
+
     async fn look_after(self: Arc<Self>, conn: Ready, finding: Finding) {
         let kept = match finding {
             Finding::Dead => {
@@ -160,7 +167,7 @@ impl Pool {
                     Some(replacement)
                 }
                 Err(error) => {
-                    self.account.turned_away(&error);
+                    self.turned_away(&error);
                     Some(conn)
                 }
             },
