@@ -232,7 +232,7 @@ impl Session {
         }
         pins.remove(PinReason::Cursor);
         lease.taint();
-        let open = lease.conn().is_some_and(|c| c.status().contains(Status::IN_TRANS));
+        let open = lease.conn().is_some_and(|conn| conn.is_in_transaction());
         self.binding = match (pins.is_empty(), open) {
             (false, _) => Binding::Pinned(lease, pins),
             (true, true) => Binding::InTransaction(lease),

@@ -215,7 +215,7 @@ impl Session {
     /// Gives back a connection held only in case the next statement asked about the last one.
     pub(super) async fn release_brief(&mut self) {
         let Binding::Pinned(lease, pins) = &self.binding else { return };
-        let in_transaction = lease.conn().is_some_and(|conn| conn.status().contains(Status::IN_TRANS));
+        let in_transaction = lease.conn().is_some_and(|conn| conn.is_in_transaction());
         if pins.is_brief()
             && !in_transaction
             && let Some((lease, _)) = self.binding.take_lease()
@@ -227,8 +227,7 @@ impl Session {
     /// Whether a connection is held for nothing but what the client may ask of its last statement.
     pub(super) fn holds_for_questions(&self) -> bool {
         let Binding::Pinned(lease, pins) = &self.binding else { return false };
-        let status = lease.conn().map_or(Status::IN_TRANS, |conn| conn.status());
-        pins.is_brief() && !status.contains(Status::IN_TRANS)
+        pins.is_brief() && lease.conn().is_some_and(|conn| !conn.is_in_transaction())
     }
 
     /// Asks what the client may ask next of the connection that is held for nothing else, and gives it
