@@ -142,6 +142,8 @@ pub struct CompleteBody {
 pub struct PreparedStatements {
     by_id: HashMap<u32, PreparedStatement>,
     last: u32,
+    /// Whether what was prepared last failed, and is not there to be executed.
+    last_failed: bool,
 }
 
 impl PreparedStatements {
@@ -153,6 +155,7 @@ impl PreparedStatements {
     /// Adds a statement under [`Self::next_id`].
     pub fn insert(&mut self, statement: PreparedStatement) {
         self.last = self.next_id();
+        self.last_failed = false;
         self.by_id.insert(self.last, statement);
     }
 
@@ -161,9 +164,15 @@ impl PreparedStatements {
         self.by_id.get_mut(&id)
     }
 
-    /// The id that a client means: those of MariaDB may say "the last one".
+    /// Notes that a statement is about to be prepared: until it is [there](Self::insert), it has failed.
+    pub fn begin(&mut self) {
+        self.last_failed = true;
+    }
+
+    /// The id that a client means: those of MariaDB may say "the one just prepared", and say it before
+    /// they know whether there is one.
     pub fn meant(&self, id: u32) -> u32 {
-        if id == u32::MAX { self.last } else { id }
+        if id == u32::MAX && !self.last_failed { self.last } else { id }
     }
 
     /// Removes a statement.
@@ -226,6 +235,8 @@ mod tests {
         let mut all = PreparedStatements::default();
         all.insert(statement(0));
         assert!(all.find(1).is_some() && all.meant(u32::MAX) == 1 && all.meant(7) == 7);
+        all.begin();
+        assert_eq!(all.meant(u32::MAX), u32::MAX, "not the one before");
         all.clear();
         assert_eq!((all.next_id(), all.len()), (2, 0));
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 impl Session {
     /// `COM_STMT_PREPARE`: on a server nearby, whatever the statement will need when it runs.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Gone> {
+        self.prepared.begin();
         if self.prepared.len() >= self.shared.settings.max_prepared {
             let full = format!(
                 "Can't create more than max_prepared_stmt_count statements (current value: {})",
@@ -62,7 +63,8 @@ impl Session {
     fn statement_id<'b>(&self, body: &'b [u8]) -> Option<(u32, &'b [u8])> {
         let mut r = Reader::new(body, "statement id");
         let id = r.u32().ok()?;
-        Some((self.prepared.meant(id), r.rest()))
+        let has_last = self.shared.family() == Family::MariaDb;
+        Some((if has_last { self.prepared.meant(id) } else { id }, r.rest()))
     }
 
     /// `COM_STMT_EXECUTE`
