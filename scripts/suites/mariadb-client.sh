@@ -30,6 +30,13 @@ option() {
     done
 }
 
+# The accounts that the test logs in with, other than root: "name password" a line. Landbridge wants to
+# know them from its file. Where a test gives one account several passwords, the first counts.
+accounts() {
+    sed -nE "s/^[ -]*connect *\\(([^)]*)\\).*/\\1/Ip; s/^[ -]*change_user +([^;]*);?.*/-,-,\\1/Ip" "$test_file" |
+        tr -d " '\"" | awk -F, '$3 ~ /^[A-Za-z0-9_]+$/ && $3 != "root" && $4 !~ /[\\$*]/ && !seen[$3]++ { print $3, $4 }'
+}
+
 configure() {
     # The same server twice. An address may be listed once only, so the replica gets another name.
     ln -sfn "$MASTER_MYSOCK" "$WORK/replica.sock"
@@ -54,6 +61,10 @@ tls = "off"
 name = "root"
 password = ""
 
+$(accounts | while read -r user password; do
+        printf '[[user]]\nname = "%s"\npassword = "%s"\nmin_warm = 0\n' "$user" "$password"
+    done)
+
 [listen]
 mysql = ["unix:$SUITE_SOCKET", "127.0.0.1:$SUITE_PORT"]
 http = "127.0.0.1:$HTTP_PORT"
@@ -71,6 +82,7 @@ TOML
 
 start_landbridge() {
     configure >"$WORK/proxy.toml"
+    cp "$WORK/proxy.toml" "${LOG%.log}.toml"
     setpriv --pdeathsig KILL "$LANDBRIDGE" run --config "$WORK/proxy.toml" >"$LOG" 2>&1 &
     landbridge=$!
     local attempt
@@ -96,7 +108,8 @@ HTTP_PORT=$((MASTER_MYPORT + 21))
 landbridge=
 trap 'kill "$landbridge" 2>/dev/null; rm -rf "$WORK"' EXIT
 start_landbridge
-export MASTER_MYSOCK=$SUITE_SOCKET MASTER_MYPORT=$SUITE_PORT
+# Not MASTER_MYPORT: tests compute with it and @@port. The few that connect to it go past Landbridge.
+export MASTER_MYSOCK=$SUITE_SOCKET
 status=0
 (connect_through "$@") || status=$?
 exit "$status"
