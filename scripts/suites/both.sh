@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs a script in the language of mysqltest straight against a server and through Landbridge, and shows
+# Runs scripts in the language of mysqltest straight against a server and through Landbridge, and shows
 # what differs: for reducing a test that fails to its cause.
 #
-#   scripts/suites/both.sh mariadb case.test        or: mysql; without a file, from standard input
+#   scripts/suites/both.sh mariadb case.test ..      or: mysql
 set -euo pipefail
-file=$(realpath "${2:-/dev/stdin}")
+flavor=$1
+shift
+mapfile -t files < <(realpath "$@")
 cd "$(dirname "$0")/../.."
 . scripts/suites/bed.sh
 
@@ -19,10 +21,18 @@ play() {
         --test-file="$BED/case.test" >"$BED/$2" 2>&1 || true
 }
 
-bed "$1"
-cat "$file" >"$BED/case.test"
-export MASTER_MYSOCK=
-play "$DIRECT_SOCKET" direct
-play "$THROUGH_SOCKET" through
-cat "$BED/direct"
-if diff -u --label direct --label through "$BED/direct" "$BED/through"; then echo "no difference"; fi
+# Each script begins with an empty schema.
+clean() {
+    mariadb --no-defaults --socket="$DIRECT_SOCKET" --user=root --execute='DROP DATABASE test; CREATE DATABASE test'
+}
+
+bed "$flavor"
+for file in "${files[@]}"; do
+    printf '== %s\n' "${file##*/}"
+    cat "$file" >"$BED/case.test"
+    clean
+    play "$DIRECT_SOCKET" direct
+    clean
+    play "$THROUGH_SOCKET" through
+    if diff -U 100 --label direct --label through "$BED/direct" "$BED/through"; then echo "no difference"; fi
+done

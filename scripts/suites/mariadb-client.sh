@@ -33,8 +33,13 @@ option() {
 # The accounts that the test logs in with, other than root: "name password" a line. Landbridge wants to
 # know them from its file. Where a test gives one account several passwords, the first counts.
 accounts() {
-    sed -nE "s/^[ -]*connect *\\(([^)]*)\\).*/\\1/Ip; s/^[ -]*change_user +([^;]*);?.*/-,-,\\1/Ip" "$test_file" |
-        tr -d " '\"" | awk -F, '$3 ~ /^[A-Za-z0-9_]+$/ && $3 != "root" && $4 !~ /[\\$*]/ && !seen[$3]++ { print $3, $4 }'
+    local files=("$test_file") name
+    while read -r name; do
+        if [[ -f $name ]]; then files+=("$name"); fi
+    done < <(sed -nE 's/^[ -]*source +([^ ;]+).*/\1/Ip' "$test_file")
+    sed -nE 's/^[ -]*connect *\(?([^);]*).*/\1/Ip; s/^[ -]*change_user +([^;]*);?.*/-,-,\1/Ip' "${files[@]}" |
+        tr -d " '\"" |
+        awk -F, '$3 ~ /^[A-Za-z0-9_]+$/ && $3 != "root" && $4 !~ /[\\$*]/ && !seen[$3]++ { print $3, $4 }'
 }
 
 configure() {
