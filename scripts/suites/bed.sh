@@ -71,7 +71,7 @@ start_mysql() {
     "$mysqld" --no-defaults --initialize-insecure --user="$(id -un)" --datadir="$BED/data" >"$BED/install.log" 2>&1
     accounts_sql | tr '\n' ' ' | sed 's/; /;\n/g' >"$BED/init.sql"
     "$mysqld" --no-defaults --user="$(id -un)" --datadir="$BED/data" --socket="$DIRECT_SOCKET" --port="$DIRECT_PORT" \
-        --bind-address=127.0.0.1 --mysqlx=OFF --log-bin=binlog --server-id=1 --gtid-mode=ON --enforce-gtid-consistency=ON \
+        --bind-address=127.0.0.1 --mysqlx=OFF --secure-file-priv= --log-bin=binlog --server-id=1 --gtid-mode=ON --enforce-gtid-consistency=ON \
         --local-infile=ON --log-bin-trust-function-creators=ON --max-connections=300 --innodb-flush-log-at-trx-commit=0 \
         --pid-file="$BED/server.pid" --init-file="$BED/init.sql" "$@" >"$BED/server.log" 2>&1 &
     PIDS+=($!)
