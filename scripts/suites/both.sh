@@ -16,9 +16,9 @@ readonly ROOT=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}/su
 play() {
     local work=$BED/$2.d
     mkdir -p "$work"
-    LD_LIBRARY_PATH=$(echo "$ROOT"/usr/lib/*-linux-gnu) "$ROOT/usr/bin/mariadb-test" --no-defaults --socket="$1" \
+    LD_LIBRARY_PATH=$(echo "$ROOT"/usr/lib/*-linux-gnu) timeout 20 "$ROOT/usr/bin/mariadb-test" --no-defaults --socket="$1" \
         --user=root --database=test --basedir="$ROOT/usr/share/mysql/mysql-test" --tmpdir="$work" --logdir="$work" \
-        --test-file="$BED/case.test" >"$BED/$2" 2>&1 || true
+        --test-file="$BED/case.test" >"$BED/$2" 2>&1 || echo "exit code $?" >>"$BED/$2"
 }
 
 # Each script begins with an empty schema.
