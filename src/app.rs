@@ -318,6 +318,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         login_timeout: settings.limits.login_timeout,
         max_clients: settings.limits.max_clients as usize,
         max_prepared: settings.limits.max_prepared_statements as usize,
+        kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
         limits_by_user: settings
             .users

@@ -58,12 +58,14 @@ fn exchange_of(input: &mut Input<'_>) -> (Capabilities, Expect) {
     let mut understood = Capabilities::PROTOCOL_41;
     understood.set(Capabilities::DEPRECATE_EOF, caps & 1 != 0);
     understood.set(Capabilities::SESSION_TRACK, caps & 2 != 0);
-    let expect = match expect % 6 {
+    let expect = match expect % 8 {
         0 => Expect::Results,
         1 => Expect::Ok,
         2 => Expect::Prepare,
         3 => Expect::Rows,
         4 => Expect::FieldList,
+        5 => Expect::Any,
+        6 => Expect::Stream,
         _ => Expect::Text,
     };
     (understood, expect)

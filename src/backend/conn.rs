@@ -56,6 +56,8 @@ pub struct Inner {
     due: VecDeque<(Expect, u8)>,
     born: Instant,
     used: Instant,
+    /// The state of accounts when it logged in.
+    accounts: u64,
 }
 
 /// A connection on which nothing is under way.
@@ -77,6 +79,7 @@ impl Ready {
     /// Wraps a fresh login.
     pub fn new(login: LoggedIn, server: Arc<Server>, account: Arc<Account>) -> Self {
         let now = Instant::now();
+        let accounts = server.accounts();
         Self(Box::new(Inner {
             family: family(&login.greeting.version),
             packets: login.packets,
@@ -94,6 +97,7 @@ impl Ready {
             due: VecDeque::new(),
             born: now,
             used: now,
+            accounts,
         }))
     }
 
@@ -109,6 +113,9 @@ impl Ready {
 
     /// What it takes to bring it to `wanted`, with `setup` (see [`Inner::setup`]) ahead of it.
     pub fn plan_to(&self, wanted: &Arc<SessionState>, setup: &Arc<Setup>) -> Plan {
+        if self.0.accounts != self.0.server.accounts() {
+            return Plan::LogInAgain;
+        }
         let is_set_up = self.0.setup.as_ref().is_some_and(|own| Arc::ptr_eq(own, setup));
         if is_set_up && (Arc::ptr_eq(&self.0.applied, wanted) || self.0.applied == *wanted) {
             return Plan::Nothing;
@@ -140,6 +147,7 @@ impl Ready {
     pub async fn log_in_again(self) -> Result<Self, DialError> {
         let mut inner = self.0;
         let account = inner.account.clone();
+        inner.accounts = inner.server.accounts();
         change_user(&mut inner.packets, &account, inner.family, inner.caps, &inner.nonce).await?;
         inner.applied = fresh_state();
         inner.forget_session();

@@ -69,6 +69,22 @@ impl Defaults {
         Self { fresh: variables(fresh), reset: variables(reset) }
     }
 
+    /// After a server-wide variable was set: `reset` is what a reset brings back now, and what
+    /// `init_connect` adds stays.
+    #[must_use]
+    pub fn after_change(&self, reset: Vec<Row>) -> Self {
+        let reset = variables(reset);
+        let added = |name: &&String| self.fresh.get(*name) != self.reset.get(*name);
+        let fresh = reset
+            .iter()
+            .map(|(name, value)| {
+                let kept = Some(name).filter(added).and_then(|name| self.fresh.get(name));
+                (name.clone(), kept.unwrap_or(value).clone())
+            })
+            .collect();
+        Self { fresh, reset }
+    }
+
     /// The value that `SET name = DEFAULT` gives.
     pub fn default_value(&self, name: &str) -> Option<&str> {
         self.reset.get(name).map(String::as_str)
@@ -125,6 +141,17 @@ mod tests {
         assert_eq!(replica.level_with(Some(&primary)), [("time_zone".to_owned(), b"'+01:00'".to_vec())]);
         assert_eq!(replica.level_with(None), []);
         assert_eq!(replica.get("time_zone"), Some("SYSTEM"));
+    }
+
+    #[test]
+    fn a_change_for_all_leaves_what_init_connect_set() {
+        let before = defaults(&[("autocommit", "OFF"), ("sql_mode", "A")], &[("autocommit", "ON"), ("sql_mode", "A")]);
+        let rows = vec![
+            vec![Some("autocommit".to_owned()), Some("ON".to_owned())],
+            vec![Some("sql_mode".to_owned()), Some("B".to_owned())],
+        ];
+        let after = before.after_change(rows);
+        assert_eq!((after.get("autocommit"), after.get("sql_mode")), (Some("OFF"), Some("B")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A server as configured, and what was learned about it when connections opened.
 
 use super::defaults::Defaults;
+use super::query::Row;
 use crate::consistency::gtid::Family;
 use crate::net::socket::Address;
 use crate::net::tls::Connector;
@@ -8,7 +9,7 @@ use crate::protocol::capability::Capabilities;
 use crate::topology::ServerId;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One configured server.
@@ -38,6 +39,10 @@ pub struct Reference {
     /// The primary's id, and one more, so that 0 is nobody.
     primary: AtomicUsize,
     facts: ArcSwapOption<Facts>,
+    /// Grows when server-wide variables change: sessions that are open already have the old ones.
+    variables: AtomicU64,
+    /// Grows when accounts or privileges change: a login keeps what it had.
+    accounts: AtomicU64,
 }
 
 /// Whether a server may be asked for TLS before it has greeted: a round trip less. What it will offer must
@@ -87,6 +92,8 @@ pub struct Setup {
     pub sql: Vec<u8>,
     /// How many.
     pub statements: usize,
+    /// For which state of the server-wide variables.
+    variables: u64,
 }
 
 /// A set-up, and from what it was worked out.
@@ -119,6 +126,8 @@ pub struct Collation {
     pub charset: String,
     /// Name of the collation.
     pub name: String,
+    /// Whether it is the one that its character set has if none is named.
+    pub is_default: bool,
 }
 
 impl Server {
@@ -170,7 +179,9 @@ impl Server {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
         };
+        let variables = self.reference.variables.load(Ordering::Acquire);
         if let Some(known) = &*self.setup.load()
+            && known.setup.variables == variables
             && same(&known.own, &own)
             && same(&known.reference, &reference)
         {
@@ -178,7 +189,7 @@ impl Server {
         }
         let (own, reference) = (own.clone(), reference.clone());
         let level = own.as_deref().filter(|_| !self.unlevelled.load(Ordering::Acquire));
-        let setup = Arc::new(Setup::new(family, level, reference.as_deref()));
+        let setup = Arc::new(Setup { variables, ..Setup::new(family, level, reference.as_deref()) });
         // Of two who work it out at once one is forgotten: both mean the same, but connections set up
         // by it would be set up again.
         let kept = match &*self.setup.load() {
@@ -201,6 +212,26 @@ impl Server {
         if self.reference.primary.load(Ordering::Acquire) == usize::from(self.id.0) + 1 {
             self.reference.facts.store(Some(facts));
         }
+    }
+
+    /// Notes that a server-wide variable was set here, so that `reset` is what new sessions get now:
+    /// every connection is set up anew before it serves again.
+    pub fn variables_changed(&self, reset: Option<Vec<Row>>) {
+        if let (Some(facts), Some(reset)) = (self.facts(), reset) {
+            let defaults = facts.defaults.after_change(reset);
+            self.learn(Facts { defaults, ..Facts::clone(&facts) });
+        }
+        self.reference.variables.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that accounts or privileges changed: every connection logs in anew before it serves again.
+    pub fn accounts_changed(&self) {
+        self.reference.accounts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The state of accounts and privileges, as a number that grows.
+    pub fn accounts(&self) -> u64 {
+        self.reference.accounts.load(Ordering::Acquire)
     }
 
     /// How people should see it: name and address.
@@ -226,7 +257,7 @@ impl Setup {
         if statements > 1 {
             sql.push(b';');
         }
-        Self { sql, statements }
+        Self { sql, statements, variables: 0 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a job runs: on the connection the session holds, or on one of the server it is routed to.
 
-use super::binding::{Binding, PinSet};
+use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
 use super::session::Session;
@@ -93,7 +93,7 @@ impl Session {
         if !concerned || self.may_run_beside(&job) || job.only_prepares() {
             return job;
         }
-        Job { need: PINNED, pins: true, ..job }
+        Job { need: PINNED, pins: Some(PinReason::SessionVariable), ..job }
     }
 
     /// Whether a job may run on another connection than the session's transaction, or before the

@@ -34,6 +34,10 @@ pub enum PinReason {
     SessionVariable,
     /// The server said that its state changed, and we do not know what.
     UnknownState,
+    /// It was told the server's number of its connection.
+    ConnectionId,
+    /// It sent a command that is passed through without being understood.
+    UnknownCommand,
     /// `pool.mode = "session"`.
     SessionMode,
 }
@@ -56,12 +60,14 @@ impl PinReason {
             Self::Warnings => "warnings",
             Self::SessionVariable => "session_variable",
             Self::UnknownState => "unknown_state",
+            Self::ConnectionId => "connection_id",
+            Self::UnknownCommand => "unknown_command",
             Self::SessionMode => "session_mode",
         }
     }
 
     /// Whether the reason is over after the session's next statement.
-    fn is_brief(self) -> bool {
+    pub fn is_brief(self) -> bool {
         matches!(self, Self::FoundRows | Self::Warnings)
     }
 }
@@ -112,6 +118,11 @@ impl PinSet {
     /// Whether only the next statement matters.
     pub fn is_brief(&self) -> bool {
         !self.is_empty() && self.iter().all(PinReason::is_brief)
+    }
+
+    /// The only reason there is.
+    pub fn only(&self) -> Option<PinReason> {
+        if let [reason] = self.0[..] { Some(reason) } else { None }
     }
 
     /// Ends the reasons that one more statement ends.
@@ -225,6 +236,14 @@ impl Binding {
             }
             Self::InTransaction(lease) => Some((lease, PinSet::default())),
             Self::Pinned(lease, pins) => Some((lease, pins)),
+        }
+    }
+
+    /// The connection that is held, if any.
+    pub fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::InTransaction(lease) | Self::Pinned(lease, _) => Some(lease),
+            Self::Free | Self::Begun(_) => None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
 
-use super::binding::{Beginning, Binding};
+use super::binding::{Beginning, Binding, PinReason};
 use super::handshake::{Proof, Rejected, prove};
 use super::job::{Job, JobCommand};
+use super::kill::Kill;
 use super::session::{Gone, Last, Session};
+use crate::consistency::gtid::Family;
 use crate::metrics::Saved;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
@@ -13,7 +15,7 @@ use crate::protocol::handshake::ChangeUser;
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
-use crate::sql::{Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, classify};
+use crate::sql::{Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, Why, classify};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ impl Session {
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
         let statement = classify(text, self.mode());
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
-            return self.refuse(&errno::local_infile_off()).await;
+            return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
         if let Some(kill) = super::kill::parse(text).filter(|kill| Self::is_client_id(*kill)) {
             return self.kill(kill).await;
@@ -57,7 +59,7 @@ impl Session {
             ends,
             semicolons: statement.semicolons,
             becomes: None,
-            pins: false,
+            pins: None,
         }
     }
 
@@ -119,11 +121,30 @@ impl Session {
                 return self.refuse(&errno::unknown_command()).await;
             }
         }
+        let warnings = self.conditions();
         let mut payload = Vec::new();
-        OkPacket { status: self.status(), ..OkPacket::default() }.encode_end_of_rows(&mut payload, self.client.caps);
+        OkPacket { status: self.status(), warnings, ..OkPacket::default() }
+            .encode_end_of_rows(&mut payload, self.client.caps);
         debug_assert_eq!(payload.first(), Some(&EOF), "servers answer this command with an EOF");
         self.client.push(&payload);
         Ok(())
+    }
+
+    /// `COM_PING`
+    pub(super) async fn ping(&mut self) -> Result<(), Gone> {
+        self.shared.metrics.saved(Saved::Chatter);
+        let ok = OkPacket { status: self.status(), warnings: self.conditions(), ..OkPacket::default() };
+        self.client.push_ok(&ok);
+        Ok(self.client.packets.flush().await?)
+    }
+
+    /// The warnings in answers to commands that are no statements: MySQL goes on counting those of the
+    /// statement before, an error among them.
+    fn conditions(&self) -> u16 {
+        match self.shared.family() {
+            Family::MySql => self.last.warnings.saturating_add(u16::from(self.last.error.is_some())),
+            Family::MariaDb => 0,
+        }
     }
 
     /// `COM_RESET_CONNECTION`: the session as after a login, but for its schema and character set,
@@ -132,6 +153,10 @@ impl Session {
         self.let_go();
         let mut state = SessionState::default();
         state.set_schema(self.state.schema());
+        if self.shared.family() == Family::MySql {
+            // MariaDB forgets it here.
+            self.add_login_mode(&mut state);
+        }
         self.state = Arc::new(state);
         self.prepared.clear();
         self.last = Last::default();
@@ -182,6 +207,28 @@ impl Session {
         self.execute(raw_job(payload, Expect::FieldList, Need::Read)).await
     }
 
+    /// `COM_PROCESS_KILL`: the id may be one of ours or, from a server's process list, one of the
+    /// primary's.
+    pub(super) async fn process_kill(&mut self, payload: &[u8]) -> Result<(), Gone> {
+        let id = payload.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_le_bytes);
+        match id.map(Kill::connection).filter(|kill| Self::is_client_id(*kill)) {
+            Some(kill) => self.kill(kill).await,
+            None => self.execute(raw_job(payload, Expect::Any, ADMIN)).await,
+        }
+    }
+
+    /// `COM_DEBUG`
+    pub(super) async fn debug(&mut self, payload: &[u8]) -> Result<(), Gone> {
+        self.execute(raw_job(payload, Expect::Ok, ADMIN)).await
+    }
+
+    /// A command that nobody here knows, or that takes the whole connection: it goes to the primary as
+    /// it is, and the session stays on that connection.
+    pub(super) async fn pass_through(&mut self, payload: &[u8], expect: Expect) -> Result<(), Gone> {
+        let job = Job { pins: Some(PinReason::UnknownCommand), ..raw_job(payload, expect, ADMIN) };
+        self.execute(job).await
+    }
+
     /// `COM_STATISTICS`
     pub(super) async fn statistics(&mut self, payload: &[u8]) -> Result<(), Gone> {
         self.execute(raw_job(payload, Expect::Text, Need::Read)).await
@@ -210,9 +257,12 @@ pub(super) fn raw_job(payload: &[u8], expect: Expect, need: Need) -> Job {
         ends: None,
         semicolons: Semicolons::None,
         becomes: None,
-        pins: false,
+        pins: None,
     }
 }
+
+/// The need of commands about the server.
+const ADMIN: Need = Need::Primary(Reason::Statement(Why::Admin));
 
 /// The need of commands that only make sense where the session is pinned.
 pub(super) const PINNED: Need = Need::Primary(Reason::Pinned);

@@ -96,7 +96,9 @@ impl Session {
         let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
         let conn = flight::bring_to(conn, &self.state, &name).await.map_err(|failed| match failed {
             Failed::Refused(error) => error,
-            Failed::Lost { .. } | Failed::ClientLeft(..) => unreachable("the connection was lost".into()),
+            Failed::Lost { .. } | Failed::ClientLeft(..) | Failed::Stopped(_) => {
+                unreachable("the connection was lost".into())
+            }
         })?;
         let lost = |lost: Lost| errno::unreachable(&name, &lost.to_string());
         let mut busy = conn.begin();

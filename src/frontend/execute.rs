@@ -18,7 +18,7 @@ use std::time::Instant;
 impl Session {
     /// Runs a job and answers the client.
     pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
-        let job = self.with_next_transaction(job);
+        let job = self.with_next_transaction(job.staying_if_identified());
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
@@ -37,8 +37,16 @@ impl Session {
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
                     self.is_uncertain(&job);
-                    lease.kill(thread_id);
+                    // Without, the statement comes to its end first; the connection is closed either way.
+                    if self.shared.settings.kill_abandoned {
+                        lease.kill(thread_id);
+                    }
                     return Err(Gone::Left(error.to_string()));
+                }
+                Err(Failed::Stopped(thread_id)) => {
+                    self.is_uncertain(&job);
+                    lease.kill(thread_id);
+                    return Err(Gone::Left("it was told to go while a statement ran".into()));
                 }
                 Err(Failed::Lost { sent, .. })
                     if !held.connection
@@ -120,6 +128,10 @@ impl Session {
     /// The connection was lost while the statement ran: says what that means for it.
     async fn lost(&mut self, job: &Job, held: &Held, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
+        if job.pins == Some(PinReason::UnknownCommand) {
+            // Servers hang up on commands that they have never heard of either.
+            return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
+        }
         // What only the lost connection knew, nobody knows.
         self.last.insert_id_stale &= !held.connection;
         let in_transaction = (held.connection || self.binding.is_begun()) && !held.beside;

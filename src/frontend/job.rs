@@ -1,5 +1,6 @@
 //! One command on its way to a server: what it is and what it needs.
 
+use super::binding::PinReason;
 use crate::consistency::token::Changed;
 use crate::protocol::exchange::Expect;
 use crate::route::{Need, Reason};
@@ -22,8 +23,8 @@ pub(super) struct Job {
     pub semicolons: Semicolons,
     /// The session's state after it, if it succeeds: for `SET` and `USE`.
     pub becomes: Option<Arc<SessionState>>,
-    /// Whether what it sets ties the session to its connection.
-    pub pins: bool,
+    /// Why it ties the session to its connection, if it does by what it is.
+    pub pins: Option<PinReason>,
 }
 
 /// The forms of commands that run on servers.
@@ -55,6 +56,16 @@ pub(super) struct Execution {
 }
 
 impl Job {
+    /// Whoever asks a server for the number of its connection will use it there: to look itself up, to
+    /// have it killed, as a name for what it left behind.
+    pub(super) fn staying_if_identified(self) -> Self {
+        if !self.traits.contains(Traits::USES_CONNECTION_ID) || self.pins.is_some() {
+            return self;
+        }
+        let need = if self.need == Need::Read { Need::Primary(Reason::Statement(Why::ServerLocal)) } else { self.need };
+        Self { need, pins: Some(PinReason::ConnectionId), ..self }
+    }
+
     /// Whether it may be run twice without harm.
     pub(super) fn is_repeatable(&self) -> bool {
         self.need == Need::Read
@@ -76,6 +87,6 @@ impl Job {
 
     /// Whether it prepares a statement, and leaves nothing on the connection but that.
     pub(super) fn only_prepares(&self) -> bool {
-        matches!(self.command, JobCommand::Prepare(..)) && !self.pins
+        matches!(self.command, JobCommand::Prepare(..)) && self.pins.is_none()
     }
 }

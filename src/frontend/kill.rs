@@ -13,6 +13,13 @@ pub(super) struct Kill {
     query_only: bool,
 }
 
+impl Kill {
+    /// A session and what it runs.
+    pub(super) fn connection(id: u32) -> Self {
+        Self { id, query_only: false }
+    }
+}
+
 /// Reads `KILL [CONNECTION|QUERY] id`.
 pub(super) fn parse(text: &[u8]) -> Option<Kill> {
     let text = without_comments(text);
@@ -61,8 +68,10 @@ impl Session {
             let error = ServerError::new(1095, b"HY000", format!("You are not owner of thread {}", kill.id));
             return self.refuse(&error).await;
         }
-        handle.kill_statement().await;
-        if !kill.query_only {
+        if kill.query_only {
+            handle.kill_statement().await;
+        } else {
+            // Its own task ends what it runs: the server must not answer the statement any more.
             handle.stop.cancel();
         }
         self.send_ok().await

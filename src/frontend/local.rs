@@ -5,14 +5,15 @@
 
 use super::session::{Gone, Session};
 use crate::backend::query::Row;
+use crate::consistency::gtid::Family;
 use crate::metrics::Saved;
-use crate::protocol::resultset::{Column, Protocol};
+use crate::protocol::resultset::{Column, ColumnType, Protocol};
 use crate::sql::{Statement, Traits};
 
 /// An answer of our own: one result set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
-    columns: Vec<(Vec<u8>, bool)>,
+    columns: Vec<(Vec<u8>, ColumnType)>,
     rows: Vec<Vec<Option<Vec<u8>>>>,
 }
 
@@ -38,27 +39,42 @@ impl Session {
             return Some(answer);
         }
         let items = select_list(text)?;
-        let values: Option<Vec<(Vec<u8>, bool)>> = items.iter().map(|item| self.value(&item.expression)).collect();
+        let values: Option<Vec<(Vec<u8>, ColumnType)>> =
+            items.iter().map(|item| self.value(&item.expression)).collect();
         let values = values?;
-        let columns = items.into_iter().zip(&values).map(|(item, (_, integer))| (item.name, *integer)).collect();
+        let columns = items.into_iter().zip(&values).map(|(item, (_, kind))| (item.name, *kind)).collect();
         Some(Answer { columns, rows: vec![values.into_iter().map(|(value, _)| Some(value)).collect()] })
     }
 
-    fn value(&self, expression: &[u8]) -> Option<(Vec<u8>, bool)> {
-        let number = |n: i128| (n.to_string().into_bytes(), true);
+    fn value(&self, expression: &[u8]) -> Option<(Vec<u8>, ColumnType)> {
+        let number = |n: i128| (n.to_string().into_bytes(), ColumnType::Count);
+        let variable = |n: i128| (n.to_string().into_bytes(), ColumnType::Variable);
         match &expression.to_ascii_lowercase()[..] {
-            b"@@landbridge_version" => Some((env!("CARGO_PKG_VERSION").into(), false)),
-            b"@@landbridge_token" => Some((self.token_text(), false)),
+            b"@@landbridge_version" => Some((env!("CARGO_PKG_VERSION").into(), ColumnType::TEXT)),
+            b"@@landbridge_token" => Some((self.token_text(), ColumnType::TEXT)),
             b"row_count()" => Some(number(i128::from(self.last.row_count))),
             b"found_rows()" if self.binding.pins().is_none() => Some(number(i128::from(self.last.found_rows))),
             b"connection_id()" => Some(number(i128::from(self.entry.id()))),
             b"@@warning_count" | b"@@session.warning_count" if self.binding.pins().is_none() => {
-                Some(number(i128::from(self.last.warnings) + i128::from(self.last.error.is_some())))
+                Some(variable(self.count_conditions(|_| true)))
             }
             b"@@error_count" | b"@@session.error_count" if self.binding.pins().is_none() => {
-                Some(number(i128::from(self.last.error.is_some())))
+                Some(variable(self.count_conditions(|level| level == "Error")))
             }
             _ => None,
+        }
+    }
+
+    /// How many conditions of these levels the last statement left.
+    fn count_conditions(&self, counts: impl Fn(&str) -> bool) -> i128 {
+        let errors = u16::from(self.last.error.is_some());
+        match self.last.diagnostics.as_deref() {
+            Some(rows @ [_, ..]) => {
+                let level = |row: &&Row| row.first().and_then(Option::as_deref).is_some_and(&counts);
+                i128::try_from(rows.iter().filter(level).count()).unwrap_or(i128::MAX)
+            }
+            _ if counts("Warning") => i128::from(self.last.warnings) + i128::from(errors),
+            _ => i128::from(errors),
         }
     }
 
@@ -93,17 +109,38 @@ impl Session {
                         Some(error.message.clone().into_bytes()),
                     ]
                 });
-                let columns = vec![(b"Level".to_vec(), false), (b"Code".to_vec(), true), (b"Message".to_vec(), false)];
-                Some(Answer { columns, rows: remembered.chain(row).collect() })
+                Some(Answer { columns: self.diagnostics_columns(), rows: remembered.chain(row).collect() })
             }
             _ => None,
         }
     }
 
+    /// The columns of `SHOW WARNINGS`, as the servers describe them.
+    fn diagnostics_columns(&self) -> Vec<(Vec<u8>, ColumnType)> {
+        let (decimals, width) = match self.shared.family() {
+            Family::MySql => (31, 5),
+            Family::MariaDb => (39, 4),
+        };
+        let (collation, bytes) = self.results_collation();
+        let text = |characters: u32| ColumnType::text_not_null(collation, characters * bytes, decimals);
+        vec![
+            (b"Level".to_vec(), text(7)),
+            (b"Code".to_vec(), ColumnType::ErrorCode { width }),
+            (b"Message".to_vec(), text(512)),
+        ]
+    }
+
+    /// The collation of texts that servers send to this session, and its longest character in bytes.
+    fn results_collation(&self) -> (u16, u32) {
+        let said = String::from_utf8_lossy(&self.state.client_charset()).into_owned();
+        let words: Vec<&str> = said.split_whitespace().map(|word| word.trim_matches(['\'', '"', ','])).collect();
+        let after = |keyword: &str| words.iter().skip_while(|word| **word != keyword).nth(1).copied();
+        self.shared.collation_named(after("names").unwrap_or("utf8mb4"), after("collate")).unwrap_or((45, 4))
+    }
+
     /// Sends an answer of our own.
     pub(super) async fn send_answer(&mut self, answer: Answer, protocol: Protocol) -> Result<(), Gone> {
-        let columns: Vec<Column<'_>> =
-            answer.columns.iter().map(|(name, integer)| Column { name, integer: *integer }).collect();
+        let columns: Vec<Column<'_>> = answer.columns.iter().map(|(name, kind)| Column { name, kind: *kind }).collect();
         let status = self.status();
         self.shared.metrics.saved(Saved::Chatter);
         Ok(self.client.send_rows(status, &columns, &answer.rows, protocol).await?)

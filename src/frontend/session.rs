@@ -1,6 +1,6 @@
 //! A logged-in client: its state, and the loop that reads its commands.
 
-use super::binding::{Binding, Characteristics};
+use super::binding::{Binding, Characteristics, PinReason, PinSet};
 use super::client::Client;
 use super::handshake::Authenticated;
 use super::prepared::PreparedStatements;
@@ -16,6 +16,7 @@ use crate::pool::{Disposition, Pool};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
+use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::Nonce;
 use crate::protocol::response::ServerError;
 use crate::sql::{Access, Mode};
@@ -23,6 +24,10 @@ use crate::state::SessionState;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// So long a connection is kept for a client that may ask about its last statement.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// The session is over.
 #[derive(Debug)]
@@ -130,7 +135,18 @@ impl Session {
         if let Some(collation) = known {
             state.set_names(format!("NAMES {} COLLATE {}", collation.charset, collation.name).as_bytes());
         }
+        self.add_login_mode(&mut state);
         state
+    }
+
+    /// What a login adds to `sql_mode` for a client that allows spaces ahead of `(`.
+    pub(super) fn add_login_mode(&self, state: &mut SessionState) {
+        if self.client.caps.contains(Capabilities::IGNORE_SPACE)
+            && let Some(default) = self.shared.sql_mode()
+        {
+            let modes = [&*default, "IGNORE_SPACE"].into_iter().filter(|mode| !mode.is_empty());
+            state.set_variable(b"sql_mode", format!("'{}'", modes.collect::<Vec<_>>().join(",")).as_bytes());
+        }
     }
 
     /// Serves the client until it leaves.
@@ -177,6 +193,15 @@ impl Session {
     }
 
     async fn next_command(&mut self) -> Result<Packet, Gone> {
+        // A client that says nothing for a moment keeps no connection for what it may ask next.
+        if self.binding.pins().and_then(PinSet::only).is_some_and(PinReason::is_brief) {
+            let limit = self.shared.settings.max_packet;
+            tokio::select! {
+                biased;
+                read = self.client.read_command(limit) => return self.received(read).await,
+                () = tokio::time::sleep(A_MOMENT) => self.ask_ahead().await,
+            }
+        }
         let limit = self.shared.settings.max_packet;
         let stop = self.entry.handle().stop.clone();
         // Whoever holds a connection may finish what it began; see `shutdown` for the deadline.
@@ -189,6 +214,10 @@ impl Session {
             () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
             () = silence(idle) => return Err(Gone::Left("silent for longer than limits.idle_client_timeout".into())),
         };
+        self.received(read).await
+    }
+
+    async fn received(&mut self, read: Result<Packet, ReadError>) -> Result<Packet, Gone> {
         match read {
             Ok(packet) => Ok(packet),
             Err(ReadError::Io(error)) => Err(error.into()),
@@ -210,10 +239,7 @@ impl Session {
         };
         match Command::from_byte(byte) {
             Command::Quit => Err(Gone::Goodbye),
-            Command::Ping => {
-                self.shared.metrics.saved(Saved::Chatter);
-                self.send_ok().await
-            }
+            Command::Ping => self.ping().await,
             Command::Query => self.query(body).await,
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
@@ -230,7 +256,10 @@ impl Session {
             Command::ChangeUser => self.change_user(body).await,
             Command::FieldList => self.field_list(payload).await,
             Command::Statistics => self.statistics(payload).await,
-            Command::Debug | Command::Other(_) => Ok(self.client.send_error(&errno::unknown_command()).await?),
+            Command::ProcessKill => self.process_kill(payload).await,
+            Command::Debug => self.debug(payload).await,
+            Command::BinlogDump | Command::BinlogDumpGtid => self.pass_through(payload, Expect::Stream).await,
+            Command::Other(_) => self.pass_through(payload, Expect::Any).await,
         }
     }
 
@@ -336,7 +365,7 @@ async fn cancelled(token: Option<tokio_util::sync::CancellationToken>) {
     }
 }
 
-async fn silence(limit: Option<std::time::Duration>) {
+async fn silence(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,

@@ -4,7 +4,7 @@ use super::acquire::Held;
 use super::binding::{Binding, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
-use super::job::{Job, JobCommand};
+use super::job::{Execution, Job, JobCommand};
 use super::session::{Gone, Session};
 use super::summary::Summary;
 use crate::backend::query::Reply;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a connection may take to tell what only it knows, before it is given up instead.
-const LAST_QUESTION: Duration = Duration::from_secs(5);
+pub(super) const LAST_QUESTION: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Takes in what a response said and decides what becomes of its connection.
@@ -35,10 +35,19 @@ impl Session {
             // Schemas or privileges may be others now.
             self.shared.proven.forget();
         }
+        if job.traits.contains(Traits::CHANGES_ACCOUNTS) {
+            lease.pool().server().accounts_changed();
+        }
         self.remember(job, &summary);
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
         if !beside && !job.only_prepares() {
             self.next_transaction = None;
+        }
+        if let JobCommand::Execute(Execution { cursor: Some(id), .. }) = &job.command
+            && !summary.status.contains(Status::CURSOR_EXISTS)
+        {
+            // It had no rows to leave on the server.
+            self.cursors.remove(id);
         }
         if beside && !matches!(self.binding, Binding::Free) {
             // Prepared beside a transaction, which stays as it is.
@@ -107,7 +116,7 @@ impl Session {
             .or(Traits::RELEASES_ALL_NAMED_LOCKS);
         let ends = job.ends.is_some() || job.becomes.is_some() || job.traits.intersects(releasing);
         let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
-        let stays = job.pins || job.traits.intersects(PINNING);
+        let stays = job.pins.is_some() || job.traits.intersects(PINNING);
         (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
     }
 
@@ -144,7 +153,9 @@ impl Session {
     ) {
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
-        if job.becomes.is_some() || job.pins {
+        // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
+        let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
+        if job.becomes.is_some() || job.pins.is_some() || for_one_statement {
             return;
         }
         if let Some(schema) = &summary.schema {
@@ -185,8 +196,10 @@ impl Session {
         if !job.traits.intersects(ASKING) && !job.only_prepares() {
             pins.end_brief();
         }
-        if job.pins && pins.insert(PinReason::SessionVariable) {
-            self.count_pin(PinReason::SessionVariable);
+        if let Some(reason) = job.pins
+            && pins.insert(reason)
+        {
+            self.count_pin(reason);
         }
         // A statement that failed may have done part of its work, such as a lock taken before.
         for reason in pins.apply(job.traits) {
@@ -194,7 +207,9 @@ impl Session {
         }
         // Warnings that were asked for right behind the statement need no connection to be known.
         let known = job.traits.contains(Traits::USES_DIAGNOSTICS) || self.last.diagnostics.is_some();
-        if summary.is_ok() && summary.warnings > 0 && !known && pins.insert(PinReason::Warnings) {
+        // An error packet holds one condition of perhaps several.
+        let has_conditions = summary.warnings > 0 || summary.error.is_some();
+        if has_conditions && !known && pins.insert(PinReason::Warnings) {
             self.count_pin(PinReason::Warnings);
         }
         if summary.is_ok() && job.traits.contains(Traits::CALC_FOUND_ROWS) && pins.insert(PinReason::FoundRows) {

@@ -54,6 +54,8 @@ pub struct SessionSettings {
     pub max_clients: usize,
     /// Most prepared statements of one client.
     pub max_prepared: usize,
+    /// Whether what a client that has gone still runs is ended at the server.
+    pub kill_abandoned: bool,
     /// Most clients of one user, for users with a limit.
     pub limits_by_user: HashMap<String, u32>,
     /// Server version to announce instead of the real one.
@@ -75,7 +77,7 @@ pub struct Pools {
 pub type ServerPools = Arc<[Arc<Pool>]>;
 
 /// Login flags that cannot be changed later: part of a pool's key.
-pub const POOL_FLAGS: Capabilities = Capabilities::FOUND_ROWS.union(Capabilities::IGNORE_SPACE);
+pub const POOL_FLAGS: Capabilities = Capabilities::FOUND_ROWS;
 
 impl Pools {
     /// Pools for these servers; `settings` by user name.
@@ -206,6 +208,24 @@ impl Shared {
     /// The collation of an id, if a server told.
     pub fn collation(&self, id: u16) -> Option<Collation> {
         self.pools.servers().iter().find_map(|s| s.facts()?.collations.get(&id).cloned())
+    }
+
+    /// The id of a collation, or of a character set's default one, and the most bytes of a character
+    /// of it, if a server told.
+    pub fn collation_named(&self, charset: &str, collation: Option<&str>) -> Option<(u16, u32)> {
+        let facts = self.pools.servers().iter().find_map(|s| s.facts())?;
+        let is_meant = |c: &Collation| match collation {
+            Some(name) => c.name == name,
+            None => c.charset == charset && c.is_default,
+        };
+        let (id, found) = facts.collations.iter().find(|(_, collation)| is_meant(collation))?;
+        let bytes = match &*found.charset {
+            "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => 4,
+            "utf8" | "utf8mb3" | "eucjpms" | "ujis" => 3,
+            "big5" | "cp932" | "euckr" | "gb2312" | "gbk" | "sjis" | "ucs2" => 2,
+            _ => 1,
+        };
+        Some((*id, bytes))
     }
 
     /// The consistency scope of a new session of `user`.

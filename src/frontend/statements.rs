@@ -5,7 +5,9 @@ use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job};
 use super::job::{Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
-use crate::pool::Disposition;
+use crate::consistency::gtid::Family;
+use crate::pool::{Disposition, Lease};
+use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
@@ -29,7 +31,8 @@ impl Session {
         let statement = classify(text, self.mode());
         let as_text = is_same_as_text(&statement, text);
         let pins = !as_text && acts_on_session(&statement);
-        let asks = statement.traits.intersects(ASKING);
+        let asks =
+            statement.traits.intersects(ASKING.or(Traits::USES_CONNECTION_ID).or(Traits::READS_LANDBRIDGE_VARIABLE));
         let text: Arc<[u8]> = text.into();
         let id = self.prepared.next_id();
         let need = Need::of(&statement);
@@ -41,7 +44,7 @@ impl Session {
             ends: None,
             semicolons: Semicolons::None,
             becomes: None,
-            pins,
+            pins: pins.then_some(PinReason::SessionVariable),
         };
         self.last_prepared = None;
         self.execute(job).await?;
@@ -67,7 +70,7 @@ impl Session {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let Some(statement) = self.prepared.find(id) else {
-            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_execute")).await;
+            return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
         if statement.as_text {
             let text = statement.text.clone();
@@ -84,7 +87,7 @@ impl Session {
             }
         }
         let Some(statement) = self.prepared.find(id) else {
-            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_execute")).await;
+            return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
         let Ok(complete) = statement.complete(rest) else {
             return self.refuse(&errno::malformed_packet()).await;
@@ -102,7 +105,7 @@ impl Session {
             ends: None::<Completion>,
             semicolons: Semicolons::None,
             becomes: None,
-            pins: false,
+            pins: None,
         };
         self.execute(job).await
     }
@@ -133,7 +136,7 @@ impl Session {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let Some(statement) = self.prepared.find(id) else {
-            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_reset")).await;
+            return self.refuse_unknown(id, "mysqld_stmt_reset").await;
         };
         statement.reset();
         self.close_cursor(id).await;
@@ -145,12 +148,29 @@ impl Session {
         let Some((id, rows)) = self.statement_id(body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
+        if self.prepared.find(id).is_none() {
+            return self.refuse_unknown(id, "mysqld_stmt_fetch").await;
+        }
         let handle = self.cursors.get(&id).copied().filter(|_| self.holds_connection());
         let Some(handle) = handle else {
-            return self.refuse(&errno::unknown_statement(id, "mysqld_stmt_fetch")).await;
+            return self.refuse(&errno::no_open_cursor(id, self.shared.family() == Family::MariaDb)).await;
         };
         let payload = [&[Command::StmtFetch.byte()], &handle.to_le_bytes()[..], rows].concat();
-        self.execute(raw_job(&payload, Expect::Rows, PINNED)).await
+        self.execute(raw_job(&payload, Expect::Rows, PINNED)).await?;
+        // With the last row the server has closed the cursor.
+        if self.binding.lease().and_then(Lease::conn).is_some_and(|c| c.status().contains(Status::LAST_ROW_SENT)) {
+            self.close_cursor(id).await;
+        }
+        Ok(())
+    }
+
+    /// There is no such statement, in the servers' words: MySQL looks it up in one place.
+    async fn refuse_unknown(&mut self, id: u32, command: &str) -> Result<(), Gone> {
+        let looked_up_in = match self.shared.family() {
+            Family::MySql => "mysql_stmt_precheck",
+            Family::MariaDb => command,
+        };
+        self.refuse(&errno::unknown_statement(id, looked_up_in)).await
     }
 
     /// Closes the cursor of a statement; with the last one ends the pin that kept its connection.
@@ -162,7 +182,7 @@ impl Session {
         let Some((mut lease, mut pins)) = self.binding.take_lease() else { return };
         pins.remove(PinReason::Cursor);
         lease.taint();
-        let open = lease.conn().is_some_and(|c| c.status().contains(crate::protocol::capability::Status::IN_TRANS));
+        let open = lease.conn().is_some_and(|c| c.status().contains(Status::IN_TRANS));
         self.binding = match (pins.is_empty(), open) {
             (false, _) => Binding::Pinned(lease, pins),
             (true, true) => Binding::InTransaction(lease),

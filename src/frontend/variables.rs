@@ -1,12 +1,16 @@
 //! `SET` and `USE`: checked by a real server nearby, remembered, brought to others in a prelude.
 
-use super::binding::{Binding, Characteristics};
+use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
 use super::confirm::{Confirmed, ask_variables};
 use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
+use super::flight::{FOUND_ROWS_QUERY, WARNINGS_QUERY};
 use super::job::{Job, JobCommand};
 use super::proven::Accepted;
 use super::session::{Gone, Last, Session};
+use super::settle::LAST_QUESTION;
+use crate::backend::defaults::Defaults;
+use crate::backend::query::Reply;
 use crate::metrics::Saved;
 use crate::pool::Disposition;
 use crate::protocol::capability::{Capabilities, Status};
@@ -29,7 +33,7 @@ fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
         ends: None,
         semicolons,
         becomes: None,
-        pins,
+        pins: pins.then_some(PinReason::SessionVariable),
     }
 }
 
@@ -57,7 +61,8 @@ impl Session {
         let global = |a: &Assignment<'_>| matches!(a.target, Target::Variable { scope: VariableScope::Global, .. });
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
-            return self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await;
+            self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await?;
+            return self.variables_changed().await;
         }
         match effect {
             Effect::Known(state) if !held => self.set_nearby(&text, state, &[], exact).await,
@@ -71,6 +76,26 @@ impl Session {
                 self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, true) }).await
             }
         }
+    }
+
+    /// A server-wide variable was set: who logs in from now on must find it so, on connections that were
+    /// open before, too.
+    async fn variables_changed(&mut self) -> Result<(), Gone> {
+        let primary = self.shared.snapshot().primary().map(|primary| usize::from(primary.id.0));
+        let Some(pool) = primary.and_then(|id| self.pools.get(id)).filter(|_| self.last.error.is_none()) else {
+            return Ok(());
+        };
+        let defaults = async {
+            let mut lease = pool.checkout(&self.state).await.ok()?;
+            let (conn, reply) = lease.take()?.query(&Defaults::reset_sql()).await.ok()?;
+            lease.put(conn);
+            lease.give_back(Disposition::Clean);
+            if let Reply::Rows { rows, .. } = reply { Some(rows) } else { None }
+        };
+        let defaults = tokio::time::timeout(LAST_QUESTION, defaults).await.ok().flatten();
+        pool.server().variables_changed(defaults);
+        self.shared.proven.forget();
+        Ok(())
     }
 
     /// `SET TRANSACTION ..`: kept until the transaction begins, whose first statement takes it along.
@@ -196,6 +221,29 @@ impl Session {
             && let Some((lease, _)) = self.binding.take_lease()
         {
             self.release(lease, Disposition::Clean).await;
+        }
+    }
+
+    /// Asks what the client may ask next of the connection that is held for nothing else, and gives it
+    /// back.
+    pub(super) async fn ask_ahead(&mut self) {
+        let Binding::Pinned(lease, pins) = &mut self.binding else { return };
+        let (Some(reason), Some(conn)) = (pins.only(), lease.take()) else { return };
+        let sql = if reason == PinReason::Warnings { WARNINGS_QUERY } else { FOUND_ROWS_QUERY };
+        match tokio::time::timeout(LAST_QUESTION, conn.query(sql)).await {
+            Ok(Ok((conn, reply))) => {
+                lease.put(conn);
+                match (reason, reply) {
+                    (PinReason::Warnings, Reply::Rows { rows, .. }) => self.last.diagnostics = Some(rows),
+                    (_, reply) => {
+                        let found = reply.first_value().and_then(|rows| rows.parse().ok());
+                        self.last.found_rows = found.unwrap_or(self.last.found_rows);
+                    }
+                }
+                self.release_brief().await;
+            }
+            // What it would have said is lost with it; the statement itself was answered.
+            _ => self.binding = Binding::Free,
         }
     }
 

@@ -225,13 +225,17 @@ type Collations = Arc<HashMap<u16, Collation>>;
 
 async fn learn_collations(conn: Ready) -> Result<(Ready, Collations), DialError> {
     // MariaDB before 10.10 has no FULL_COLLATION_NAME; the plain table is the same in both families.
-    let sql = "SELECT ID, CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID IS NOT NULL";
+    let sql = "SELECT ID, CHARACTER_SET_NAME, COLLATION_NAME, IS_DEFAULT FROM information_schema.COLLATIONS \
+               WHERE ID IS NOT NULL";
     let (conn, reply) = conn.query(sql).await.map_err(|e| DialError::Read(e.source))?;
     let Reply::Rows { rows, .. } = reply else { return Ok((conn, Collations::default())) };
     let collations = rows
         .into_iter()
-        .filter_map(|row| match <[Option<String>; 3]>::try_from(row) {
-            Ok([Some(id), Some(charset), Some(name)]) => Some((id.parse().ok()?, Collation { charset, name })),
+        .filter_map(|row| match <[Option<String>; 4]>::try_from(row) {
+            Ok([Some(id), Some(charset), Some(name), is_default]) => {
+                let is_default = is_default.as_deref() == Some("Yes");
+                Some((id.parse().ok()?, Collation { charset, name, is_default }))
+            }
             _ => None,
         })
         .collect();

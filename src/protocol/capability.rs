@@ -111,3 +111,12 @@ bitflags! {
         const ANSI_QUOTES = 1 << 15;
     }
 }
+
+impl Status {
+    /// What is true of a session between its statements, whatever the last one was.
+    pub const OF_SESSION: Self = Self::IN_TRANS
+        .union(Self::AUTOCOMMIT)
+        .union(Self::NO_BACKSLASH_ESCAPES)
+        .union(Self::IN_TRANS_READONLY)
+        .union(Self::ANSI_QUOTES);
+}

@@ -16,10 +16,16 @@ pub enum Command {
     Statistics,
     /// Asks for the server to log its state.
     Debug,
+    /// Ends another session.
+    ProcessKill,
     /// Is the server alive?
     Ping,
     /// Logs in again as another user.
     ChangeUser,
+    /// The binary log from a position.
+    BinlogDump,
+    /// The binary log from a set of GTIDs.
+    BinlogDumpGtid,
     /// Prepares a statement.
     StmtPrepare,
     /// Runs a prepared statement.
@@ -49,9 +55,12 @@ impl Command {
             0x03 => Self::Query,
             0x04 => Self::FieldList,
             0x09 => Self::Statistics,
+            0x0C => Self::ProcessKill,
             0x0D => Self::Debug,
             0x0E => Self::Ping,
             0x11 => Self::ChangeUser,
+            0x12 => Self::BinlogDump,
+            0x1E => Self::BinlogDumpGtid,
             0x16 => Self::StmtPrepare,
             0x17 => Self::StmtExecute,
             0x18 => Self::StmtSendLongData,
@@ -72,9 +81,12 @@ impl Command {
             Self::Query => 0x03,
             Self::FieldList => 0x04,
             Self::Statistics => 0x09,
+            Self::ProcessKill => 0x0C,
             Self::Debug => 0x0D,
             Self::Ping => 0x0E,
             Self::ChangeUser => 0x11,
+            Self::BinlogDump => 0x12,
+            Self::BinlogDumpGtid => 0x1E,
             Self::StmtPrepare => 0x16,
             Self::StmtExecute => 0x17,
             Self::StmtSendLongData => 0x18,

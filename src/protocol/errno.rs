@@ -71,6 +71,12 @@ pub fn wants_preparing_anew(error: &ServerError) -> bool {
     matches!(error.code, UNKNOWN_STATEMENT | NEED_REPREPARE)
 }
 
+/// `ER_STMT_HAS_NO_OPEN_CURSOR`
+pub fn no_open_cursor(id: u32, mariadb: bool) -> ServerError {
+    let end = if mariadb { "" } else { "." };
+    ServerError::new(1421, b"HY000", format!("The statement ({id}) has no open cursor{end}"))
+}
+
 /// `ER_UNKNOWN_STMT_HANDLER`
 pub fn unknown_statement(id: u32, command: &str) -> ServerError {
     ServerError::new(
@@ -80,13 +86,16 @@ pub fn unknown_statement(id: u32, command: &str) -> ServerError {
     )
 }
 
-/// `ER_CLIENT_LOCAL_FILES_DISABLED`
-pub fn local_infile_off() -> ServerError {
-    ServerError::new(
-        3948,
-        b"42000",
-        "Loading local data is disabled; this must be enabled on both the client and server sides",
-    )
+/// `ER_CLIENT_LOCAL_FILES_DISABLED`; MariaDB has `ER_LOAD_INFILE_CAPABILITY_DISABLED`.
+pub fn local_infile_off(mariadb: bool) -> ServerError {
+    if mariadb {
+        let text = "The used command is not allowed because the MariaDB server or client has disabled the local \
+                    infile capability";
+        ServerError::new(4166, b"HY000", text)
+    } else {
+        let text = "Loading local data is disabled; this must be enabled on both the client and server sides";
+        ServerError::new(3948, b"42000", text)
+    }
 }
 
 /// `ER_UNKNOWN_COM_ERROR`

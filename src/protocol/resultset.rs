@@ -6,6 +6,8 @@ use super::packet::frame;
 use super::response::{EofPacket, OkPacket};
 use super::wire::{Malformed, Put, Reader};
 
+/// Column type `MYSQL_TYPE_LONG`.
+const TYPE_LONG: u8 = 3;
 /// Column type `MYSQL_TYPE_LONGLONG`.
 const TYPE_LONGLONG: u8 = 8;
 /// Column type `MYSQL_TYPE_VAR_STRING`.
@@ -14,22 +16,78 @@ const TYPE_VAR_STRING: u8 = 253;
 const UTF8MB4: u16 = 45;
 /// Collation `binary`.
 const BINARY: u16 = 63;
+/// Column flag `NOT_NULL_FLAG`.
+const NOT_NULL: u16 = 0x01;
+/// Column flag `UNSIGNED_FLAG`.
+const UNSIGNED: u16 = 0x20;
+/// Column flag `BINARY_FLAG`.
+const BINARY_FLAG: u16 = 0x80;
+
+/// What a column of an answer of our own holds, as servers describe it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// The value of a function that counts.
+    Count,
+    /// The value of a system variable that counts.
+    Variable,
+    /// The number of an error.
+    ErrorCode {
+        /// Digits.
+        width: u8,
+    },
+    /// Text.
+    Text {
+        /// Collation id.
+        collation: u16,
+        /// Most bytes.
+        length: u32,
+        /// What servers say of decimals: they differ.
+        decimals: u8,
+        /// Column flags.
+        flags: u16,
+    },
+}
+
+impl ColumnType {
+    /// Text that nobody describes more closely.
+    pub const TEXT: Self = Self::Text { collation: UTF8MB4, length: 1024, decimals: 0, flags: 0 };
+
+    /// Text that is never NULL.
+    pub fn text_not_null(collation: u16, length: u32, decimals: u8) -> Self {
+        Self::Text { collation, length, decimals, flags: NOT_NULL }
+    }
+
+    /// Collation, length, type, flags, decimals.
+    fn described(self) -> (u16, u32, u8, u16, u8) {
+        match self {
+            Self::Count => (BINARY, 21, TYPE_LONGLONG, NOT_NULL | BINARY_FLAG, 0),
+            Self::Variable => (BINARY, 21, TYPE_LONGLONG, UNSIGNED | BINARY_FLAG, 0),
+            Self::ErrorCode { width } => (BINARY, width.into(), TYPE_LONG, NOT_NULL | UNSIGNED | BINARY_FLAG, 0),
+            Self::Text { collation, length, decimals, flags } => (collation, length, TYPE_VAR_STRING, flags, decimals),
+        }
+    }
+
+    /// Appends a value in binary form.
+    fn encode(self, out: &mut Vec<u8>, text: &[u8]) {
+        let number = || std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+        match self {
+            Self::Count | Self::Variable => out.extend_from_slice(&number().to_le_bytes()),
+            Self::ErrorCode { .. } => out.put_u32(u32::try_from(number()).unwrap_or(0)),
+            Self::Text { .. } => out.put_lenenc_bytes(text),
+        }
+    }
+}
 
 /// A column of an answer of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column<'a> {
     /// Its name.
     pub name: &'a [u8],
-    /// Whether it holds integers rather than text.
-    pub integer: bool,
+    /// What it holds.
+    pub kind: ColumnType,
 }
 
-impl<'a> Column<'a> {
-    /// A column of text.
-    pub fn text(name: &'a str) -> Self {
-        Self { name: name.as_bytes(), integer: false }
-    }
-
+impl Column<'_> {
     fn encode(self, out: &mut Vec<u8>) {
         out.put_lenenc_bytes(b"def");
         out.put_lenenc_bytes(b"");
@@ -38,13 +96,12 @@ impl<'a> Column<'a> {
         out.put_lenenc_bytes(self.name);
         out.put_lenenc_bytes(b"");
         out.push(0x0C);
-        let (collation, length, kind, flags) =
-            if self.integer { (BINARY, 21, TYPE_LONGLONG, 0x81_u16) } else { (UTF8MB4, 1024, TYPE_VAR_STRING, 0) };
+        let (collation, length, kind, flags, decimals) = self.kind.described();
         out.put_u16(collation);
         out.put_u32(length);
         out.push(kind);
         out.put_u16(flags);
-        out.push(0);
+        out.push(decimals);
         out.put_u16(0);
     }
 }
@@ -112,12 +169,7 @@ fn encode_binary(payload: &mut Vec<u8>, columns: &[Column<'_>], row: &[Option<Ve
     }
     payload.extend_from_slice(&head);
     for (column, text) in columns.iter().zip(row).filter_map(|(column, value)| Some((column, value.as_ref()?))) {
-        if column.integer {
-            let number: i64 = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-            payload.extend_from_slice(&number.to_le_bytes());
-        } else {
-            payload.put_lenenc_bytes(text);
-        }
+        column.kind.encode(payload, text);
     }
 }
 
@@ -148,7 +200,8 @@ mod tests {
 
     #[test]
     fn binary_rows() {
-        let columns = [Column::text("name"), Column { name: b"n", integer: true }];
+        let columns =
+            [Column { name: b"name", kind: ColumnType::TEXT }, Column { name: b"n", kind: ColumnType::Count }];
         let mut payload = Vec::new();
         encode_binary(&mut payload, &columns, &[Some(b"a".to_vec()), Some(b"-2".to_vec())]);
         assert_eq!(payload, b"\0\0\x01a\xfe\xff\xff\xff\xff\xff\xff\xff");
@@ -161,7 +214,8 @@ mod tests {
     fn what_we_write_reads_as_a_result_set() {
         for caps in [Capabilities::empty(), Capabilities::DEPRECATE_EOF] {
             let mut out = Vec::new();
-            let columns = [Column::text("name"), Column { name: b"n", integer: true }];
+            let columns =
+                [Column { name: b"name", kind: ColumnType::TEXT }, Column { name: b"n", kind: ColumnType::Count }];
             let rows = [vec![Some(b"a".to_vec()), None]];
             encode(&mut out, caps, Status::AUTOCOMMIT, &columns, &rows, Protocol::Text);
             let mut exchange = Exchange::new(Expect::Results, caps);

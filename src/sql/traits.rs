@@ -71,6 +71,8 @@ traits! {
     READS_SYSTEM_VARIABLE,
     /// `@@landbridge_..` is read; in a `SET`, also assigned.
     READS_LANDBRIDGE_VARIABLE,
+    /// `GRANT`, `CREATE USER`, `FLUSH PRIVILEGES` and their kind.
+    CHANGES_ACCOUNTS,
     /// Ends an open transaction first.
     IMPLICIT_COMMIT,
     /// The answer is about the server it runs on, not about the data.

@@ -1,11 +1,13 @@
 //! Landbridge against real servers: MySQL and MariaDB, primary and replica, TLS, GTIDs, an ocean.
 
+mod changes;
 mod cli;
 mod commands;
 mod consistency;
 mod crossing;
 mod defaults;
 mod dials;
+mod direct;
 mod drivers;
 mod faults;
 mod garbage;

@@ -198,10 +198,23 @@ impl Bed {
             .sum()
     }
 
+    /// Waits until a query on either server answers `want`.
+    pub async fn until_sql_anywhere(&self, sql: &str, want: &str) {
+        tokio::select! {
+            () = self.until_sql_at(&self.pair.primary, sql, want) => {}
+            () = self.until_sql_at(&self.pair.replica, sql, want) => {}
+        }
+    }
+
     /// Waits until a query on the primary, run as an administrator, answers `want`.
     pub async fn until_sql(&self, sql: &str, want: &str) {
+        self.until_sql_at(&self.pair.primary, sql, want).await;
+    }
+
+    /// Waits until a query on a server, run as an administrator, answers `want`.
+    pub async fn until_sql_at(&self, server: &landbridge::lab::Server, sql: &str, want: &str) {
         let asking = async {
-            while self.pair.primary.sql(sql).await.expect("administrator")[0][0].as_deref() != Some(want) {
+            while server.sql(sql).await.expect("administrator")[0][0].as_deref() != Some(want) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

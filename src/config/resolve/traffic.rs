@@ -108,6 +108,7 @@ pub(super) fn limits(mut section: Section<'_, '_>) -> Limits {
         client_buffer: section.size("client_buffer", 4096..=LARGEST_PACKET).or_default_of(64 * 1024),
         idle_client_timeout: unless_zero(idle),
         max_prepared_statements: section.count("max_prepared_statements", 1..=MOST_CLIENTS).or_default_of(16_382),
+        kill_abandoned: section.flag("kill_abandoned").or_default_of(true),
     };
     section.finish();
     limits

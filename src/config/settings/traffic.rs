@@ -121,4 +121,6 @@ pub struct Limits {
     pub idle_client_timeout: Option<Duration>,
     /// Most prepared statements per client.
     pub max_prepared_statements: u32,
+    /// Whether what a client that has gone still runs is ended at the server.
+    pub kill_abandoned: bool,
 }

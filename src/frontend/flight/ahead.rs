@@ -42,7 +42,7 @@ pub(super) async fn prelude(
     let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
         _ if held.beside => Vec::new(),
         (Binding::Begun(beginning), _) => beginning.statements().collect(),
-        (Binding::Free, Some(next)) if job.pins => next.statements().collect(),
+        (Binding::Free, Some(next)) if job.pins.is_some() => next.statements().collect(),
         _ => Vec::new(),
     };
     for statement in &ahead {
@@ -64,7 +64,7 @@ pub(super) fn insert_id_ahead(
     let may_stay = PINNING | Traits::CALC_FOUND_ROWS | Traits::CHANGES_SESSION | Traits::CONTROLS_TRANSACTION;
     let stays = session.binding.is_begun()
         || session.autocommit_off()
-        || job.pins
+        || job.pins.is_some()
         || job.opens_cursor()
         || job.traits.intersects(may_stay);
     let matters = if held.connection {

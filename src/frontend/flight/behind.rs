@@ -13,6 +13,8 @@ pub(in crate::frontend) const INSERT_ID_QUERY: &str = "SELECT LAST_INSERT_ID()";
 /// Any question but this one wipes out the warnings of the statement before it.
 pub(in crate::frontend) const WARNINGS_QUERY: &str = "SHOW WARNINGS";
 
+pub(in crate::frontend) const FOUND_ROWS_QUERY: &str = "SELECT FOUND_ROWS()";
+
 pub(super) fn push_questions(busy: &mut Busy) {
     for question in [WARNINGS_QUERY, INSERT_ID_QUERY] {
         busy.command(Expect::Results, &[&[Command::Query.byte()], question.as_bytes()]);

@@ -11,7 +11,7 @@ mod behind;
 mod steps;
 
 use self::ahead::{insert_id_ahead, plan, prelude, set_insert_id};
-pub(super) use self::behind::{INSERT_ID_QUERY, WARNINGS_QUERY};
+pub(super) use self::behind::{FOUND_ROWS_QUERY, INSERT_ID_QUERY, WARNINGS_QUERY};
 use self::behind::{ask, push_questions};
 use self::steps::{Flight, Grounded, Guard, close, guard, remember};
 use super::acquire::Held;
@@ -46,6 +46,8 @@ pub(super) enum Failed {
     },
     /// The client left while this connection of the server was at work for it.
     ClientLeft(io::Error, u32),
+    /// The session was told to go while this connection of the server was at work for it.
+    Stopped(u32),
     /// The command was not run, for this reason.
     Refused(ServerError),
 }
@@ -82,6 +84,7 @@ pub(super) async fn exchange(
         flown = fly(session, conn, job, held, &name) => flown,
         // The monitor says that this server is silent: waiting longer would be a hang.
         () = down(topology, server) => Err(Failed::Lost { server: name.clone(), sent: true }.into()),
+        () = handle.stop.cancelled() => Err(Failed::Stopped(thread_id).into()),
     };
     if handle.end().await {
         lease.taint();

@@ -1,5 +1,8 @@
 //! Rewrites a server's packets for a client, without I/O: bytes in, bytes out.
 
+mod ends;
+
+pub use self::ends::{Progress, Side};
 use super::relay::Expected;
 use super::summary::Summary;
 use crate::consistency::gtid::Family;
@@ -13,47 +16,6 @@ use crate::protocol::wire::{Malformed, Put, Reader};
 
 /// Rows are written from where they lie, not copied, from this size on.
 const BIG_RUN: usize = 16 * 1024;
-
-/// How far a call to [`Translator::advance`] came.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// More bytes are needed; this many are done with.
-    More {
-        /// Bytes of input done with.
-        consumed: usize,
-    },
-    /// Behind what is done with, this many bytes are for the client as they are (behind what is in
-    /// the output).
-    Verbatim {
-        /// Bytes of input done with.
-        consumed: usize,
-        /// Bytes to send.
-        len: usize,
-    },
-    /// The server waits for a file; the request is in the output.
-    LocalInfile {
-        /// Bytes of input done with.
-        consumed: usize,
-    },
-    /// The response is over.
-    Over {
-        /// Bytes of input done with.
-        consumed: usize,
-    },
-}
-
-/// The server's side of a response.
-#[derive(Debug, Clone, Copy)]
-pub struct Side {
-    /// Capabilities of the connection.
-    pub caps: Capabilities,
-    /// The server's family.
-    pub family: Family,
-    /// Status before the response.
-    pub status: Status,
-    /// The number of its first packet.
-    pub first_seq: u8,
-}
 
 /// The state of a response on its way.
 #[derive(Debug)]
@@ -95,7 +57,7 @@ impl Translator {
             eof_due: false,
             preparing: false,
             infile_refused: false,
-            summary: Summary { status: server.status - Status::MORE_RESULTS, ..Summary::default() },
+            summary: Summary { status: server.status & Status::OF_SESSION, ..Summary::default() },
         }
     }
 
@@ -135,6 +97,7 @@ impl Translator {
         loop {
             // Older clients get an EOF between definitions and rows.
             if self.eof_due && self.is_row_next(&input[at..], exchange) {
+                self.foresee_end(&input[at..], exchange);
                 self.push_due_eof(out);
             }
             let start = at;
@@ -186,6 +149,24 @@ impl Translator {
         self.check_seq(header).is_ok()
             && exchange.in_rows()
             && (header.len == 0 || rest.get(HEADER_LEN).is_some_and(is_row))
+    }
+
+    /// Where the end of the rows is here already, the EOF ahead of them tells what it tells, as a
+    /// server's own would.
+    fn foresee_end(&mut self, mut rest: &[u8], exchange: &Exchange) {
+        while let Some(header) = Header::peek(rest) {
+            let Some(payload) = rest.get(HEADER_LEN..HEADER_LEN + header.len) else { return };
+            if header.is_continued() {
+                return;
+            }
+            if payload.first().is_some_and(|first| !exchange.is_row(header.len, *first)) {
+                if let Ok(end) = decode_end(payload, self.server_caps) {
+                    self.summary.status = end.status - Status::LAST_ROW_SENT;
+                }
+                return;
+            }
+            rest = &rest[HEADER_LEN + header.len..];
+        }
     }
 
     /// Renumbers as many rows as there are; returns how many bytes they take.
@@ -290,7 +271,7 @@ impl Translator {
         }
         self.summary.absorb(&ok, None, self.family);
         if self.infile_refused {
-            let error = errno::local_infile_off();
+            let error = errno::local_infile_off(self.family == Family::MariaDb);
             self.push_error(&error, out);
             self.summary.error = Some(error);
             return Ok(());
@@ -313,6 +294,7 @@ impl Translator {
         let end = decode_end(payload, self.server_caps)?;
         let cursor = end.status.contains(Status::CURSOR_EXISTS) && !end.status.contains(Status::LAST_ROW_SENT);
         if self.eof_due && !(cursor && self.rows == 0) {
+            self.summary.status = end.status - Status::LAST_ROW_SENT;
             self.push_due_eof(out);
         }
         self.eof_due = false;

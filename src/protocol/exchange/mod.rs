@@ -24,6 +24,10 @@ pub enum Expect {
     FieldList,
     /// `COM_STATISTICS`: one packet of text.
     Text,
+    /// A command nobody here knows: results, or an OK in the form of an EOF.
+    Any,
+    /// `COM_BINLOG_DUMP`: events without end, or until an EOF or an error.
+    Stream,
 }
 
 /// The role of a packet in its response.
@@ -79,6 +83,7 @@ enum State {
     },
     FieldList,
     LocalInfile,
+    Stream,
     Over,
 }
 
@@ -97,20 +102,24 @@ pub const NEEDS: usize = 64;
 impl Exchange {
     /// A response that has not begun.
     pub fn new(expect: Expect, caps: Capabilities) -> Self {
-        let state = if expect == Expect::Rows { State::Rows } else { State::First(expect) };
+        let state = match expect {
+            Expect::Rows => State::Rows,
+            Expect::Stream => State::Stream,
+            _ => State::First(expect),
+        };
         Self { state, caps }
     }
 
     /// Whether the next packet may be a row; only then is [`Self::is_row`] meaningful.
     pub fn in_rows(&self) -> bool {
-        self.state == State::Rows
+        matches!(self.state, State::Rows | State::Stream)
     }
 
     /// Whether, inside rows, a packet of `len` bytes starting with `first` is a row.
     pub fn is_row(&self, len: usize, first: u8) -> bool {
         match first {
             ERR => false,
-            EOF if self.deprecates_eof() => len >= MAX_PAYLOAD,
+            EOF if self.deprecates_eof() && self.state != State::Stream => len >= MAX_PAYLOAD,
             EOF => len >= 9,
             _ => true,
         }
@@ -132,8 +141,9 @@ impl Exchange {
                 self.state = if cursor { State::Over } else { State::Rows };
                 Ok(self.step(Role::DefinitionsEnd))
             }
-            State::Rows if self.is_row(len, first) => Ok(self.step(Role::Row)),
-            State::Rows if first == ERR => Ok(self.over(Role::Err)),
+            State::Rows | State::Stream if self.is_row(len, first) => Ok(self.step(Role::Row)),
+            State::Rows | State::Stream if first == ERR => Ok(self.over(Role::Err)),
+            State::Stream => Ok(self.over(Role::Text)),
             State::Rows => {
                 let status = self.status_of_end(head)?;
                 Ok(self.after_result(Role::RowsEnd, status))
@@ -168,9 +178,9 @@ impl Exchange {
                 }
                 Ok(self.step(Role::PrepareOk))
             }
-            (Expect::Ok, EOF) => Ok(self.over(Role::Ok)),
+            (Expect::Ok | Expect::Any, EOF) => Ok(self.over(Role::Ok)),
             (Expect::Ok, OK) => Ok(self.over(Role::Ok)),
-            (Expect::Results, OK) => {
+            (Expect::Results | Expect::Any, OK) => {
                 let status = ok_status(head)?;
                 Ok(self.after_result(Role::Ok, status))
             }
@@ -178,7 +188,7 @@ impl Exchange {
                 self.state = State::LocalInfile;
                 Ok(self.step(Role::LocalInfile))
             }
-            (Expect::Results, _) => {
+            (Expect::Results | Expect::Any, _) => {
                 let columns = Reader::new(head, "column count").lenenc()?;
                 self.state = State::Definitions { left: columns };
                 Ok(self.step(Role::ColumnCount))
@@ -188,7 +198,7 @@ impl Exchange {
                 self.state = State::FieldList;
                 Ok(self.step(Role::Definition))
             }
-            (Expect::Prepare | Expect::Ok | Expect::Rows, _) => Err(Malformed("response")),
+            (Expect::Prepare | Expect::Ok | Expect::Rows | Expect::Stream, _) => Err(Malformed("response")),
         }
     }
 

@@ -39,7 +39,7 @@ impl Assignment<'_> {
 /// end, or that Landbridge itself relies on: a session that sets one keeps its connection.
 #[must_use]
 pub fn is_untracked(name: &[u8]) -> bool {
-    const UNTRACKED: [&[u8]; 15] = [
+    const UNTRACKED: [&[u8]; 16] = [
         b"character_set_collations",
         b"completion_type",
         b"default_collation_for_utf8mb4",
@@ -48,6 +48,7 @@ pub fn is_untracked(name: &[u8]) -> bool {
         b"insert_id",
         b"last_insert_id",
         b"old_mode",
+        b"optimizer_trace",
         b"profiling",
         b"pseudo_replica_mode",
         b"pseudo_slave_mode",

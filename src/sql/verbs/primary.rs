@@ -10,7 +10,8 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>, verb: Word) -> Kind<'a> {
         Word::Create => return create(scan),
         Word::Alter => return alter(scan),
         Word::Drop => return drop_object(scan),
-        Word::Truncate | Word::Rename => (Why::Ddl, Traits::IMPLICIT_COMMIT),
+        Word::Truncate => (Why::Ddl, Traits::IMPLICIT_COMMIT),
+        Word::Rename => (Why::Ddl, Traits::IMPLICIT_COMMIT | account(scan)),
         Word::Call => (Why::Call, Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE),
         Word::Do => (Why::Do, Traits::NONE),
         Word::Load => return load(scan),
@@ -26,9 +27,8 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>, verb: Word) -> Kind<'a> {
         Word::Backup => return backup(scan),
         Word::Flush => return flush(scan),
         Word::Get | Word::Resignal | Word::Signal => (Why::Diagnostics, Traits::USES_DIAGNOSTICS),
-        Word::Grant
-        | Word::Revoke
-        | Word::Optimize
+        Word::Grant | Word::Revoke => (Why::Admin, Traits::IMPLICIT_COMMIT | Traits::CHANGES_ACCOUNTS),
+        Word::Optimize
         | Word::Repair
         | Word::Check
         | Word::Cache
@@ -47,10 +47,16 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>, verb: Word) -> Kind<'a> {
     write(scan, why)
 }
 
+/// What it means that a statement is about accounts, if its next word says so.
+fn account(scan: &Scan<'_>) -> Traits {
+    if scan.spells("USER") || scan.spells("ROLE") { Traits::CHANGES_ACCOUNTS } else { Traits::NONE }
+}
+
 fn create<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     if scan.take(Word::Or) {
         scan.take(Word::Replace);
     }
+    scan.traits |= account(scan);
     if scan.cur().is(Word::Temporary) {
         scan.traits |= Traits::CREATES_TEMP_TABLE;
         return write(scan, Why::Ddl);
@@ -60,7 +66,7 @@ fn create<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 }
 
 fn alter<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
-    scan.traits |= Traits::IMPLICIT_COMMIT;
+    scan.traits |= Traits::IMPLICIT_COMMIT | account(scan);
     object(scan)
 }
 
@@ -88,6 +94,7 @@ fn drop_object<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
         scan.traits |= Traits::SQL_DEALLOCATE;
         return write(scan, Why::SqlPrepare);
     }
+    scan.traits |= account(scan);
     scan.traits |= match scan.cur().token {
         Token::Word(Word::Temporary) => Traits::DROPS_TEMP_TABLE,
         // A temporary table of that name goes first.
@@ -141,6 +148,9 @@ fn flush<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     while !scan.done() {
         // WITH READ LOCK, FOR EXPORT, and MariaDB's WITH READ LOCK AND DISABLE CHECKPOINT.
         locks |= scan.cur().is(Word::Read) || scan.cur().is(Word::Export);
+        if scan.spells("PRIVILEGES") {
+            scan.traits |= Traits::CHANGES_ACCOUNTS;
+        }
         scan.advance();
     }
     scan.traits |= Traits::IMPLICIT_COMMIT;

@@ -1,0 +1,119 @@
+//! What others change while a session is connected: its life, server-wide variables, privileges; and
+//! what it may ask afterwards.
+
+use crate::support::{Bed, Plan, one};
+use landbridge::lab::{Flavor, accounts};
+use mysql_async::prelude::*;
+use mysql_async::{Conn, Error, Opts};
+
+/// A bed on which root may log in, too.
+async fn with_root(flavor: Flavor) -> Bed {
+    let extra = "[[user]]\nname = \"root\"\npassword = \"root-secret\"\n";
+    assert_eq!(accounts::ROOT.password, "root-secret");
+    Bed::with(flavor, Plan { extra, ..Plan::default() }).await
+}
+
+async fn root(bed: &Bed) -> Conn {
+    let opts = bed.opts().user(Some(accounts::ROOT.user)).pass(Some(accounts::ROOT.password));
+    Conn::new(Opts::from(opts)).await.expect("root can connect")
+}
+
+/// `KILL id` ends the session and what it runs: no answer, neither a result nor an error of the server.
+async fn a_killed_session_gets_no_answer(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    for command in ["KILL", "KILL CONNECTION"] {
+        let (mut victim, mut killer) = (bed.client().await, bed.client().await);
+        let id: u32 = one(&mut victim, "SELECT CONNECTION_ID()").await;
+        let sleeps = tokio::spawn(async move { victim.query_first::<u8, _>("SELECT SLEEP(600)").await });
+        let asleep = "SELECT COUNT(*) > 0 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(600)%'";
+        bed.until_sql_anywhere(asleep, "1").await;
+        killer.query_drop(format!("{command} {id}")).await.expect("killed");
+        let answer = sleeps.await.expect("no panic");
+        assert!(matches!(answer, Err(Error::Io(_) | Error::Driver(_))), "{command}: {answer:?}");
+        for server in [&bed.pair.primary, &bed.pair.replica] {
+            bed.until_sql_at(server, &asleep.replace("> 0", "= 0"), "1").await;
+        }
+    }
+    bed.stop().await;
+}
+
+/// Server-wide variables are the defaults of sessions that begin later, whatever connection serves them.
+async fn server_wide_variables(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let mut root = root(&bed).await;
+    let mut before = bed.client().await;
+    let isolation = if flavor == Flavor::MariaDb { "tx_isolation" } else { "transaction_isolation" };
+    root.query_drop(format!("SET GLOBAL {isolation} = 'READ-COMMITTED'")).await.expect("set");
+    root.query_drop("SET GLOBAL sql_mode = ''").await.expect("set");
+    for _ in 0..6 {
+        let mut client = bed.client().await;
+        let ask = format!("SELECT @@{isolation}");
+        assert_eq!(one::<String>(&mut client, &ask).await, "READ-COMMITTED");
+        client.query_drop("BEGIN").await.expect("begin");
+        assert_eq!(one::<String>(&mut client, &format!("{ask} FROM (SELECT 1) x FOR UPDATE")).await, "READ-COMMITTED");
+        client.query_drop("INSERT INTO t (n) VALUES ('12abc')").await.expect("no longer strict");
+        client.query_drop("ROLLBACK").await.expect("rollback");
+    }
+    before.query_drop("SELECT 1").await.expect("still there");
+    bed.stop().await;
+}
+
+/// Privileges count for sessions that begin after they were granted or revoked.
+async fn privileges(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let mut root = root(&bed).await;
+    for (change, may) in [("GRANT RELOAD ON *.* TO app", true), ("REVOKE RELOAD ON *.* FROM app", false)] {
+        root.query_drop(change).await.expect("changed");
+        let mut client = bed.client().await;
+        assert_eq!(client.query_drop("FLUSH STATUS").await.is_ok(), may, "{change}");
+    }
+    bed.stop().await;
+}
+
+/// MariaDB's `SET STATEMENT` is over with the statement.
+async fn variables_of_one_statement(flavor: Flavor) {
+    if flavor == Flavor::MySql {
+        return;
+    }
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    let before: u64 = one(&mut client, "SELECT @@sort_buffer_size").await;
+    client.query_drop("SET sql_mode = ''").await.expect("set");
+    client.query_drop("SET STATEMENT sort_buffer_size = 100000 FOR SELECT 1").await.expect("runs");
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
+    assert_eq!(one::<u64>(&mut client, "SELECT @@sort_buffer_size").await, before);
+    assert_eq!(one::<u64>(&mut client, "SELECT @@sort_buffer_size FROM t FOR UPDATE").await, before);
+    bed.stop().await;
+}
+
+/// An error may be one condition of several; they can be asked for, at once or later.
+async fn conditions_behind_an_error(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    let failing = "CREATE TABLE wrong (c VARCHAR(1) DEFAULT 'foo')";
+    for later in [false, true] {
+        client.query_drop(failing).await.expect_err("a default that does not fit");
+        if later {
+            // The connection has been given back meanwhile.
+            bed.settled_but(1).await;
+        }
+        let rows: Vec<(String, u16, String)> = client.query("SHOW WARNINGS").await.expect("conditions");
+        let codes: Vec<u16> = rows.iter().map(|row| row.1).collect();
+        let want = if flavor == Flavor::MariaDb { [1265, 1067] } else { [1406, 1067] };
+        assert_eq!(codes, want, "later: {later}");
+        if later {
+            let counts: (u8, u8) =
+                client.query_first("SELECT @@warning_count, @@error_count").await.expect("counts").expect("row");
+            assert_eq!(counts.0, 2, "both are counted");
+        }
+    }
+    bed.stop().await;
+}
+
+crate::on_both!(
+    a_killed_session_gets_no_answer,
+    server_wide_variables,
+    privileges,
+    variables_of_one_statement,
+    conditions_behind_an_error,
+);

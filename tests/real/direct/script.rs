@@ -1,0 +1,235 @@
+//! The language of the corpus: one command a line.
+//!
+//! ```text
+//! # a comment
+//! === a new session follows
+//! SELECT 1                          COM_QUERY; `\` at the end of a line goes on in the next
+//! ~SELECT NOW()                     rows may differ in their values, nothing else
+//! !SELECT FOUND_ROWS()              differs; a comment ahead of it says why
+//! mysql| SHOW REPLICAS              for one family only
+//! @prepare a: SELECT ?              COM_STMT_PREPARE
+//! @execute a: 1, 'x', NULL, 2.5     COM_STMT_EXECUTE; integers, text, NULL, doubles, x'hex'
+//! @cursor a: 1                      the same with a cursor
+//! @fetch a 2                        COM_STMT_FETCH
+//! @long a 0 text                    COM_STMT_SEND_LONG_DATA
+//! @reset a   @close a   @init_db s   @ping   @statistics   @reset_connection   @change_user
+//! @set_option on   @field_list t %   @raw 0d   @file a\tb
+//! ```
+
+use landbridge::protocol::exchange::Expect;
+use landbridge::protocol::wire::Put;
+use std::collections::HashMap;
+
+/// A line of a script.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) number: usize,
+    pub(super) text: String,
+    /// What may differ.
+    pub(super) tolerance: Tolerance,
+}
+
+/// What of an answer may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tolerance {
+    Nothing,
+    /// The values in rows.
+    Rows,
+    /// Everything.
+    All,
+}
+
+/// The sessions of a script, for one family.
+pub(super) fn sessions(script: &str, family: &str) -> Vec<Vec<Line>> {
+    let mut sessions = vec![Vec::new()];
+    let mut carried: Option<Line> = None;
+    for (number, raw) in script.lines().enumerate() {
+        if let Some(mut line) = carried.take() {
+            line.text.push('\n');
+            line.text.push_str(raw.strip_suffix('\\').unwrap_or(raw));
+            if raw.ends_with('\\') {
+                carried = Some(line);
+            } else {
+                sessions.last_mut().expect("one").push(line);
+            }
+            continue;
+        }
+        if raw.trim().is_empty() || raw.starts_with("# ") || raw == "#" {
+            continue;
+        }
+        if raw.starts_with("===") {
+            sessions.push(Vec::new());
+            continue;
+        }
+        let text = match raw.split_once("| ") {
+            Some((only @ ("mysql" | "mariadb"), text)) if only == family => text,
+            Some(("mysql" | "mariadb", _)) => continue,
+            _ => raw,
+        };
+        let (tolerance, text) = match text.split_at_checked(1) {
+            Some(("~", rest)) => (Tolerance::Rows, rest),
+            Some(("!", rest)) => (Tolerance::All, rest),
+            _ => (Tolerance::Nothing, text),
+        };
+        let line = Line { number: number + 1, text: text.strip_suffix('\\').unwrap_or(text).into(), tolerance };
+        if text.ends_with('\\') {
+            carried = Some(line);
+        } else {
+            sessions.last_mut().expect("one").push(line);
+        }
+    }
+    sessions.retain(|session| !session.is_empty());
+    sessions
+}
+
+/// A command to be sent, and the answer it has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Command {
+    pub(super) bytes: Vec<u8>,
+    /// `None`: there is no answer.
+    pub(super) expect: Option<Expect>,
+}
+
+/// What a session's names stand for.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Statement ids by name.
+    pub(super) statements: HashMap<String, u32>,
+    /// What the next `LOAD DATA LOCAL` gets.
+    pub(super) file: Vec<u8>,
+}
+
+impl Names {
+    /// The command of a line; `None` for lines that only set something here.
+    pub(super) fn command(
+        &mut self,
+        text: &str,
+        caps: landbridge::protocol::capability::Capabilities,
+    ) -> Option<Command> {
+        let Some(rest) = text.strip_prefix('@') else {
+            return Some(answered(query(text, caps), Expect::Results));
+        };
+        let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let command = match verb {
+            "prepare" => {
+                let (_, sql) = rest.split_once(": ").expect("name: statement");
+                answered(with_text(0x16, sql), Expect::Prepare)
+            }
+            "execute" | "cursor" => {
+                let (name, values) = rest.split_once(':').unwrap_or((rest, ""));
+                answered(execute(self.id(name), values.trim(), verb == "cursor", caps), Expect::Results)
+            }
+            "fetch" => {
+                let (name, rows) = rest.split_once(' ').expect("name rows");
+                let rows: u32 = rows.parse().expect("a number");
+                answered(with_ids(0x1C, &[self.id(name), rows]), Expect::Rows)
+            }
+            "long" => {
+                let mut parts = rest.splitn(3, ' ');
+                let id = self.id(parts.next().expect("name"));
+                let at: u16 = parts.next().expect("parameter").parse().expect("a number");
+                let mut bytes = with_ids(0x18, &[id]);
+                bytes.put_u16(at);
+                bytes.extend_from_slice(parts.next().unwrap_or("").as_bytes());
+                Command { bytes, expect: None }
+            }
+            "reset" => answered(with_ids(0x1A, &[self.id(rest)]), Expect::Ok),
+            "close" => Command { bytes: with_ids(0x19, &[self.id(rest)]), expect: None },
+            "init_db" => answered(with_text(0x02, rest), Expect::Ok),
+            "ping" => answered(vec![0x0E], Expect::Ok),
+            "statistics" => answered(vec![0x09], Expect::Text),
+            "reset_connection" => answered(vec![0x1F], Expect::Ok),
+            "set_option" => answered(vec![0x1B, u8::from(rest != "on"), 0], Expect::Ok),
+            "field_list" => {
+                let (table, wild) = rest.split_once(' ').unwrap_or((rest, ""));
+                answered([&[0x04], table.as_bytes(), b"\0", wild.as_bytes()].concat(), Expect::FieldList)
+            }
+            "raw" => answered(hex(rest), Expect::Ok),
+            "file" => {
+                self.file = rest.replace("\\t", "\t").replace("\\n", "\n").into_bytes();
+                return None;
+            }
+            other => panic!("unknown verb @{other}"),
+        };
+        Some(command)
+    }
+
+    fn id(&self, name: &str) -> u32 {
+        // A name that was never prepared is an id that nobody knows.
+        self.statements.get(name.trim()).copied().unwrap_or(4_000_000)
+    }
+}
+
+fn answered(bytes: Vec<u8>, expect: Expect) -> Command {
+    Command { bytes, expect: Some(expect) }
+}
+
+fn query(text: &str, caps: landbridge::protocol::capability::Capabilities) -> Vec<u8> {
+    let mut bytes = vec![0x03];
+    if caps.contains(landbridge::protocol::capability::Capabilities::QUERY_ATTRIBUTES) {
+        // No attributes, in one set.
+        bytes.extend([0, 1]);
+    }
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+fn with_text(command: u8, text: &str) -> Vec<u8> {
+    [&[command], text.as_bytes()].concat()
+}
+
+fn with_ids(command: u8, ids: &[u32]) -> Vec<u8> {
+    let mut bytes = vec![command];
+    for id in ids {
+        bytes.put_u32(*id);
+    }
+    bytes
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
+        .collect()
+}
+
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>
+fn execute(id: u32, values: &str, cursor: bool, caps: landbridge::protocol::capability::Capabilities) -> Vec<u8> {
+    let mut bytes = with_ids(0x17, &[id]);
+    let attributes = caps.contains(landbridge::protocol::capability::Capabilities::QUERY_ATTRIBUTES);
+    bytes.push(u8::from(cursor));
+    bytes.put_u32(1);
+    let values: Vec<&str> = if values.is_empty() { Vec::new() } else { values.split(", ").collect() };
+    if values.is_empty() {
+        return bytes;
+    }
+    let _ = attributes;
+    let mut nulls = vec![0u8; values.len().div_ceil(8)];
+    let (mut types, mut data) = (Vec::new(), Vec::new());
+    for (at, value) in values.iter().enumerate() {
+        if *value == "NULL" {
+            nulls[at / 8] |= 1 << (at % 8);
+            types.extend([6, 0]);
+        } else if *value == "LONG" {
+            types.extend([252, 0]);
+        } else if let Some(text) = value.strip_prefix("x'") {
+            types.extend([252, 0]);
+            data.put_lenenc_bytes(&hex(text));
+        } else if let Some(text) = value.strip_prefix('\'') {
+            types.extend([253, 0]);
+            data.put_lenenc_bytes(text.trim_end_matches('\'').as_bytes());
+        } else if let Ok(n) = value.parse::<i64>() {
+            types.extend([8, 0]);
+            data.extend(n.to_le_bytes());
+        } else {
+            types.extend([5, 0]);
+            data.extend(value.parse::<f64>().expect("a value").to_le_bytes());
+        }
+    }
+    bytes.extend(nulls);
+    bytes.push(1);
+    bytes.extend(types);
+    bytes.extend(data);
+    bytes
+}
