@@ -12,6 +12,7 @@
 #   LANDBRIDGE        the program to test (default: target/debug/landbridge)
 #   SUITE_POOL_MODE   transaction (default) or session
 #   SUITE_SCOPE       consistency.scope (default: user)
+#   SUITE_ACCOUNTS    names of more accounts, without passwords, that Landbridge is to know
 # shellcheck shell=bash disable=SC2034
 
 USER_NAME=suite
@@ -105,6 +106,8 @@ password = "$USER_PASSWORD"
 name = "root"
 password = ""
 min_warm = 0
+
+$(for name in ${SUITE_ACCOUNTS:-}; do printf '[[user]]\nname = "%s"\npassword = ""\nmin_warm = 0\n' "$name"; done)
 
 [listen]
 mysql = ["127.0.0.1:$THROUGH_PORT", "unix:$THROUGH_SOCKET"]
