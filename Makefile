@@ -26,16 +26,21 @@ help: ## Show this
 setup: ## Install what tests, demo and benchmarks need (Debian, Ubuntu)
 	@scripts/setup.sh
 
+# Without the drivers of a dozen languages.
+.PHONY: setup-small
+setup-small:
+	@scripts/setup.sh --without-drivers
+
 .PHONY: test
 test: setup check-fmt lint doc fuzz-smoke run-tests ## Everything a change must pass
 
 .PHONY: demo
-demo: setup ## Two servers, an ocean between them, and the difference
+demo: setup-small ## Two servers, an ocean between them, and the difference
 	$(step) 'building the demo'
 	@cargo run $(LOCKED) --release --quiet -- demo $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure against no proxy and HAProxy (ROUNDS=5 SECONDS=4 WRITE=1: see docs/benchmarks.md)
+bench: setup-small ## Measure against no proxy and HAProxy (ROUNDS=5 SECONDS=4 WRITE=1: see docs/benchmarks.md)
 	$(step) 'building the benchmarks'
 	@cargo bench $(LOCKED) --quiet --bench compare -- $(if $(WRITE),--write docs/benchmarks.md) $(ARGS)
 

@@ -5,11 +5,16 @@
 # system's archive, but for MySQL itself: see scripts/mysql-server.sh. Nothing that is installed is
 # removed or replaced, and no service is started or left enabled: tests start servers of their own.
 #
+# --without-drivers leaves out the languages and drivers that only tests need.
 # With CI set, anything that stays missing is an error. Without, tests of what is missing are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+WITHOUT_DRIVERS=
+[[ ${1:-} != --without-drivers ]] || WITHOUT_DRIVERS=yes
+readonly WITHOUT_DRIVERS
 readonly LOG=target/setup.log
+readonly CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
 readonly POLICY=/usr/sbin/policy-rc.d
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -18,14 +23,14 @@ has() { PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec command -v "$1" >/dev/
 has_clients() { has mariadb && has mariadb-dump; }
 has_php() { php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'; }
 
-# The first python3 need not be the one the system's packages are for.
-has_pymysql() {
-    local python
-    for python in python3 /usr/bin/python3; do
-        "$python" -c 'import pymysql' && return
-    done
-    return 1
-}
+# Another python3 may come first on the path; the system's packages are for this one.
+has_python() { /usr/bin/python3 -c "import $1"; }
+has_perl() { perl "-M$1" -e1; }
+has_ruby() { ruby -e "require '$1'"; }
+has_go() { has go && GO111MODULE=off GOPATH=/usr/share/gocode go list github.com/go-sql-driver/mysql; }
+# npm is part of some packages of Node and not of Debian's.
+has_node() { has node && has npm; }
+has_venv() { python3 -c 'import ensurepip'; }
 
 as_root() {
     if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
@@ -72,14 +77,28 @@ need() {
     "$@" >/dev/null 2>&1 || PACKAGES+=($packages)
 }
 
+# Languages and drivers, for tests/real/drivers.
+look_for_drivers() {
+    need "python3 python3-pymysql" has_python pymysql
+    need "python3-mysqldb" has_python MySQLdb
+    need "python3-venv" has_venv
+    need "ruby ruby-mysql2" has_ruby mysql2
+    need "libdbd-mysql-perl" has_perl DBD::mysql
+    need "libdbd-mariadb-perl" has_perl DBD::MariaDB
+    need "golang-go golang-github-go-sql-driver-mysql-dev" has_go
+    need "default-jdk-headless" has javac
+    need "libmariadb-java" test -r /usr/share/java/mariadb-java-client.jar
+    need "nodejs npm" has_node
+}
+
 look_around() {
     PACKAGES=()
+    [[ -n $WITHOUT_DRIVERS ]] || look_for_drivers
     need "gcc libc6-dev" has cc
     # The core packages: the programs without a service around them.
     need "mariadb-server-core" has mariadbd
     need "mariadb-client" has_clients
     need "php-cli php-mysql" has_php
-    need "python3 python3-pymysql" has_pymysql
     need "sysbench" has sysbench
     need "haproxy" has haproxy
     need "curl ca-certificates" has curl
@@ -114,6 +133,36 @@ install_missing() {
     if [[ -z $had_haproxy ]] && has haproxy; then disable_service haproxy; fi
 }
 
+has_ed25519() {
+    local dir
+    for dir in "$CACHE/mariadb-plugins" /usr/lib/mysql/plugin /usr/lib64/mysql/plugin /usr/lib/mariadb/plugin; do
+        [[ -r $dir/auth_ed25519.so ]] && return
+    done
+    return 1
+}
+
+# MariaDB's signatures for passwords are in the package with the service: the plugin is unpacked from it,
+# of the version of the programs that are installed.
+mariadb_plugins() {
+    has_ed25519 && return
+    has apt-get || return 1
+    local core version scratch status=0
+    core=$(archive_name mariadb-server-core)
+    version=$(dpkg-query --show --showformat='${Version}' "$core" 2>/dev/null) || return 1
+    scratch=$(mktemp -d)
+    say "unpacking MariaDB's auth_ed25519"
+    mkdir -p "$CACHE/mariadb-plugins" "${LOG%/*}"
+    (
+        cd "$scratch" &&
+            apt-get -qq download "${core/-core/}=$version" &&
+            dpkg-deb --fsys-tarfile ./*.deb | tar --extract --wildcards --transform='s|.*/||' \
+                --directory="$CACHE/mariadb-plugins" '*/auth_ed25519.so'
+    ) >>"$LOG" 2>&1 || status=1
+    rm -rf "$scratch"
+    [[ $status -eq 0 ]] || say "that failed (see $LOG)"
+    return "$status"
+}
+
 rust() {
     has cargo || die "Rust is missing: https://rustup.rs"
     local component
@@ -139,7 +188,9 @@ main() {
         fi
     fi
     has cc || die "nothing can be built without a C compiler"
+    mariadb_plugins || complete=
     scripts/mysql-server.sh >/dev/null || complete=
+    [[ -n $WITHOUT_DRIVERS ]] || scripts/drivers.sh || complete=
     if [[ -n $complete ]]; then
         say "everything is here"
     elif [[ -n ${CI:-} ]]; then

@@ -6,9 +6,11 @@ use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::token::Scopes;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
+use crate::frontend::passthrough::Passthrough;
+use crate::frontend::pools::{PoolPlans, Pools};
 use crate::frontend::proven::Proven;
 use crate::frontend::registry::Registry;
-use crate::frontend::shared::{Pools, ScopeKind, SessionSettings, Shared};
+use crate::frontend::shared::{ScopeKind, SessionMode, SessionSettings, Shared};
 use crate::frontend::users::Users;
 use crate::http;
 use crate::metrics::Metrics;
@@ -68,7 +70,7 @@ impl App {
         let topology = monitor::spawn(
             monitor_settings(settings),
             servers.iter().cloned().zip(settings.servers.iter().map(|s| plan(s, settings))).collect(),
-            Arc::new(Account { user: settings.monitor.user.clone(), password: settings.monitor.password.clone() }),
+            Arc::new(Account::listed(settings.monitor.user.clone(), settings.monitor.password.clone())),
             scopes.clone(),
             metrics.server.clone(),
             &tasks,
@@ -77,16 +79,15 @@ impl App {
         let accounts: Vec<Arc<Account>> = settings
             .users
             .iter()
-            .map(|user| Arc::new(Account { user: user.name.clone(), password: user.password.clone() }))
+            .map(|user| Arc::new(Account::listed(user.name.clone(), user.password.clone())))
             .collect();
-        let pool_settings =
-            settings.users.iter().map(|user| (user.name.clone(), pool_settings(user, settings))).collect();
-        let pools = Pools::new(servers, pool_settings, metrics.clone(), tasks.clone(), stop.clone());
+        let passthrough = passthrough(settings, &servers, &topology);
+        let pools = Pools::new(servers, pool_plans(settings), metrics.clone(), tasks.clone(), stop.clone());
         for account in &accounts {
             pools.of(account, Capabilities::empty());
         }
         let shared = Arc::new(Shared {
-            door: door(settings, accounts)?,
+            door: door(settings, Users::new(accounts, passthrough))?,
             settings: session_settings(settings),
             topology,
             pools,
@@ -97,6 +98,10 @@ impl App {
             drain: CancellationToken::new(),
         });
         tasks.spawn(follow_primary(shared.topology.clone(), shared.pools.servers().to_vec(), stop.clone()));
+        if settings.is_passthrough() {
+            let (shared, unused) = (shared.clone(), settings.pool.idle_timeout.unwrap_or(NEVER));
+            tasks.spawn(async move { shared.pools.tend(unused).await });
+        }
         let mut app = Self {
             mysql: Vec::new(),
             http: None,
@@ -263,11 +268,18 @@ fn monitor_settings(settings: &Settings) -> MonitorSettings {
     }
 }
 
-fn pool_settings(user: &config::User, settings: &Settings) -> PoolSettings {
-    let pool = &settings.pool;
+fn pool_plans(settings: &Settings) -> PoolPlans {
+    let plan = |bounds: &config::UserPool| pool_settings(bounds, &settings.pool);
+    PoolPlans {
+        listed: settings.users.iter().map(|user| (user.name.clone(), plan(&user.pool))).collect(),
+        others: settings.is_passthrough().then(|| plan(&settings.pool.others)),
+    }
+}
+
+fn pool_settings(bounds: &config::UserPool, pool: &config::Pool) -> PoolSettings {
     PoolSettings {
-        min_warm: user.min_warm as usize,
-        max: user.max as usize,
+        min_warm: bounds.min_warm as usize,
+        max: bounds.max as usize,
         checkout_timeout: pool.checkout_timeout,
         connect_timeout: pool.connect_timeout,
         idle_timeout: pool.idle_timeout.unwrap_or(NEVER),
@@ -282,7 +294,19 @@ fn pool_settings(user: &config::User, settings: &Settings) -> PoolSettings {
     }
 }
 
-fn door(settings: &Settings, accounts: Vec<Arc<Account>>) -> Result<Door> {
+/// How users come in that the file does not list.
+fn passthrough(
+    settings: &Settings,
+    servers: &[Arc<Server>],
+    topology: &watch::Receiver<Arc<Snapshot>>,
+) -> Option<Passthrough> {
+    let config::Auth::Passthrough { recheck } = settings.auth else { return None };
+    // A second server may still be asked, and the client told, before its login takes too long.
+    let timeout = settings.pool.connect_timeout.min(settings.limits.login_timeout / 3);
+    Some(Passthrough::new(servers.to_vec(), topology.clone(), recheck, timeout))
+}
+
+fn door(settings: &Settings, users: Users) -> Result<Door> {
     let (certificate, require_tls) = match &settings.listen.tls {
         config::ClientTls::Off => (None, false),
         config::ClientTls::Optional(certificate) => (Some(certificate), false),
@@ -294,11 +318,15 @@ fn door(settings: &Settings, accounts: Vec<Arc<Account>>) -> Result<Door> {
         Some(config::Certificate::Files(files)) => Some(Acceptor::from_files(&files.cert, &files.key)?),
     };
     let packet_limit = settings.limits.max_packet_before_login as usize;
-    Ok(Door { users: Users::new(accounts), tls, require_tls, packet_limit })
+    Ok(Door { users, tls, require_tls, packet_limit })
 }
 
 fn session_settings(settings: &Settings) -> SessionSettings {
-    let session_mode = |user: &&config::User| user.pool_mode == config::PoolMode::Session;
+    let is_session = |pool: &config::UserPool| pool.mode == config::PoolMode::Session;
+    let session_mode = SessionMode {
+        listed: settings.users.iter().map(|user| (user.name.clone(), is_session(&user.pool))).collect(),
+        others: is_session(&settings.pool.others),
+    };
     SessionSettings {
         scope: match settings.consistency.scope {
             config::Scope::Off => ScopeKind::Off,
@@ -312,7 +340,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
             config::ReadWait::AtMost(wait) => Some(wait),
         },
         pin_for: settings.consistency.pin_for,
-        session_mode: settings.users.iter().filter(session_mode).map(|user| user.name.clone()).collect(),
+        session_mode,
         max_packet: MAX_PACKET,
         idle_timeout: settings.limits.idle_client_timeout,
         login_timeout: settings.limits.login_timeout,

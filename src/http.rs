@@ -102,7 +102,8 @@ fn readiness(shared: &Shared) -> Page {
     (StatusCode::SERVICE_UNAVAILABLE, TEXT, missing.into_bytes())
 }
 
-/// What is missing until every pool of every server that answers is warm; empty when nothing is.
+/// What is missing until every pool that is kept warm for listed users, at every server that answers, is
+/// warm; empty when nothing is.
 pub fn unready(shared: &Shared) -> String {
     let snapshot = shared.snapshot();
     // Writing to a String cannot fail.
@@ -113,7 +114,7 @@ pub fn unready(shared: &Shared) -> String {
     for server in snapshot.servers.iter().filter(|server| server.health == Health::Unknown) {
         let _infallible = writeln!(missing, "{} has not been asked yet", server.name);
     }
-    for pool in shared.pools.all() {
+    for pool in shared.pools.listed() {
         let usable = snapshot.server(pool.server().id).is_some_and(|server| server.health == Health::Up);
         if usable && !pool.is_warm() {
             let (name, user) = (&pool.server().name, &pool.account().user);

@@ -21,8 +21,7 @@ async fn dial(pair: &Pair) -> Ready {
     let connector = Connector::new(&tls, "127.0.0.1").expect("connector");
     let address = Address::Tcp { host: "127.0.0.1".into(), port: pair.primary.port() };
     let server = Arc::new(Server::new(ServerId(0), "primary".into(), address, Some(connector)));
-    let account =
-        Arc::new(Account { user: accounts::APP.user.into(), password: Secret::new(accounts::APP.password.into()) });
+    let account = Arc::new(Account::listed(accounts::APP.user.into(), Secret::new(accounts::APP.password.into())));
     let login = login::dial(&server, &account, Capabilities::empty(), Duration::from_secs(10)).await.expect("dial");
     let family = family(&login.greeting.version);
     let conn = Ready::new(login, server, account);

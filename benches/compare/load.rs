@@ -155,7 +155,7 @@ impl Load {
     /// As an application without a pool does it: connect, log in, one statement, goodbye.
     async fn connections(&self, clients: u32, way: &Way) -> Result<Outcome> {
         let password = Secret::new(accounts::APP.password.into());
-        let account = Arc::new(Account { user: accounts::APP.user.into(), password });
+        let account = Arc::new(Account::listed(accounts::APP.user.into(), password));
         let started = Instant::now();
         let deadline = started + self.duration;
         let mut running = JoinSet::new();

@@ -56,6 +56,6 @@ impl<'a> Input<'a> {
     }
 
     fn caps(&mut self) -> Capabilities {
-        Capabilities::from_bits_retain(self.u32())
+        Capabilities::from_halves(self.u32(), self.u32())
     }
 }

@@ -113,9 +113,6 @@ impl Ready {
 
     /// What it takes to bring it to `wanted`, with `setup` (see [`Inner::setup`]) ahead of it.
     pub fn plan_to(&self, wanted: &Arc<SessionState>, setup: &Arc<Setup>) -> Plan {
-        if self.0.accounts != self.0.server.accounts() {
-            return Plan::LogInAgain;
-        }
         let is_set_up = self.0.setup.as_ref().is_some_and(|own| Arc::ptr_eq(own, setup));
         if is_set_up && (Arc::ptr_eq(&self.0.applied, wanted) || self.0.applied == *wanted) {
             return Plan::Nothing;
@@ -138,6 +135,11 @@ impl Ready {
             prelude.statements += rest.statements;
         }
         Plan::Apply(prelude)
+    }
+
+    /// Whether accounts or privileges have changed since it logged in, which kept those of then.
+    pub fn is_login_outdated(&self) -> bool {
+        self.0.accounts != self.0.server.accounts()
     }
 
     /// Logs in again on the same connection: the only way to be without a default schema.

@@ -3,47 +3,30 @@
 //! No password leaves before the server is verified (or the plaintext was asked for by name), and
 //! a clear-text password never leaves outside TLS or a unix socket.
 
+pub use super::account::Account;
+use super::conversation::Conversation;
 use super::server::Server;
 use crate::consistency::gtid::Family;
 use crate::net::packets::{PacketStream, ReadError};
 use crate::net::stream::HeldBack;
 use crate::net::tls::Connector;
 use crate::net::{socket, tls};
-use crate::protocol::auth::{Plugin, obfuscate_for_rsa};
+use crate::protocol::auth::Plugin;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
-use crate::protocol::handshake::{AUTH_MORE, AUTH_SWITCH, AuthSwitch, Greeting, Login, encode_tls_request};
+use crate::protocol::handshake::{Greeting, Login, encode_tls_request};
 use crate::protocol::packet::frame;
-use crate::protocol::response::{ERR, OK, ServerError};
+use crate::protocol::response::{ERR, ServerError};
 use crate::protocol::wire::{Malformed, Put};
-use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
-use rustls::pki_types::SubjectPublicKeyInfoDer;
-use rustls::pki_types::pem::PemObject;
 use std::io;
 use std::time::{Duration, Instant};
 
 /// Largest packet a server may send while it does not know us yet.
-const LOGIN_PACKET_LIMIT: usize = 64 * 1024;
+pub(super) const LOGIN_PACKET_LIMIT: usize = 64 * 1024;
 /// Largest packet we announce to accept; servers only compare it with nothing, drivers send 1 GiB.
 pub const MAX_PACKET: u32 = 1 << 30;
 /// `utf8mb4_general_ci`: known to every server of both families.
 const COLLATION: u16 = 45;
-
-/// `caching_sha2_password`: the fast path succeeded.
-const FAST_AUTH_OK: u8 = 3;
-/// `caching_sha2_password`: the server wants the password itself.
-const FULL_AUTH: u8 = 4;
-/// `caching_sha2_password`: asks for the server's RSA key.
-const REQUEST_PUBLIC_KEY: u8 = 2;
-
-/// Whom to log in as.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: crate::config::Secret,
-}
 
 /// Why no connection could be opened.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +56,7 @@ pub enum DialError {
     Malformed(#[from] Malformed),
     /// An authentication plugin we do not speak.
     #[error(
-        "user '{user}' is authenticated by '{plugin}', which Landbridge does not speak yet, or does not exist; use caching_sha2_password or mysql_native_password"
+        "user '{user}' is authenticated by '{plugin}', which Landbridge does not speak; use caching_sha2_password, or ed25519 on MariaDB"
     )]
     Plugin {
         /// User.
@@ -122,7 +105,8 @@ const WANTED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::PLUGIN_AUTH_LENENC)
     .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::SESSION_TRACK)
-    .union(Capabilities::DEPRECATE_EOF);
+    .union(Capabilities::DEPRECATE_EOF)
+    .union(Capabilities::MARIADB);
 
 /// Opens a connection to `server` as `account`; `extra` are flags fixed at login.
 ///
@@ -158,22 +142,23 @@ async fn log_in(
     };
     let mut caps = (WANTED | extra) & greeting.capabilities;
     caps.set(Capabilities::SSL, server.tls.is_some());
-    let plugin = Plugin::from_name(greeting.plugin.as_bytes()).unwrap_or(Plugin::Native);
+    let mut conversation = Conversation::new(account, greeted_with(&greeting), &greeting.nonce, packets.stream());
     let login = Login {
         capabilities: caps,
         max_packet: MAX_PACKET,
         collation: COLLATION,
         user: account.user.clone().into_bytes(),
-        auth: proof(plugin, account, &greeting.nonce, &packets)?,
+        auth: conversation.opening()?,
         schema: None,
-        plugin: caps.contains(Capabilities::PLUGIN_AUTH).then(|| plugin.name().into()),
+        plugin: caps.contains(Capabilities::PLUGIN_AUTH).then(|| conversation.plugin().name().into()),
         attributes: attributes(),
+        zstd_level: None,
     };
     let mut payload = Vec::new();
     login.encode(&mut payload);
     frame(packets.output(), seq, &payload);
     packets.flush().await.map_err(ReadError::Io)?;
-    authenticate(&mut packets, account, greeting.nonce.to_vec(), seq + 1).await?;
+    conversation.carry_on(&mut packets, seq + 1).await?;
     if server.tls.is_some() {
         server.early_tls.remember(greeting.capabilities);
     }
@@ -256,7 +241,8 @@ pub async fn change_user(
     nonce: &[u8],
 ) -> Result<(), DialError> {
     let plugin = if family == Family::MariaDb { Plugin::Native } else { Plugin::CachingSha2 };
-    let proof = plugin.proof(account.password.expose().as_bytes(), nonce);
+    let mut conversation = Conversation::new(account, plugin, nonce, packets.stream());
+    let proof = conversation.opening()?;
     let mut body = vec![Command::ChangeUser.byte()];
     body.put_nul_bytes(account.user.as_bytes());
     body.push(u8::try_from(proof.len()).unwrap_or(0));
@@ -269,62 +255,15 @@ pub async fn change_user(
     }
     frame(packets.output(), 0, &body);
     packets.flush().await.map_err(ReadError::Io)?;
-    authenticate(packets, account, nonce.to_vec(), 1).await
+    conversation.carry_on(packets, 1).await
 }
 
-/// The conversation after a login packet or `COM_CHANGE_USER`, up to the server's OK.
-async fn authenticate(
-    packets: &mut PacketStream,
-    account: &Account,
-    mut nonce: Vec<u8>,
-    mut seq: u8,
-) -> Result<(), DialError> {
-    loop {
-        let packet = packets.read_packet(seq, LOGIN_PACKET_LIMIT).await?;
-        seq = packet.seq.wrapping_add(1);
-        let reply = match packet.payload.first() {
-            Some(&OK) => return Ok(()),
-            Some(&ERR) => return Err(DialError::Refused(ServerError::decode(&packet.payload)?)),
-            Some(&AUTH_SWITCH) => {
-                let switch = AuthSwitch::decode(&packet.payload)?;
-                let plugin = Plugin::from_name(switch.plugin.as_bytes())
-                    .ok_or_else(|| DialError::Plugin { user: account.user.clone(), plugin: switch.plugin.clone() })?;
-                nonce = switch.data;
-                proof(plugin, account, &nonce, packets)?
-            }
-            Some(&AUTH_MORE) => match packet.payload.get(1..) {
-                Some([FAST_AUTH_OK]) => continue,
-                Some([FULL_AUTH]) if packets.stream().is_private() => {
-                    Plugin::Clear.proof(account.password.expose().as_bytes(), &nonce)
-                }
-                Some([FULL_AUTH]) => vec![REQUEST_PUBLIC_KEY],
-                Some(key) => encrypt(key, account, &nonce)?,
-                None => return Err(Malformed("authentication data").into()),
-            },
-            _ => return Err(Malformed("authentication response").into()),
-        };
-        frame(packets.output(), seq, &reply);
-        seq = seq.wrapping_add(1);
-        packets.flush().await.map_err(ReadError::Io)?;
+/// The plugin a login begins with: the one the server prefers, as long as its challenge is a scramble.
+fn greeted_with(greeting: &Greeting) -> Plugin {
+    match Plugin::from_name(greeting.plugin.as_bytes()) {
+        Some(Plugin::Ed25519 | Plugin::Parsec) | None => Plugin::Native,
+        Some(plugin) => plugin,
     }
-}
-
-fn proof(plugin: Plugin, account: &Account, nonce: &[u8], packets: &PacketStream) -> Result<Vec<u8>, DialError> {
-    if plugin == Plugin::Clear && !packets.stream().is_private() {
-        return Err(DialError::WouldLeak);
-    }
-    Ok(plugin.proof(account.password.expose().as_bytes(), nonce))
-}
-
-/// The password encrypted with the server's RSA key, given in PEM.
-fn encrypt(pem: &[u8], account: &Account, nonce: &[u8]) -> Result<Vec<u8>, DialError> {
-    let bad = |_| Malformed("server RSA key");
-    let key = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| Malformed("server RSA key"))?;
-    let key = PublicEncryptingKey::from_der(&key).map_err(|_| Malformed("server RSA key"))?;
-    let key = OaepPublicEncryptingKey::new(key).map_err(bad)?;
-    let mut sealed = vec![0; key.ciphertext_size()];
-    let plain = obfuscate_for_rsa(account.password.expose().as_bytes(), nonce);
-    Ok(key.encrypt(&OAEP_SHA1_MGF1SHA1, &plain, &mut sealed, None).map_err(bad)?.to_vec())
 }
 
 /// Connection attributes by which an operator recognises our connections on the server.

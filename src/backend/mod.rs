@@ -3,7 +3,9 @@
 //! A connection is [`Ready`](conn::Ready) or [`Busy`](conn::Busy); only the end of every response
 //! turns busy into ready, and a busy connection that is dropped is closed.
 
+pub mod account;
 pub mod conn;
+mod conversation;
 pub mod defaults;
 pub mod login;
 pub mod query;

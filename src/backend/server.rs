@@ -109,6 +109,8 @@ struct Levelled {
 pub struct Facts {
     /// Version as in its greeting.
     pub version: String,
+    /// What it offered.
+    pub capabilities: Capabilities,
     /// Default collation id (low byte, as in the greeting).
     pub collation: u8,
     /// Character sets by collation id, with the collation's name.

@@ -77,7 +77,7 @@ async fn check_all(settings: &Settings, servers: &[Arc<Server>]) -> bool {
 }
 
 fn account(user: &str, password: &crate::config::Secret) -> Arc<Account> {
-    Arc::new(Account { user: user.to_owned(), password: password.clone() })
+    Arc::new(Account::listed(user.to_owned(), password.clone()))
 }
 
 struct Found {

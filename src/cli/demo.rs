@@ -165,8 +165,7 @@ async fn measure(ocean: &Relay, server: impl Fn() -> Result<Arc<Server>>) -> Res
 }
 
 async fn request(ocean: &Relay, server: Arc<Server>) -> Result<Vec<Step>> {
-    let account =
-        Arc::new(Account { user: accounts::APP.user.into(), password: Secret::new(accounts::APP.password.into()) });
+    let account = Arc::new(Account::listed(accounts::APP.user.into(), Secret::new(accounts::APP.password.into())));
     let mut steps = Vec::new();
     let (before, started) = (ocean.stats(), Instant::now());
     let login = login::dial(&server, &account, Capabilities::empty(), Duration::from_secs(30)).await?;

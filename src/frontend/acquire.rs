@@ -49,6 +49,10 @@ impl Session {
                 None => beside = false,
             }
         }
+        if job.semicolons.may_separate() && job.need != Need::Read && self.is_held_by_replica() {
+            // Of several statements, the one that asks is most often not the first.
+            self.release_brief().await;
+        }
         if !beside && let Some((lease, pins)) = self.still_held(job).await {
             if job.need != Need::Read && !self.is_at_primary(&lease) {
                 // It asks for what a read left on a replica, in order to write.
@@ -62,6 +66,10 @@ impl Session {
         let token = self.token_for(job);
         let acquired = self.acquire_for(need, &token, retries).await?;
         Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
+    }
+
+    fn is_held_by_replica(&self) -> bool {
+        self.binding.lease().is_some_and(|lease| !self.is_at_primary(lease))
     }
 
     /// A connection to a replica, beside the one that the session holds.
@@ -141,7 +149,7 @@ impl Session {
         if !beside && (self.binding.is_begun() || self.autocommit_off()) {
             return Need::Primary(Reason::InTransaction);
         }
-        if self.shared.settings.session_mode.contains(&self.account.user) {
+        if self.shared.settings.session_mode.is_for(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
         }
         // Unqualified names in these schemas speak of the server itself.

@@ -2,6 +2,7 @@
 
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::protocol::capability::{Capabilities, Status};
+use crate::protocol::compression::Algorithm;
 use crate::protocol::packet::frame;
 use crate::protocol::response::{OK, OkPacket, ServerError};
 use crate::protocol::resultset::{self, Column, Protocol};
@@ -14,6 +15,8 @@ pub struct Client {
     pub packets: PacketStream,
     /// What it negotiated.
     pub caps: Capabilities,
+    /// How it compresses, once it is logged in.
+    pub compression: Option<Algorithm>,
     /// Sequence id of the next packet it gets.
     pub seq: u8,
     /// Whether part of an answer to the current command has been handed to it.
@@ -23,7 +26,7 @@ pub struct Client {
 impl Client {
     /// Wraps a stream before anything is negotiated.
     pub fn new(packets: PacketStream) -> Self {
-        Self { packets, caps: Capabilities::empty(), seq: 0, answered: false }
+        Self { packets, caps: Capabilities::empty(), compression: None, seq: 0, answered: false }
     }
 
     /// Reads the next command.

@@ -1,9 +1,10 @@
 //! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
 
 use super::binding::{Beginning, Binding, PinReason};
-use super::handshake::{Proof, Rejected, prove};
+use super::handshake::Rejected;
 use super::job::{Job, JobCommand};
 use super::kill::Kill;
+use super::proof::{Proof, prove};
 use super::session::{Gone, Last, Session};
 use crate::consistency::gtid::Family;
 use crate::metrics::Saved;
@@ -32,6 +33,7 @@ impl Session {
         if let Some(answer) = self.local_answer(text, &statement) {
             return self.send_answer(answer, Protocol::Text).await;
         }
+        self.tracks_itself |= chooses_reports(text, &statement);
         match &statement.kind {
             // Comments alone are no error to a server; nothing at all is.
             Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
@@ -172,7 +174,7 @@ impl Session {
             return Err(Gone::Left("malformed COM_CHANGE_USER".into()));
         };
         let shared = self.shared.clone();
-        let default = shared.welcome().plugin;
+        let default = shared.welcome().scramble;
         let proof = Proof::from(&change);
         let proving = prove(&shared.door, default, &mut self.client, &self.nonce, proof, &self.host);
         let Ok(proved) = tokio::time::timeout(shared.settings.login_timeout, proving).await else {
@@ -237,6 +239,12 @@ impl Session {
 
 /// What asks for something that the statement before it left on its connection.
 pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
+
+/// Whether a statement may say what servers shall report of the session.
+fn chooses_reports(text: &[u8], statement: &Statement<'_>) -> bool {
+    let sets = matches!(statement.kind, Kind::Set(_)) || statement.traits.contains(Traits::SETS_UNTRACKED);
+    sets && memchr::memmem::find(&text.to_ascii_lowercase(), b"session_track_").is_some()
+}
 
 /// The error for those who ask a connection that has been given back.
 pub(super) fn asked_elsewhere() -> ServerError {

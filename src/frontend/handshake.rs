@@ -1,30 +1,32 @@
 //! From an accepted socket to an [`Authenticated`] client, which only this file can make.
 
 use super::client::Client;
+use super::proof::{Proof, prove};
 use super::users::Users;
 use crate::backend::login::Account;
+use crate::backend::server::family;
+use crate::consistency::gtid::Family;
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::net::tls::Acceptor;
-use crate::protocol::auth::{Plugin, challenge};
+use crate::protocol::auth::{Scramble, challenge};
 use crate::protocol::capability::{Capabilities, Status};
+use crate::protocol::compression::Algorithm;
 use crate::protocol::errno;
-use crate::protocol::handshake::{AUTH_MORE, AuthSwitch, ChangeUser, Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
+use crate::protocol::handshake::{Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
 use crate::protocol::response::ServerError;
 use std::io;
 use std::sync::Arc;
 
-/// `caching_sha2_password`: the proof was right.
-const FAST_AUTH_OK: [u8; 2] = [AUTH_MORE, 3];
-
 /// What clients are offered.
 ///
-/// Compression, query attributes and optional metadata are not offered yet: a client that is not
-/// offered them works without.
+/// Query attributes and optional metadata are not offered yet: a client that is not offered them works
+/// without.
 const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)
     .union(Capabilities::CONNECT_WITH_DB)
     .union(Capabilities::NO_SCHEMA)
+    .union(Capabilities::COMPRESS)
     .union(Capabilities::ODBC)
     .union(Capabilities::LOCAL_FILES)
     .union(Capabilities::IGNORE_SPACE)
@@ -50,8 +52,10 @@ pub struct Welcome {
     pub version: String,
     /// Default collation to announce.
     pub collation: u8,
+    /// What only some servers offer.
+    pub extras: Capabilities,
     /// Default authentication plugin.
-    pub plugin: Plugin,
+    pub scramble: Scramble,
 }
 
 /// What every handshake needs to know.
@@ -143,15 +147,17 @@ async fn greet(
 ) -> Result<Client, Rejected> {
     let mut capabilities = OFFERED;
     capabilities.set(Capabilities::SSL, door.tls.is_some());
+    capabilities |= welcome.extras;
+    // MariaDB shows by its absence that there are capabilities of its own.
+    capabilities.set(Capabilities::LONG_PASSWORD, family(&welcome.version) == Family::MySql);
     let greeting = Greeting {
         version: welcome.version.clone(),
         thread_id: id,
         nonce,
         capabilities,
-        mariadb_capabilities: 0,
         collation: welcome.collation,
         status: Status::AUTOCOMMIT,
-        plugin: welcome.plugin.name().into(),
+        plugin: welcome.scramble.plugin().name().into(),
     };
     let mut client = Client::new(packets);
     let mut payload = Vec::new();
@@ -171,13 +177,16 @@ async fn log_in(
     host: &str,
 ) -> Result<Authenticated, Failed> {
     let (mut client, login) = read_login(door, client).await?;
-    // Some drivers compress although nobody offered it (mysqlnd does): say so instead of hanging.
-    if login.capabilities.intersects(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION) {
-        return Err((Rejected::Told(errno::not_supported("compression; switch it off in the client")), Some(client)));
-    }
-    client.caps = login.capabilities & (OFFERED | Capabilities::SSL);
-    let proof = Proof { user: login.user, plugin: login.plugin, auth: login.auth };
-    match prove(door, welcome.plugin, &mut client, &nonce, proof, host).await {
+    client.caps = login.capabilities & (OFFERED | welcome.extras | Capabilities::SSL);
+    client.compression = match login.zstd_level {
+        _ if client.caps.contains(Capabilities::COMPRESS) => Some(Algorithm::Zlib),
+        Some(level) if client.caps.contains(Capabilities::ZSTD_COMPRESSION) => {
+            Some(Algorithm::Zstd(level.clamp(1, 22)))
+        }
+        _ => None,
+    };
+    let proof = Proof::from(&login);
+    match prove(door, welcome.scramble, &mut client, &nonce, proof, host).await {
         Ok(account) => Ok(Authenticated { client, account, nonce, schema: login.schema, collation: login.collation }),
         Err(rejected) => Err((rejected, Some(client))),
     }
@@ -215,61 +224,4 @@ async fn read(door: &Door, mut client: Client) -> Result<(Client, Packet), Faile
         Err(ReadError::OutOfOrder { .. }) => Err((Rejected::Told(errno::out_of_order()), Some(client))),
         Err(ReadError::TooLarge { .. }) => Err((Rejected::Told(errno::packet_too_large()), Some(client))),
     }
-}
-
-/// What a client offers to prove who it is.
-#[derive(Debug)]
-pub struct Proof {
-    user: Vec<u8>,
-    plugin: Option<Vec<u8>>,
-    auth: Vec<u8>,
-}
-
-impl From<&ChangeUser> for Proof {
-    fn from(change: &ChangeUser) -> Self {
-        Self { user: change.user.clone(), plugin: change.plugin.clone(), auth: change.auth.clone() }
-    }
-}
-
-/// Checks a proof, switching the client to a plugin both know if need be. The final OK is left to
-/// the caller.
-///
-/// # Errors
-/// The proof is wrong, or the client left.
-pub async fn prove(
-    door: &Door,
-    default: Plugin,
-    client: &mut Client,
-    nonce: &Nonce,
-    proof: Proof,
-    host: &str,
-) -> Result<Arc<Account>, Rejected> {
-    let offered = proof.plugin.as_deref().map_or(Some(Plugin::Native), Plugin::from_name);
-    let (plugin, auth) = match offered {
-        Some(plugin @ (Plugin::CachingSha2 | Plugin::Native)) => (plugin, proof.auth),
-        // Clear text is never asked for, and unknown plugins cannot be checked.
-        Some(Plugin::Clear) | None => (default, switch(door, client, default, nonce).await?),
-    };
-    let denied = || {
-        let user = String::from_utf8_lossy(&proof.user);
-        Rejected::Told(errno::access_denied(&user, host, !auth.is_empty()))
-    };
-    let account = door.users.find(&proof.user).ok_or_else(denied)?;
-    if !plugin.verify(account.password.expose().as_bytes(), nonce, &auth) {
-        return Err(denied());
-    }
-    if plugin == Plugin::CachingSha2 && !auth.is_empty() {
-        client.push(&FAST_AUTH_OK);
-    }
-    Ok(account.clone())
-}
-
-async fn switch(door: &Door, client: &mut Client, plugin: Plugin, nonce: &Nonce) -> Result<Vec<u8>, Rejected> {
-    let mut payload = Vec::new();
-    AuthSwitch { plugin: plugin.name().into(), data: nonce.to_vec() }.encode(&mut payload);
-    client.push(&payload);
-    client.packets.flush().await?;
-    let packet = client.packets.read_packet(client.seq, door.packet_limit).await?;
-    client.seq = packet.seq.wrapping_add(1);
-    Ok(packet.payload.to_vec())
 }

@@ -2,6 +2,7 @@
 
 use super::binding::PinReason;
 use crate::consistency::token::Changed;
+use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
 use crate::route::{Need, Reason};
 use crate::sql::{Completion, Semicolons, Traits, Why};
@@ -49,6 +50,8 @@ pub(super) struct Execution {
     pub prepared_in: Arc<SessionState>,
     /// The client's id of it, if rows stay on the server to be fetched.
     pub cursor: Option<u32>,
+    /// `COM_STMT_EXECUTE`, or MariaDB's for several rows.
+    pub command: Command,
     /// What follows the statement id.
     pub body: Vec<u8>,
     /// Long data to send ahead.

@@ -54,6 +54,9 @@ impl Session {
             b"@@landbridge_token" => Some((self.token_text(), ColumnType::TEXT)),
             b"row_count()" => Some(number(i128::from(self.last.row_count))),
             b"found_rows()" if self.binding.pins().is_none() => Some(number(i128::from(self.last.found_rows))),
+            b"last_insert_id()" if !self.last.insert_id_stale && !self.holds_connection() => {
+                Some((self.last.insert_id.to_string().into_bytes(), ColumnType::Id))
+            }
             b"connection_id()" => Some(number(i128::from(self.entry.id()))),
             b"@@warning_count" | b"@@session.warning_count" if self.binding.pins().is_none() => {
                 Some(variable(self.count_conditions(|_| true)))

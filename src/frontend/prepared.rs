@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The bits of an execution's flags that open a cursor.
 const CURSOR_FLAGS: u8 = 0x07;
 
+/// The bit of a bulk execution's flags that says that types follow.
+const SEND_TYPES: u16 = 128;
+
 /// One prepared statement of a client.
 #[derive(Debug, Clone)]
 pub struct PreparedStatement {
@@ -106,6 +109,22 @@ impl PreparedStatement {
             whole.extend_from_slice(r.rest());
         }
         Ok(CompleteBody { bytes: whole, opens_cursor: flags & CURSOR_FLAGS != 0 })
+    }
+
+    /// The same for MariaDB's execution in bulk.
+    /// <https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_bulk_execute>
+    ///
+    /// # Errors
+    /// The body is too short for its types.
+    pub fn complete_bulk(&mut self, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+        let mut r = Reader::new(body, "execution in bulk");
+        let flags = r.u16()?;
+        if flags & SEND_TYPES != 0 {
+            self.types = r.take(2 * usize::from(self.params))?.to_vec();
+        }
+        let known = !self.types.is_empty();
+        let flags = if known { flags | SEND_TYPES } else { flags };
+        Ok([&flags.to_le_bytes()[..], &self.types, r.rest()].concat())
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Expected {
     pub statement_id: Option<u32>,
     /// Whether the client sent `LOAD DATA LOCAL` and may be asked for a file.
     pub local_infile: bool,
+    /// Whether the client has asked for reports of its own choice, and is to see all there are.
+    pub all_reports: bool,
     /// Whether the command holds several statements and nothing was sent behind it. A server that
     /// kills one statement of several may promise more results and send none: after a silence it is
     /// asked something, to see whether it is still at work.

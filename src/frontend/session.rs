@@ -91,6 +91,9 @@ pub struct Session {
     read_as: Option<(Arc<SessionState>, Mode)>,
     /// Parameters of the statement just prepared.
     pub(super) last_prepared: Option<u16>,
+    /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
+    /// what they leave out is not known.
+    pub(super) tracks_itself: bool,
 }
 
 impl Session {
@@ -118,6 +121,7 @@ impl Session {
             asked_warnings: None,
             read_as: None,
             last_prepared: None,
+            tracks_itself: false,
         };
         session.entry.handle().set_user(&session.account.user);
         let autocommit = session.shared.default_of("autocommit");
@@ -173,7 +177,11 @@ impl Session {
             return Err(Gone::Goodbye);
         }
         self.shared.metrics.saved(Saved::Login);
-        self.send_ok().await
+        self.send_ok().await?;
+        if let Some(algorithm) = self.client.compression {
+            self.client.packets.compress(algorithm);
+        }
+        Ok(())
     }
 
     async fn serve(&mut self) -> Gone {
@@ -244,6 +252,7 @@ impl Session {
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(body).await,
+            Command::StmtBulkExecute => self.execute_in_bulk(body).await,
             Command::StmtSendLongData => self.long_data(body),
             Command::StmtClose => {
                 self.close_statement(body).await;
@@ -348,6 +357,7 @@ impl Session {
         }
         self.binding = Binding::Free;
         self.next_transaction = None;
+        self.tracks_itself = false;
         self.cursors.clear();
     }
 }

@@ -134,8 +134,10 @@ impl Session {
         // A statement that fails has committed what went before it all the same, if it does so at all.
         let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
         let partly = summary.error.is_some() && (is_opaque(job) || commits);
+        // It may have switched off the report.
+        let silent = self.tracks_itself && summary.gtids.is_none();
         match (writes, names_gtids) {
-            (true, true) if partly => wrote(Written::Uncertain),
+            (true, true) if partly || silent => wrote(Written::Uncertain),
             (true, false) if partly || summary.is_ok() => wrote(Written::Unnamed),
             _ => {}
         }
@@ -218,7 +220,7 @@ impl Session {
         if summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
             self.count_pin(PinReason::Cursor);
         }
-        if self.shared.settings.session_mode.contains(&self.account.user) {
+        if self.shared.settings.session_mode.is_for(&self.account.user) {
             pins.insert(PinReason::SessionMode);
         }
         pins

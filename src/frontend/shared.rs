@@ -1,24 +1,22 @@
 //! What every session shares.
 
 use super::handshake::{Door, Welcome};
+use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
-use crate::backend::login::Account;
 use crate::backend::server::{Collation, Server, family};
 use crate::consistency::gtid::Family;
 use crate::consistency::token::{Scope, Scopes};
-use crate::metrics::{Metrics, SessionMetrics};
-use crate::pool::{Pool, PoolSettings};
-use crate::protocol::auth::Plugin;
+use crate::metrics::SessionMetrics;
+use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
 use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// How far a client's own writes are remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,22 @@ pub enum ScopeKind {
     Sidecar,
 }
 
+/// Whose sessions keep one connection each.
+#[derive(Debug, Clone, Default)]
+pub struct SessionMode {
+    /// By listed user.
+    pub listed: HashMap<String, bool>,
+    /// Everybody else's.
+    pub others: bool,
+}
+
+impl SessionMode {
+    /// Whether those of this user do.
+    pub fn is_for(&self, user: &str) -> bool {
+        self.listed.get(user).copied().unwrap_or(self.others)
+    }
+}
+
 /// Settings of sessions.
 #[derive(Debug, Clone)]
 pub struct SessionSettings {
@@ -42,8 +56,8 @@ pub struct SessionSettings {
     pub wait: Option<Duration>,
     /// How long reads stay at the primary after a write, where servers have no GTIDs.
     pub pin_for: Duration,
-    /// Whether each session keeps one connection (`pool.mode = "session"`), by user.
-    pub session_mode: HashSet<String>,
+    /// Who keeps one connection for each session (`pool.mode = "session"`).
+    pub session_mode: SessionMode,
     /// Largest command.
     pub max_packet: usize,
     /// A client that says nothing for this long is disconnected.
@@ -60,69 +74,6 @@ pub struct SessionSettings {
     pub limits_by_user: HashMap<String, u32>,
     /// Server version to announce instead of the real one.
     pub version: Option<String>,
-}
-
-/// The pools by server, user and login flags.
-#[derive(Debug)]
-pub struct Pools {
-    servers: Vec<Arc<Server>>,
-    settings: HashMap<String, PoolSettings>,
-    made: RwLock<HashMap<(String, Capabilities), ServerPools>>,
-    metrics: Metrics,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-/// An account's pools, one for each server in order.
-pub type ServerPools = Arc<[Arc<Pool>]>;
-
-/// Login flags that cannot be changed later: part of a pool's key.
-pub const POOL_FLAGS: Capabilities = Capabilities::FOUND_ROWS;
-
-impl Pools {
-    /// Pools for these servers; `settings` by user name.
-    pub fn new(
-        servers: Vec<Arc<Server>>,
-        settings: HashMap<String, PoolSettings>,
-        metrics: Metrics,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
-        Self { servers, settings, made: RwLock::default(), metrics, tasks, stop }
-    }
-
-    /// The servers.
-    pub fn servers(&self) -> &[Arc<Server>] {
-        &self.servers
-    }
-
-    /// The pools of an account, one for each server in order; made and kept warm from the first
-    /// time they are asked for.
-    pub fn of(&self, account: &Arc<Account>, flags: Capabilities) -> ServerPools {
-        let key = (account.user.clone(), flags & POOL_FLAGS);
-        if let Some(pools) = self.made.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return pools.clone();
-        }
-        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-        made.entry(key).or_insert_with(|| self.make(account, flags & POOL_FLAGS)).clone()
-    }
-
-    fn make(&self, account: &Arc<Account>, flags: Capabilities) -> ServerPools {
-        let Some(settings) = self.settings.get(&account.user) else { return Arc::new([]) };
-        let start = |server: &Arc<Server>| {
-            let metrics = self.metrics.for_pool(&server.name);
-            let pool = Pool::new(server.clone(), account.clone(), flags, settings.clone(), metrics);
-            self.tasks.spawn(pool.clone().keep(self.stop.clone()));
-            pool
-        };
-        self.servers.iter().map(start).collect()
-    }
-
-    /// Every pool there is.
-    pub fn all(&self) -> Vec<Arc<Pool>> {
-        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-        made.values().flat_map(|pools| pools.iter().cloned()).collect()
-    }
 }
 
 /// What sessions share.
@@ -169,15 +120,20 @@ impl Shared {
         match known {
             Some(facts) => {
                 let version = version.unwrap_or_else(|| facts.version.clone());
-                let plugin = match family(&version) {
-                    Family::MariaDb => Plugin::Native,
-                    Family::MySql => Plugin::CachingSha2,
+                let scramble = match family(&version) {
+                    Family::MariaDb => Scramble::Native,
+                    Family::MySql => Scramble::CachingSha2,
                 };
-                Welcome { version, collation: facts.collation, plugin }
+                let extras = match family(&version) {
+                    Family::MariaDb => facts.capabilities & Capabilities::MARIADB,
+                    Family::MySql => Capabilities::ZSTD_COMPRESSION,
+                };
+                Welcome { version, collation: facts.collation, extras, scramble }
             }
             None => {
                 let version = version.unwrap_or_else(|| concat!("8.4.0-landbridge-", env!("CARGO_PKG_VERSION")).into());
-                Welcome { version, collation: 45, plugin: Plugin::CachingSha2 }
+                let extras = Capabilities::empty();
+                Welcome { version, collation: 45, extras, scramble: Scramble::CachingSha2 }
             }
         }
     }

@@ -7,7 +7,7 @@ use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
 use crate::consistency::gtid::Family;
 use crate::pool::{Disposition, Lease};
-use crate::protocol::capability::Status;
+use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
@@ -99,10 +99,44 @@ impl Session {
                 text: statement.text.clone(),
                 prepared_in: statement.prepared_in.clone(),
                 cursor: complete.opens_cursor.then_some(id),
+                command: Command::StmtExecute,
                 body: complete.bytes,
                 long_data: statement.take_long_data(),
             }),
             ends: None::<Completion>,
+            semicolons: Semicolons::None,
+            becomes: None,
+            pins: None,
+        };
+        self.execute(job).await
+    }
+
+    /// MariaDB's `COM_STMT_BULK_EXECUTE`: one statement for many rows of parameters.
+    pub(super) async fn execute_in_bulk(&mut self, body: &[u8]) -> Result<(), Gone> {
+        if !self.client.caps.contains(Capabilities::BULK) {
+            return self.refuse(&errno::unknown_command()).await;
+        }
+        let Some((id, rest)) = self.statement_id(body) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        let Some(statement) = self.prepared.find(id) else {
+            return self.refuse_unknown(id, "mysqld_stmt_execute").await;
+        };
+        let Ok(body) = statement.complete_bulk(rest) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        let job = Job {
+            need: statement.need,
+            traits: statement.traits,
+            command: JobCommand::Execute(Execution {
+                text: statement.text.clone(),
+                prepared_in: statement.prepared_in.clone(),
+                cursor: None,
+                command: Command::StmtBulkExecute,
+                body,
+                long_data: Vec::new(),
+            }),
+            ends: None,
             semicolons: Semicolons::None,
             becomes: None,
             pins: None,

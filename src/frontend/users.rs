@@ -1,21 +1,28 @@
 //! Who may connect, and with which password.
 
+use super::passthrough::Passthrough;
 use crate::backend::login::Account;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Users of the configuration file.
+/// Everybody who may connect.
 #[derive(Debug, Default)]
-pub struct Users(HashMap<String, Arc<Account>>);
+pub struct Users {
+    /// Users of the configuration file.
+    listed: HashMap<String, Arc<Account>>,
+    /// How others come in, if they may.
+    pub passthrough: Option<Passthrough>,
+}
 
 impl Users {
-    /// The users of these accounts.
-    pub fn new(accounts: impl IntoIterator<Item = Arc<Account>>) -> Self {
-        Self(accounts.into_iter().map(|account| (account.user.clone(), account)).collect())
+    /// The users of these accounts, and those a server knows, if they may come in.
+    pub fn new(accounts: impl IntoIterator<Item = Arc<Account>>, passthrough: Option<Passthrough>) -> Self {
+        let listed = accounts.into_iter().map(|account| (account.user.clone(), account)).collect();
+        Self { listed, passthrough }
     }
 
-    /// The account of a user name as a client sent it.
-    pub fn find(&self, name: &[u8]) -> Option<&Arc<Account>> {
-        self.0.get(std::str::from_utf8(name).ok()?)
+    /// The account of a listed user.
+    pub fn find(&self, name: &str) -> Option<&Arc<Account>> {
+        self.listed.get(name)
     }
 }

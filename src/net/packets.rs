@@ -1,6 +1,7 @@
 //! Packets over a stream, with bounded buffers.
 
 use super::stream::{Socket, Stream, Transport};
+use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
 use bytes::{Buf, BytesMut};
 use std::io;
@@ -52,12 +53,31 @@ pub struct PacketStream {
     stream: Stream,
     input: BytesMut,
     output: Vec<u8>,
+    compressed: Option<Box<Compressed>>,
+}
+
+/// What a compressed stream needs besides.
+#[derive(Debug)]
+struct Compressed {
+    compression: Compression,
+    /// Received, and not yet the whole of an envelope.
+    raw: BytesMut,
+    /// The envelopes of the write under way.
+    envelopes: Vec<u8>,
 }
 
 impl PacketStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), output: Vec::new() }
+        Self { stream, input: BytesMut::new(), output: Vec::new(), compressed: None }
+    }
+
+    /// From now on everything travels compressed, in both directions.
+    pub fn compress(&mut self, algorithm: Algorithm) {
+        // What came early is compressed already.
+        let raw = std::mem::take(&mut self.input);
+        let compression = Compression::new(algorithm);
+        self.compressed = Some(Box::new(Compressed { compression, raw, envelopes: Vec::new() }));
     }
 
     /// The stream below.
@@ -94,10 +114,16 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe: no bytes are lost.
     pub async fn fill(&mut self) -> io::Result<usize> {
-        self.input.reserve(if self.input.is_empty() { 4096 } else { CHUNK });
-        match self.stream.read_buf(&mut self.input).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => Ok(n),
+        let Some(compressed) = &mut self.compressed else {
+            return receive(&mut self.stream, &mut self.input).await;
+        };
+        let before = self.input.len();
+        loop {
+            compressed.compression.unwrap(&mut compressed.raw, &mut self.input).map_err(io::Error::other)?;
+            if self.input.len() > before {
+                return Ok(self.input.len() - before);
+            }
+            receive(&mut self.stream, &mut compressed.raw).await?;
         }
     }
 
@@ -109,8 +135,7 @@ impl PacketStream {
         if self.output.is_empty() {
             return Ok(());
         }
-        self.stream.write_all(&self.output).await?;
-        self.stream.flush().await?;
+        send(&mut self.stream, self.compressed.as_deref_mut(), &self.output).await?;
         self.output.clear();
         if self.output.capacity() > KEEP {
             self.output.shrink_to(KEEP);
@@ -121,8 +146,7 @@ impl PacketStream {
     /// Sends `bytes` behind the output buffer, without copying them there.
     pub async fn write_through(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.flush().await?;
-        self.stream.write_all(bytes).await?;
-        self.stream.flush().await
+        send(&mut self.stream, self.compressed.as_deref_mut(), bytes).await
     }
 
     /// Waits until at least `n` bytes are buffered.
@@ -184,7 +208,7 @@ impl PacketStream {
     ///
     /// For connections on which nothing is due: bytes or an end mean it must not be used.
     pub fn is_quiet(&mut self) -> bool {
-        if !self.input.is_empty() {
+        if !self.input.is_empty() || self.compressed.as_ref().is_some_and(|c| !c.raw.is_empty()) {
             return false;
         }
         let mut byte = [0u8; 1];
@@ -202,6 +226,9 @@ impl PacketStream {
         if self.output.is_empty() {
             self.output = Vec::new();
         }
+        if let Some(compressed) = &mut self.compressed {
+            compressed.envelopes = Vec::new();
+        }
     }
 
     /// Ends the stream in an orderly way, as far as that is possible without waiting long.
@@ -209,4 +236,24 @@ impl PacketStream {
         let _peer_may_be_gone = self.flush().await;
         let _peer_may_be_gone = self.stream.shutdown().await;
     }
+}
+
+async fn receive(stream: &mut Stream, into: &mut BytesMut) -> io::Result<usize> {
+    into.reserve(if into.is_empty() { 4096 } else { CHUNK });
+    match stream.read_buf(into).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        n => Ok(n),
+    }
+}
+
+async fn send(stream: &mut Stream, compressed: Option<&mut Compressed>, bytes: &[u8]) -> io::Result<()> {
+    match compressed {
+        None => stream.write_all(bytes).await?,
+        Some(Compressed { compression, envelopes, .. }) => {
+            envelopes.clear();
+            compression.wrap(bytes, envelopes);
+            stream.write_all(envelopes).await?;
+        }
+    }
+    stream.flush().await
 }

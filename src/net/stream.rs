@@ -112,6 +112,11 @@ impl Stream {
         Some(format!("{version} {}", suite.as_str().unwrap_or("?")))
     }
 
+    /// Whether TLS protects it.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Whether the bytes cannot be read on the way: TLS, or a unix socket.
     pub fn is_private(&self) -> bool {
         !matches!(self, Self::Plain(Socket::Tcp(_)))

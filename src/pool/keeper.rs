@@ -1,6 +1,6 @@
 //! Keeps a pool warm: dials in the background, replaces the old, pings the idle, drops the dead.
 
-use super::Pool;
+use super::{CheckoutError, Pool};
 use crate::backend::conn::{Lost, Ready};
 use crate::backend::defaults::Defaults;
 use crate::backend::login::{self, DialError};
@@ -26,7 +26,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Pool {
-    /// Runs until `stop`: the pool has connections only while this runs.
+    /// Runs until `stop`, or until a server refuses an account that a client lent: the pool has
+    /// connections only while this runs.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut dials: JoinSet<Result<Ready, DialError>> = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP);
@@ -38,6 +39,7 @@ impl Pool {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = self.account.refused() => break,
                 () = self.wake.notified() => {}
                 () = backoff.over() => backoff.clear(),
                 _ = sweep.tick() => self.sweep(),
@@ -46,7 +48,11 @@ impl Pool {
                 }
             }
         }
-        let idle = self.lock().close();
+        drop(dials);
+        let idle = self.lock().close(match self.account.refusal() {
+            Some(error) => CheckoutError::Unreachable(Arc::new(DialError::Refused(error.clone()))),
+            None => CheckoutError::Closed,
+        });
         for conn in idle {
             conn.close().await;
         }
@@ -81,6 +87,7 @@ impl Pool {
                 if backoff.failed() {
                     tracing::warn!(server = %self.server.label(), user = %self.account.user, error = %error, "cannot open a connection, retrying");
                 }
+                self.account.turned_away(&error);
                 self.lock().dial_failed(Arc::new(error));
             }
         }
@@ -101,8 +108,8 @@ impl Pool {
                     Some(known) => (Some(conn), known),
                     None => probe_pipelining(conn).await,
                 };
-                let Greeting { version, collation, .. } = greeting;
-                self.server.learn(Facts { version, collation, collations, defaults, pipelining });
+                let Greeting { version, collation, capabilities, .. } = greeting;
+                self.server.learn(Facts { version, capabilities, collation, collations, defaults, pipelining });
                 // A server that hangs on two commands at once took the connection with it.
                 conn.ok_or(DialError::TimedOut(
                     PROBE_TIMEOUT,
@@ -152,7 +159,10 @@ impl Pool {
                     conn.close().await;
                     Some(replacement)
                 }
-                Err(_) => Some(conn),
+                Err(error) => {
+                    self.account.turned_away(&error);
+                    Some(conn)
+                }
             },
             Finding::Surplus => {
                 conn.close().await;

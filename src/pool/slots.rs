@@ -48,7 +48,8 @@ pub(super) struct Slots {
     waiters: VecDeque<Waiter>,
     /// The last dial's failure and its time, until one succeeds.
     failure: Option<(Instant, Arc<DialError>)>,
-    closed: bool,
+    /// What checkouts are told once the pool is closed.
+    closed: Option<CheckoutError>,
 }
 
 impl Slots {
@@ -61,7 +62,7 @@ impl Slots {
             resetting: 0,
             waiters: VecDeque::new(),
             failure: None,
-            closed: false,
+            closed: None,
         }
     }
 
@@ -81,7 +82,7 @@ impl Slots {
 
     /// How many dials should be started now: for waiters, and up to the warm minimum.
     pub(super) fn wants_dials(&self, min_warm: usize) -> usize {
-        if self.closed {
+        if self.closed.is_some() {
             return 0;
         }
         let for_waiters = self.waiters.len().saturating_sub(self.dialing);
@@ -126,8 +127,8 @@ impl Slots {
 
     /// Queues a waiter, unless no connection can come: none in use, and dials fail.
     pub(super) fn enqueue(&mut self, waiter: Waiter) -> Result<(), CheckoutError> {
-        if self.closed {
-            return Err(CheckoutError::Closed);
+        if let Some(why) = &self.closed {
+            return Err(why.clone());
         }
         let recent = self.failure.as_ref().filter(|(when, _)| when.elapsed() < FAIL_FAST);
         if let Some((_, failure)) = recent.filter(|_| self.leased + self.resetting == 0) {
@@ -186,7 +187,7 @@ impl Slots {
                 Err(Err(_)) => return,
             }
         }
-        if !self.closed {
+        if self.closed.is_none() {
             self.idle.push(conn);
         }
     }
@@ -204,9 +205,13 @@ impl Slots {
         taken
     }
 
-    pub(super) fn close(&mut self) -> Vec<Ready> {
-        self.closed = true;
-        self.waiters.clear();
+    /// Closes the pool; those who wait, and those who come, are told why. Dials have been given up.
+    pub(super) fn close(&mut self, why: CheckoutError) -> Vec<Ready> {
+        for waiter in self.waiters.drain(..) {
+            let _gone = waiter.0.send(Err(why.clone()));
+        }
+        self.closed = Some(why);
+        self.dialing = 0;
         std::mem::take(&mut self.idle)
     }
 }

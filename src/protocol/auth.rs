@@ -4,6 +4,7 @@
 use super::handshake::NONCE_LEN;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Authentication plugins Landbridge speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +13,14 @@ pub enum Plugin {
     CachingSha2,
     /// `mysql_native_password`, the default of MariaDB.
     Native,
+    /// `sha256_password`: the password itself, inside TLS or a unix socket, or else encrypted with RSA.
+    Sha256,
     /// `mysql_clear_password`, only ever inside TLS or a unix socket.
     Clear,
+    /// MariaDB's `client_ed25519`.
+    Ed25519,
+    /// MariaDB's `parsec`.
+    Parsec,
 }
 
 impl Plugin {
@@ -22,19 +29,52 @@ impl Plugin {
         match self {
             Self::CachingSha2 => "caching_sha2_password",
             Self::Native => "mysql_native_password",
+            Self::Sha256 => "sha256_password",
             Self::Clear => "mysql_clear_password",
+            Self::Ed25519 => "client_ed25519",
+            Self::Parsec => "parsec",
         }
     }
 
     /// The plugin of a name.
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        [Self::CachingSha2, Self::Native, Self::Clear].into_iter().find(|p| p.name().as_bytes() == name)
+        const ALL: [Plugin; 6] =
+            [Plugin::CachingSha2, Plugin::Native, Plugin::Sha256, Plugin::Clear, Plugin::Ed25519, Plugin::Parsec];
+        ALL.into_iter().find(|p| p.name().as_bytes() == name)
+    }
+
+    /// How it scrambles a password, if that is what it does.
+    pub fn scramble(self) -> Option<Scramble> {
+        match self {
+            Self::CachingSha2 => Some(Scramble::CachingSha2),
+            Self::Native => Some(Scramble::Native),
+            Self::Sha256 | Self::Clear | Self::Ed25519 | Self::Parsec => None,
+        }
+    }
+}
+
+/// The plugins by which both sides prove that they know a password without showing it: what
+/// clients may offer, and what a login begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scramble {
+    /// `caching_sha2_password`
+    CachingSha2,
+    /// `mysql_native_password`
+    Native,
+}
+
+impl Scramble {
+    /// The plugin.
+    pub fn plugin(self) -> Plugin {
+        match self {
+            Self::CachingSha2 => Plugin::CachingSha2,
+            Self::Native => Plugin::Native,
+        }
     }
 
     /// The proof of `password` for `nonce`; empty for an empty password.
     pub fn proof(self, password: &[u8], nonce: &[u8]) -> Vec<u8> {
         match self {
-            Self::Clear => [password, b"\0"].concat(),
             _ if password.is_empty() => Vec::new(),
             Self::CachingSha2 => caching_sha2_proof(password, nonce).to_vec(),
             Self::Native => native_proof(password, nonce).to_vec(),
@@ -43,9 +83,13 @@ impl Plugin {
 
     /// Whether `proof` is the right one, without telling by its timing where it differs.
     pub fn verify(self, password: &[u8], nonce: &[u8], proof: &[u8]) -> bool {
-        let want = self.proof(password, nonce);
-        want.len() == proof.len() && want.iter().zip(proof).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+        is_same(&self.proof(password, nonce), proof)
     }
+}
+
+/// Whether two secrets are the same, without telling by its timing where they differ.
+pub fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }
 
 /// `SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce)`
@@ -71,9 +115,16 @@ fn xor<const N: usize>(mut a: [u8; N], b: &[u8]) -> [u8; N] {
     a
 }
 
-/// The password as it is encrypted with a server's RSA key: with its NUL, XOR the repeated nonce.
-pub fn obfuscate_for_rsa(password: &[u8], nonce: &[u8]) -> Vec<u8> {
-    password.iter().chain([&0]).zip(nonce.iter().cycle()).map(|(p, n)| p ^ n).collect()
+/// The password as it is encrypted with an RSA key: with its NUL, XOR the repeated nonce.
+pub fn obfuscate_for_rsa(password: &[u8], nonce: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(password.iter().chain([&0]).zip(nonce.iter().cycle()).map(|(p, n)| p ^ n).collect())
+}
+
+/// What [`obfuscate_for_rsa`] was given; nothing if the NUL is not where it ends.
+pub fn clarify_from_rsa(obfuscated: &[u8], nonce: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut password: Zeroizing<Vec<u8>> =
+        Zeroizing::new(obfuscated.iter().zip(nonce.iter().cycle()).map(|(p, n)| p ^ n).collect());
+    (password.pop() == Some(0)).then_some(password)
 }
 
 /// A random challenge: printable, never NUL, as servers make them.
@@ -105,17 +156,49 @@ mod tests {
         assert_eq!(hex(&Sha256::digest(xor(proof, &mask))), hex(&stage2));
     }
 
+    /// The example of the unit tests of the Rust driver: an independent implementation.
+    #[test]
+    fn proofs_are_those_of_others() {
+        let (password, nonce) = (b"G!ider27", b"NR3HP:qIYa_9=db?Sd{`");
+        assert_eq!(hex(&native_proof(password, nonce)), "09cff8855e9e705340ff2270d8fb9fadba906b70");
+        assert_eq!(
+            hex(&caching_sha2_proof(password, nonce)),
+            "4f97bbfd202401c42a69deaae53bda077ed7578563c1a80eb816c82119b68d2e"
+        );
+    }
+
     #[test]
     fn verification() {
-        for plugin in [Plugin::CachingSha2, Plugin::Native, Plugin::Clear] {
-            let proof = plugin.proof(b"secret", NONCE);
-            assert!(plugin.verify(b"secret", NONCE, &proof));
-            assert!(!plugin.verify(b"other", NONCE, &proof));
-            assert!(!plugin.verify(b"secret", NONCE, b""));
+        for scramble in [Scramble::CachingSha2, Scramble::Native] {
+            let proof = scramble.proof(b"secret", NONCE);
+            assert!(scramble.verify(b"secret", NONCE, &proof));
+            assert!(!scramble.verify(b"other", NONCE, &proof));
+            assert!(!scramble.verify(b"secret", NONCE, b""));
+            assert!(scramble.verify(b"", NONCE, b""));
+            assert!(!scramble.verify(b"", NONCE, b"x"));
+        }
+    }
+
+    #[test]
+    fn names() {
+        for plugin in
+            [Plugin::CachingSha2, Plugin::Native, Plugin::Sha256, Plugin::Clear, Plugin::Ed25519, Plugin::Parsec]
+        {
             assert_eq!(Plugin::from_name(plugin.name().as_bytes()), Some(plugin));
         }
-        assert!(Plugin::Native.verify(b"", NONCE, b""));
-        assert!(!Plugin::Native.verify(b"", NONCE, b"x"));
+        assert_eq!(Plugin::from_name(b"dialog"), None);
+    }
+
+    #[test]
+    fn what_was_obfuscated_can_be_read() {
+        let long = [b'x'; 50];
+        for password in [&b""[..], b"secret", &long] {
+            let obfuscated = obfuscate_for_rsa(password, NONCE);
+            assert_eq!(obfuscated.len(), password.len() + 1);
+            assert_eq!(clarify_from_rsa(&obfuscated, NONCE).as_deref().map(Vec::as_slice), Some(password));
+        }
+        assert_eq!(clarify_from_rsa(b"", NONCE), None);
+        assert_eq!(clarify_from_rsa(b"secret", NONCE), None);
     }
 
     #[test]

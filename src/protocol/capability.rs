@@ -5,9 +5,12 @@ use bitflags::bitflags;
 
 bitflags! {
     /// What the two ends of a connection agreed to understand.
+    ///
+    /// The upper half are MariaDB's own, which travel apart, and only where `LONG_PASSWORD` is absent.
+    /// <https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection>
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub struct Capabilities: u32 {
-        /// Also MariaDB's `CLIENT_MYSQL`: when absent, MariaDB extensions are in use.
+    pub struct Capabilities: u64 {
+        /// Also MariaDB's `CLIENT_MYSQL`: when absent, the upper half counts.
         const LONG_PASSWORD = 1;
         /// Affected rows count matched rows. Cannot be changed after login.
         const FOUND_ROWS = 1 << 1;
@@ -71,6 +74,12 @@ bitflags! {
         const VERIFY_SERVER_CERT = 1 << 30;
         /// A client's own affair.
         const REMEMBER_OPTIONS = 1 << 31;
+        /// MariaDB: several rows of parameters for one prepared statement.
+        const BULK = 1 << 34;
+        /// MariaDB: column definitions name extended types and formats.
+        const EXTENDED_METADATA = 1 << 35;
+        /// MariaDB: what each row of parameters did.
+        const BULK_UNIT_RESULTS = 1 << 37;
     }
 }
 
@@ -109,6 +118,27 @@ bitflags! {
         const SESSION_STATE_CHANGED = 1 << 14;
         /// `sql_mode` has it.
         const ANSI_QUOTES = 1 << 15;
+    }
+}
+
+impl Capabilities {
+    /// MariaDB's own that Landbridge passes on.
+    pub const MARIADB: Self = Self::BULK.union(Self::EXTENDED_METADATA).union(Self::BULK_UNIT_RESULTS);
+
+    /// From the two halves of a greeting or login.
+    pub fn from_halves(common: u32, mariadb: u32) -> Self {
+        let common = Self::from_bits_retain(common.into());
+        if common.contains(Self::LONG_PASSWORD) {
+            return common;
+        }
+        common | Self::from_bits_retain(u64::from(mariadb) << 32)
+    }
+
+    /// The half that MySQL knows, and MariaDB's own.
+    pub fn halves(self) -> (u32, u32) {
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        let mariadb = if self.contains(Self::LONG_PASSWORD) { 0 } else { half(self.bits() >> 32) };
+        (half(self.bits()), mariadb)
     }
 }
 

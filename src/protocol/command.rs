@@ -40,6 +40,8 @@ pub enum Command {
     SetOption,
     /// Rows of a cursor.
     StmtFetch,
+    /// MariaDB: runs a prepared statement for several rows of parameters.
+    StmtBulkExecute,
     /// Session back to its beginning.
     ResetConnection,
     /// Anything else: passed through on a pinned connection.
@@ -68,6 +70,7 @@ impl Command {
             0x1A => Self::StmtReset,
             0x1B => Self::SetOption,
             0x1C => Self::StmtFetch,
+            0xFA => Self::StmtBulkExecute,
             0x1F => Self::ResetConnection,
             other => Self::Other(other),
         }
@@ -94,6 +97,7 @@ impl Command {
             Self::StmtReset => 0x1A,
             Self::SetOption => 0x1B,
             Self::StmtFetch => 0x1C,
+            Self::StmtBulkExecute => 0xFA,
             Self::ResetConnection => 0x1F,
             Self::Other(byte) => byte,
         }

@@ -12,6 +12,44 @@ pub fn access_denied(user: &str, host: &str, using_password: bool) -> ServerErro
     ServerError::new(1045, b"28000", format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
 }
 
+/// Whether a login failed for what the server knows of the account: it is unknown, not allowed in,
+/// locked or blocked, or its password is another one or has expired.
+/// <https://mariadb.com/docs/server/reference/error-codes>
+pub fn refuses_account(error: &ServerError) -> bool {
+    matches!(error.code, 1044 | 1045 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
+}
+
+/// What a server said of a login, as it would have said it to a client on `host`.
+pub fn as_told_to(mut error: ServerError, user: &str, host: &str) -> ServerError {
+    let account = format!("'{user}'@'");
+    if let Some((before, after)) = error.message.split_once(&account)
+        && let Some((_our_host, rest)) = after.split_once('\'')
+    {
+        error.message = format!("{before}{account}{host}'{rest}");
+    }
+    error
+}
+
+/// `ER_NOT_SUPPORTED_AUTH_MODE`
+pub fn old_client() -> ServerError {
+    ServerError::new(
+        1251,
+        b"08004",
+        "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
+    )
+}
+
+/// No server could be asked whether a password is right.
+pub fn cannot_verify(user: &str, why: &str) -> ServerError {
+    let text = format!("Landbridge cannot verify the login of '{user}': {why}. Try again when a server is back");
+    ServerError::new(UNREACHABLE, b"HY000", text)
+}
+
+/// `ER_NOT_SUPPORTED_AUTH_MODE`: the server wants what Landbridge cannot or will not give.
+pub fn cannot_authenticate(why: &str) -> ServerError {
+    ServerError::new(1251, b"08004", format!("Landbridge cannot log in: {why}"))
+}
+
 /// `ER_CON_COUNT_ERROR`
 pub fn too_many_connections() -> ServerError {
     ServerError::new(1040, b"08004", "Too many connections")

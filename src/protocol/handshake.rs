@@ -26,8 +26,6 @@ pub struct Greeting {
     pub nonce: Nonce,
     /// What the server offers.
     pub capabilities: Capabilities,
-    /// MariaDB's own capabilities, 0 elsewhere.
-    pub mariadb_capabilities: u32,
     /// Default collation (its low byte).
     pub collation: u8,
     /// Status.
@@ -53,19 +51,19 @@ impl Greeting {
         let collation = r.u8()?;
         let status = Status::from_bits_retain(r.u16()?);
         let high = r.u16()?;
-        let capabilities = Capabilities::from_bits_retain(u32::from(low) | (u32::from(high) << 16));
         r.u8()?;
         r.take(6)?;
-        let mariadb_capabilities = r.u32()?;
+        let capabilities = Capabilities::from_halves(u32::from(low) | (u32::from(high) << 16), r.u32()?);
         second.copy_from_slice(r.take(12)?);
         let _nul = r.nul_or_rest();
         let plugin = String::from_utf8_lossy(r.nul_or_rest()).into_owned();
-        Ok(Self { version, thread_id, nonce, capabilities, mariadb_capabilities, collation, status, plugin })
+        Ok(Self { version, thread_id, nonce, capabilities, collation, status, plugin })
     }
 
     /// Encodes the payload.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let caps = self.capabilities.bits().to_le_bytes();
+        let (common, mariadb) = self.capabilities.halves();
+        let caps = common.to_le_bytes();
         out.push(10);
         out.put_nul_bytes(self.version.as_bytes());
         out.put_u32(self.thread_id);
@@ -77,7 +75,7 @@ impl Greeting {
         out.put(&caps[2..]);
         out.push(21);
         out.put(&[0; 6]);
-        out.put_u32(self.mariadb_capabilities);
+        out.put_u32(mariadb);
         out.put(&self.nonce[8..]);
         out.push(0);
         out.put_nul_bytes(self.plugin.as_bytes());
@@ -103,20 +101,24 @@ pub struct Login {
     pub plugin: Option<Vec<u8>>,
     /// Connection attributes, still encoded (without their total length).
     pub attributes: Vec<u8>,
+    /// Level of zstd compression, where that was agreed on.
+    pub zstd_level: Option<u8>,
 }
 
 impl Login {
     /// Decodes the payload of a login packet, or `None` inside `Ok` for a TLS request.
     pub fn decode(payload: &[u8]) -> Result<LoginOrTls, Malformed> {
         let mut r = Reader::new(payload, "login packet");
-        let capabilities = Capabilities::from_bits_retain(r.u32()?);
+        let common = r.u32()?;
+        let capabilities = Capabilities::from_bits_retain(common.into());
         if !capabilities.contains(Capabilities::PROTOCOL_41) {
             return Err(Malformed("login packet (protocol 4.1 is required)"));
         }
         let max_packet = r.u32()?;
         // MySQL reads one byte here; later clients use the filler byte behind it as the high byte.
         let collation = r.u16()?;
-        r.take(22)?;
+        r.take(18)?;
+        let capabilities = Capabilities::from_halves(common, r.u32()?);
         if r.is_empty() && capabilities.contains(Capabilities::SSL) {
             return Ok(LoginOrTls::Tls(capabilities));
         }
@@ -136,7 +138,19 @@ impl Login {
         let plugin = with_plugin.then(|| r.nul_or_rest().to_vec());
         let with_attributes = capabilities.contains(Capabilities::CONNECT_ATTRS) && !r.is_empty();
         let attributes = if with_attributes { r.lenenc_bytes()?.to_vec() } else { Vec::new() };
-        Ok(LoginOrTls::Login(Self { capabilities, max_packet, collation, user, auth, schema, plugin, attributes }))
+        let with_level = capabilities.contains(Capabilities::ZSTD_COMPRESSION) && !r.is_empty();
+        let zstd_level = if with_level { Some(r.u8()?) } else { None };
+        Ok(LoginOrTls::Login(Self {
+            capabilities,
+            max_packet,
+            collation,
+            user,
+            auth,
+            schema,
+            plugin,
+            attributes,
+            zstd_level,
+        }))
     }
 
     /// Encodes the payload.
@@ -158,6 +172,9 @@ impl Login {
         if self.capabilities.contains(Capabilities::CONNECT_ATTRS) {
             out.put_lenenc_bytes(&self.attributes);
         }
+        if let Some(level) = self.zstd_level {
+            out.push(level);
+        }
     }
 }
 
@@ -176,10 +193,12 @@ pub fn encode_tls_request(out: &mut Vec<u8>, caps: Capabilities, max_packet: u32
 }
 
 fn encode_prefix(out: &mut Vec<u8>, caps: Capabilities, max_packet: u32, collation: u16) {
-    out.put_u32(caps.bits());
+    let (common, mariadb) = caps.halves();
+    out.put_u32(common);
     out.put_u32(max_packet);
     out.put_u16(collation);
-    out.put(&[0; 22]);
+    out.put(&[0; 18]);
+    out.put_u32(mariadb);
 }
 
 /// A request to authenticate with another plugin.
@@ -200,8 +219,9 @@ impl AuthSwitch {
             return Ok(Self { plugin: "mysql_old_password".into(), data: Vec::new() });
         }
         let plugin = String::from_utf8_lossy(r.nul_bytes()?).into_owned();
+        // Scrambles come with a NUL behind them; the last byte of other challenges may well be 0.
         let mut data = r.rest().to_vec();
-        if data.last() == Some(&0) {
+        if data.len() == NONCE_LEN + 1 && data.last() == Some(&0) {
             data.pop();
         }
         Ok(Self { plugin, data })
@@ -211,7 +231,10 @@ impl AuthSwitch {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(AUTH_SWITCH);
         out.put_nul_bytes(self.plugin.as_bytes());
-        out.put_nul_bytes(&self.data);
+        out.put(&self.data);
+        if self.data.len() == NONCE_LEN {
+            out.push(0);
+        }
     }
 }
 
@@ -261,7 +284,6 @@ mod tests {
             thread_id: 42,
             nonce: *b"abcdefghijklmnopqrst",
             capabilities: Capabilities::PROTOCOL_41 | Capabilities::PLUGIN_AUTH,
-            mariadb_capabilities: 0,
             collation: 255,
             status: Status::AUTOCOMMIT,
             plugin: "caching_sha2_password".into(),
@@ -290,6 +312,7 @@ mod tests {
             schema: Some(b"shop".to_vec()),
             plugin: Some(b"caching_sha2_password".to_vec()),
             attributes: b"\x04_pid\x011".to_vec(),
+            zstd_level: None,
         };
         let mut out = Vec::new();
         login.encode(&mut out);
@@ -312,14 +335,21 @@ mod tests {
         assert_eq!(AuthSwitch::decode(&out), Ok(switch));
     }
 
+    /// A challenge of random bytes keeps its last one, whatever it is.
+    #[test]
+    fn challenges_are_not_shortened() {
+        let packet = [&[AUTH_SWITCH], &b"client_ed25519\0"[..], &[0; 32]].concat();
+        assert_eq!(AuthSwitch::decode(&packet).map(|switch| switch.data), Ok(vec![0; 32]));
+    }
+
     proptest! {
         #[test]
         fn garbage_never_panics(bytes: Vec<u8>, caps: u32) {
             let _any = Greeting::decode(&bytes);
             let _any = Login::decode(&bytes);
             let _any = AuthSwitch::decode(&bytes);
-            let _any = ChangeUser::decode(&bytes, Capabilities::from_bits_retain(caps));
-            let mut login = (Capabilities::from_bits_retain(caps) | Capabilities::PROTOCOL_41).bits().to_le_bytes().to_vec();
+            let _any = ChangeUser::decode(&bytes, Capabilities::from_halves(caps, 0));
+            let mut login = (caps | Capabilities::PROTOCOL_41.halves().0).to_le_bytes().to_vec();
             login.extend([0; 28]);
             login.extend(&bytes);
             let _any = Login::decode(&login);

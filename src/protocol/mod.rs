@@ -6,6 +6,8 @@
 pub mod auth;
 pub mod capability;
 pub mod command;
+pub mod compression;
+pub mod elliptic;
 pub mod errno;
 pub mod exchange;
 pub mod handshake;

@@ -212,7 +212,7 @@ mod tests {
     proptest! {
         #[test]
         fn garbage_never_panics(bytes: Vec<u8>, caps: u32) {
-            let caps = Capabilities::from_bits_retain(caps);
+            let caps = Capabilities::from_bits_retain(u64::from(caps));
             if let Ok(ok) = OkPacket::decode(&bytes, caps) {
                 ok.changes.for_each(|_| ());
             }

@@ -5,6 +5,7 @@ use super::capability::{Capabilities, Status};
 use super::packet::frame;
 use super::response::{EofPacket, OkPacket};
 use super::wire::{Malformed, Put, Reader};
+use std::borrow::Cow;
 
 /// Column type `MYSQL_TYPE_LONG`.
 const TYPE_LONG: u8 = 3;
@@ -28,6 +29,8 @@ const BINARY_FLAG: u16 = 0x80;
 pub enum ColumnType {
     /// The value of a function that counts.
     Count,
+    /// A generated value.
+    Id,
     /// The value of a system variable that counts.
     Variable,
     /// The number of an error.
@@ -61,6 +64,7 @@ impl ColumnType {
     fn described(self) -> (u16, u32, u8, u16, u8) {
         match self {
             Self::Count => (BINARY, 21, TYPE_LONGLONG, NOT_NULL | BINARY_FLAG, 0),
+            Self::Id => (BINARY, 21, TYPE_LONGLONG, NOT_NULL | UNSIGNED | BINARY_FLAG, 0),
             Self::Variable => (BINARY, 21, TYPE_LONGLONG, UNSIGNED | BINARY_FLAG, 0),
             Self::ErrorCode { width } => (BINARY, width.into(), TYPE_LONG, NOT_NULL | UNSIGNED | BINARY_FLAG, 0),
             Self::Text { collation, length, decimals, flags } => (collation, length, TYPE_VAR_STRING, flags, decimals),
@@ -69,9 +73,9 @@ impl ColumnType {
 
     /// Appends a value in binary form.
     fn encode(self, out: &mut Vec<u8>, text: &[u8]) {
-        let number = || std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+        let number = || std::str::from_utf8(text).ok().and_then(|text| text.parse::<i128>().ok()).unwrap_or(0);
         match self {
-            Self::Count | Self::Variable => out.extend_from_slice(&number().to_le_bytes()),
+            Self::Count | Self::Id | Self::Variable => out.extend_from_slice(&number().to_le_bytes()[..8]),
             Self::ErrorCode { .. } => out.put_u32(u32::try_from(number()).unwrap_or(0)),
             Self::Text { .. } => out.put_lenenc_bytes(text),
         }
@@ -88,13 +92,16 @@ pub struct Column<'a> {
 }
 
 impl Column<'_> {
-    fn encode(self, out: &mut Vec<u8>) {
+    fn encode(self, out: &mut Vec<u8>, caps: Capabilities) {
         out.put_lenenc_bytes(b"def");
         out.put_lenenc_bytes(b"");
         out.put_lenenc_bytes(b"");
         out.put_lenenc_bytes(b"");
         out.put_lenenc_bytes(self.name);
         out.put_lenenc_bytes(b"");
+        if caps.contains(Capabilities::EXTENDED_METADATA) {
+            out.put_lenenc_bytes(b"");
+        }
         out.push(0x0C);
         let (collation, length, kind, flags, decimals) = self.kind.described();
         out.put_u16(collation);
@@ -130,7 +137,7 @@ pub fn encode(
     let mut seq = frame(out, 1, &payload);
     for column in columns {
         payload.clear();
-        column.encode(&mut payload);
+        column.encode(&mut payload, caps);
         seq = frame(out, seq, &payload);
     }
     if !caps.contains(Capabilities::DEPRECATE_EOF) {
@@ -173,6 +180,31 @@ fn encode_binary(payload: &mut Vec<u8>, columns: &[Column<'_>], row: &[Option<Ve
     }
 }
 
+/// A column definition as a client with other capabilities expects it: with or without the part that
+/// names extended types.
+///
+/// # Errors
+/// The definition is too short.
+pub fn convert_definition(definition: &[u8], from: Capabilities, to: Capabilities) -> Result<Cow<'_, [u8]>, Malformed> {
+    let (has, wants) = [from, to].map(|caps| caps.contains(Capabilities::EXTENDED_METADATA)).into();
+    if has == wants {
+        return Ok(Cow::Borrowed(definition));
+    }
+    let mut r = Reader::new(definition, "column definition");
+    for _catalog_schema_tables_names in 0..6 {
+        r.lenenc_bytes()?;
+    }
+    let names = definition.len() - r.rest().len();
+    let mut converted = definition[..names].to_vec();
+    if has {
+        r.lenenc_bytes()?;
+    } else {
+        converted.put_lenenc_bytes(b"");
+    }
+    converted.put(r.rest());
+    Ok(Cow::Owned(converted))
+}
+
 /// The name in a column definition.
 pub fn column_name(definition: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut r = Reader::new(definition, "column definition");
@@ -197,6 +229,18 @@ mod tests {
     use super::*;
     use crate::protocol::exchange::{Exchange, Expect, Role};
     use crate::protocol::packet::{HEADER_LEN, Header};
+
+    #[test]
+    fn definitions_with_and_without_extended_types() {
+        let (plain, extended) = (Capabilities::empty(), Capabilities::EXTENDED_METADATA);
+        let with = b"\x03def\0\0\0\x01a\0\x06\0\x04json\x0c\x2d\0".as_slice();
+        let without = b"\x03def\0\0\0\x01a\0\x0c\x2d\0".as_slice();
+        assert_eq!(convert_definition(with, extended, plain).as_deref(), Ok(without));
+        assert_eq!(convert_definition(with, extended, extended).as_deref(), Ok(with));
+        let empty = b"\x03def\0\0\0\x01a\0\0\x0c\x2d\0".as_slice();
+        assert_eq!(convert_definition(without, plain, extended).as_deref(), Ok(empty));
+        assert!(convert_definition(b"\x03def", extended, plain).is_err());
+    }
 
     #[test]
     fn binary_rows() {

@@ -70,6 +70,21 @@ async fn privileges(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Neither disturbs a transaction that is open on a warm connection.
+async fn changes_beside_a_transaction(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut root, mut client) = (root(&bed).await, bed.client().await);
+    client.query_drop("BEGIN").await.expect("begin");
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
+    root.query_drop("GRANT RELOAD ON *.* TO app").await.expect("granted");
+    root.query_drop("SET GLOBAL sql_mode = ''").await.expect("set");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 1, "it still sees its own");
+    client.query_drop("INSERT INTO t (n) VALUES (2)").await.expect("insert");
+    client.query_drop("COMMIT").await.expect("commit");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 2);
+    bed.stop().await;
+}
+
 /// MariaDB's `SET STATEMENT` is over with the statement.
 async fn variables_of_one_statement(flavor: Flavor) {
     if flavor == Flavor::MySql {
@@ -114,6 +129,7 @@ crate::on_both!(
     a_killed_session_gets_no_answer,
     server_wide_variables,
     privileges,
+    changes_beside_a_transaction,
     variables_of_one_statement,
     conditions_behind_an_error,
 );

@@ -101,7 +101,28 @@ async fn every_kind_of_write_is_seen(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// A session that has the servers report less is not seen to have written nothing, and sees itself the
+/// reports it asked for.
+async fn reports_of_its_own_choice(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut writer = bed.client().await;
+    let off = match flavor {
+        Flavor::MySql => "SET SESSION session_track_gtids = 'OFF'",
+        Flavor::MariaDb => "SET SESSION session_track_system_variables = ''",
+    };
+    writer.query_drop(off).await.expect("set");
+    bed.pair.stop_applier().await.expect("stopped");
+    for n in 0..5u32 {
+        writer.query_drop(format!("INSERT INTO t (n) VALUES ({n})")).await.expect("insert");
+        let mut reader = bed.client().await;
+        assert_eq!(one::<Option<u32>>(&mut reader, "SELECT MAX(n) FROM t").await, Some(n), "its own write");
+    }
+    drop(writer);
+    bed.stop().await;
+}
+
 crate::on_both!(
+    reports_of_its_own_choice,
     a_lagging_replica_never_shows_the_past,
     a_stopped_replica_sends_writers_to_the_primary,
     every_kind_of_write_is_seen,

@@ -54,7 +54,7 @@ fn server(pair: &Pair, port: u16) -> Server {
 }
 
 async fn dial(server: &Server, limit: Duration) -> Result<LoggedIn, DialError> {
-    let account = Account { user: APP.into(), password: Secret::new(PASSWORD.into()) };
+    let account = Account::listed(APP.into(), Secret::new(PASSWORD.into()));
     login::dial(server, &account, Capabilities::empty(), limit).await
 }
 

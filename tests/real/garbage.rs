@@ -180,15 +180,17 @@ impl Wire {
 
 fn login(greeting: &Greeting) -> Vec<u8> {
     let plugin = Plugin::from_name(greeting.plugin.as_bytes()).expect("a plugin we know");
+    let scramble = plugin.scramble().expect("a plugin that scrambles");
     let mut payload = Vec::new();
     Login {
         capabilities: CAPS,
         max_packet: 1 << 24,
         collation: 45,
         user: APP.into(),
-        auth: plugin.proof(PASSWORD.as_bytes(), &greeting.nonce),
+        auth: scramble.proof(PASSWORD.as_bytes(), &greeting.nonce),
         schema: Some(b"app".to_vec()),
         plugin: Some(plugin.name().into()),
+        zstd_level: None,
         attributes: b"\x04_pid\x011".to_vec(),
     }
     .encode(&mut payload);
@@ -712,7 +714,7 @@ async fn long_data_has_a_limit(flavor: Flavor) {
 /// Another Landbridge without a relay in between, which would hold bytes of its own in this process.
 async fn direct(bed: &Bed) -> App {
     let mut settings =
-        settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), ("200ms", accounts::MONITOR.password), "");
+        settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), ("200ms", accounts::MONITOR.password), ("", ""));
     for (server, addr) in settings.servers.iter_mut().zip([bed.pair.primary.addr(), bed.pair.replica.addr()]) {
         server.address = ServerAddress::Tcp { host: addr.ip().to_string(), port: addr.port() };
     }

@@ -1,5 +1,6 @@
 //! Landbridge against real servers: MySQL and MariaDB, primary and replica, TLS, GTIDs, an ocean.
 
+mod authentication;
 mod changes;
 mod cli;
 mod commands;

@@ -33,6 +33,8 @@ pub struct Plan {
     pub min_warm: u32,
     pub max: u32,
     pub extra: &'static str,
+    /// Keys of no table, which come first.
+    pub top: &'static str,
     /// No probes while the test runs, so that everything counted is the clients'.
     pub quiet: bool,
     pub monitor_password: &'static str,
@@ -46,6 +48,7 @@ impl Default for Plan {
             min_warm: 4,
             max: 16,
             extra: "",
+            top: "",
             quiet: false,
             monitor_password: accounts::MONITOR.password,
             servers: PairOptions::default(),
@@ -71,7 +74,7 @@ impl Bed {
     }
 
     pub async fn with(flavor: Flavor, plan: Plan) -> Self {
-        let Plan { rtt, min_warm, max, extra, quiet, monitor_password, servers } = plan;
+        let Plan { rtt, min_warm, max, extra, top, quiet, monitor_password, servers } = plan;
         let interval = if quiet { "1h" } else { "200ms" };
         let pair = Pair::start_with(flavor, servers).await.expect("servers start");
         pair.primary
@@ -81,7 +84,7 @@ impl Bed {
         pair.wait_caught_up().await.expect("the replica follows");
         let ocean = Relay::start(pair.primary.addr(), rtt / 2).await.expect("ocean");
         let shore = Relay::start(pair.replica.addr(), Duration::ZERO).await.expect("shore");
-        let settings = settings(&pair, (&ocean, &shore), (min_warm, max), (interval, monitor_password), extra);
+        let settings = settings(&pair, (&ocean, &shore), (min_warm, max), (interval, monitor_password), (top, extra));
         let app = App::start(&settings).await.expect("Landbridge starts");
         let bed = Self { flavor, pair, ocean, shore, app: Some(app) };
         bed.warm().await;
@@ -162,7 +165,7 @@ impl Bed {
     pub async fn raw_client(&self) -> Ready {
         let address = Address::Tcp { host: "127.0.0.1".into(), port: self.port() };
         let server = Arc::new(Server::new(ServerId(0), "landbridge".into(), address, None));
-        let account = Arc::new(Account { user: APP.into(), password: config::Secret::new(PASSWORD.into()) });
+        let account = Arc::new(Account::listed(APP.into(), config::Secret::new(PASSWORD.into())));
         let login =
             login::dial(&server, &account, Capabilities::empty(), Duration::from_secs(10)).await.expect("login");
         let (client, _) = Ready::new(login, server, account).query("USE app").await.expect("schema");
@@ -233,12 +236,13 @@ pub fn settings(
     (ocean, shore): (&Relay, &Relay),
     (min_warm, max): (u32, u32),
     (interval, monitor_password): (&str, &str),
-    extra: &str,
+    (top, extra): (&str, &str),
 ) -> Settings {
     let ca = pair.certs.ca.display();
     let (primary, replica, monitor) = (ocean.addr(), shore.addr(), accounts::MONITOR);
     let text = format!(
         r#"
+{top}
 region = "here"
 [[server]]
 name = "primary"

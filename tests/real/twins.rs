@@ -201,7 +201,7 @@ async fn dial(pair: &Pair) -> Ready {
     let connector = Connector::new(&tls, "127.0.0.1").expect("connector");
     let address = Address::Tcp { host: "127.0.0.1".into(), port: pair.primary.port() };
     let server = Arc::new(Server::new(ServerId(0), "twin".into(), address, Some(connector)));
-    let account = Arc::new(Account { user: APP.into(), password: Secret::new(PASSWORD.into()) });
+    let account = Arc::new(Account::listed(APP.into(), Secret::new(PASSWORD.into())));
     let login = login::dial(&server, &account, Capabilities::empty(), Duration::from_secs(10)).await.expect("dial");
     Ready::new(login, server, account).query("USE app").await.expect("schema").0
 }

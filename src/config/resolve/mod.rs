@@ -80,12 +80,13 @@ fn report_syntax(document: &Document<'_>, errors: &[toml::de::Error]) {
 /// `None` once something without a default is missing or faulty.
 fn read(mut root: Section<'_, '_>) -> Option<Settings> {
     let region = root.parsed("region", "write it in quotes", region_name);
+    let auth = user::auth(&mut root);
 
-    let (listen, addresses) = listen::read(root.section("listen"));
+    let (listen, addresses) = listen::read(root.section("listen"), auth);
     let (max_lag, route) = traffic::route(root.section("route"));
     let servers = server::read(&mut root, max_lag, &addresses);
-    let (defaults, pool) = traffic::pool(root.section("pool"));
-    let users = user::read(&mut root, &defaults);
+    let pool = traffic::pool(root.section("pool"));
+    let users = user::read(&mut root, auth, pool.others);
     let monitor = process::monitor(root.section("monitor"), users.as_deref());
     let consistency = traffic::consistency(root.section("consistency"));
     let limits = traffic::limits(root.section("limits"));
@@ -100,6 +101,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
         region: region.value(),
         listen,
         servers: servers?,
+        auth,
         users: users?,
         monitor: monitor?,
         pool,

@@ -11,7 +11,7 @@ use crate::config::settings::{Log, LogFormat, LogLevel, Monitor, Shutdown, User}
 /// Most probes in a row that may be asked for.
 const MOST_PROBES: u32 = 1_000;
 
-/// Reads `[monitor]`; without an account of its own it uses that of the first user.
+/// Reads `[monitor]`; without an account of its own it uses that of the first user, if there is one.
 pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> Option<Monitor> {
     let has_user = section.has("user");
     let user = section.parsed("user", "write it in quotes", |text| name(text, 320));
@@ -24,6 +24,10 @@ pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> O
             ("user is missing", "add the name of the account, or remove the password")
         };
         section.fault(Problem::new(message, fix));
+    }
+    if !has_user && is_missing && users.is_some_and(<[User]>::is_empty) {
+        let fix = "add user and password of an account for the probes: no [[user]] is listed whose it could use";
+        section.fault(Problem::new("user is missing", fix));
     }
     let interval = section.positive("interval").or_default_of(Duration::from_secs(1));
     let timeout = section.positive("timeout").or_default_of(Duration::from_secs(3));

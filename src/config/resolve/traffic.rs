@@ -7,7 +7,7 @@ use crate::config::document::Found;
 use crate::config::duration;
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope};
+use crate::config::settings::{Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope, UserPool};
 
 /// Most connections a pool may hold: MySQL's own bound on `max_connections`.
 pub(super) const LARGEST_POOL: u32 = 100_000;
@@ -16,21 +16,14 @@ pub(super) const MOST_CLIENTS: u32 = 1_000_000;
 /// Largest packet of the protocol, in bytes.
 const LARGEST_PACKET: u32 = 0x00ff_ffff;
 
-/// What `[pool]` says for users that do not say it themselves.
-pub(super) struct PoolDefaults {
-    pub(super) mode: PoolMode,
-    pub(super) min_warm: u32,
-    pub(super) max: u32,
-}
-
 /// Reads `[pool]`.
-pub(super) fn pool(mut section: Section<'_, '_>) -> (PoolDefaults, Pool) {
+pub(super) fn pool(mut section: Section<'_, '_>) -> Pool {
     let mode = section.word("mode", PoolMode::WORDS).or_default_of(PoolMode::Transaction);
     let max = section.count("max", 1..=LARGEST_POOL).or_default_of(64);
     let min_warm = section.count("min_warm", 0..=LARGEST_POOL);
     report_min_warm(&section, min_warm.as_ref(), max);
-    let defaults = PoolDefaults { mode, min_warm: min_warm.or_default_of(4.min(max)), max };
     let pool = Pool {
+        others: UserPool { mode, min_warm: min_warm.or_default_of(4.min(max)), max },
         checkout_timeout: section.positive("checkout_timeout").or_default_of(seconds(5)),
         connect_timeout: section.positive("connect_timeout").or_default_of(seconds(10)),
         idle_timeout: unless_zero(section.duration("idle_timeout").or_default_of(minutes(5))),
@@ -40,7 +33,7 @@ pub(super) fn pool(mut section: Section<'_, '_>) -> (PoolDefaults, Pool) {
         pipelining: section.word("pipelining", Pipelining::WORDS).or_default_of(Pipelining::Auto),
     };
     section.finish();
-    (defaults, pool)
+    pool
 }
 
 /// No more connections can be warm than there may be.

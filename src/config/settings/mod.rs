@@ -13,7 +13,9 @@ use super::fault::Fault;
 pub use self::listen::{Certificate, ClientTls, Listen};
 pub use self::process::{Log, LogFormat, LogLevel, Monitor, Shutdown};
 pub use self::server::{Role, Server, ServerTls, TlsIdentity, Trust};
-pub use self::traffic::{Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope, User};
+pub use self::traffic::{
+    Auth, Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope, User, UserPool,
+};
 
 /// Everything `proxy.toml` says, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,10 @@ pub struct Settings {
     pub listen: Listen,
     /// The servers, in the order of the file; at least one.
     pub servers: Vec<Server>,
-    /// The accounts clients log in with, in the order of the file; at least one.
+    /// Who may log in.
+    pub auth: Auth,
+    /// The accounts clients log in with, in the order of the file; at least one, unless `auth` lets
+    /// others in.
     pub users: Vec<User>,
     /// The probes.
     pub monitor: Monitor,
@@ -45,6 +50,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether users may log in that the file does not list.
+    #[must_use]
+    pub fn is_passthrough(&self) -> bool {
+        matches!(self.auth, Auth::Passthrough { .. })
+    }
+
     /// 16 hexadecimal digits that are equal when two sidecars run with equal settings.
     ///
     /// Secrets do not count, and neither does `region`: one file with `${REGION}` gives the same
@@ -57,6 +68,7 @@ impl Settings {
             region: _,
             listen,
             servers,
+            auth,
             users,
             monitor,
             pool,
@@ -69,7 +81,7 @@ impl Settings {
         } = self;
         // `Debug` of a `Secret` is the same for all of them.
         let text = format!(
-            "{listen:?}{servers:?}{users:?}{monitor:?}{pool:?}{consistency:?}{route:?}{limits:?}\
+            "{listen:?}{servers:?}{auth:?}{users:?}{monitor:?}{pool:?}{consistency:?}{route:?}{limits:?}\
              {log:?}{shutdown:?}"
         );
         format!("{:016x}", fnv1a(text.as_bytes()))

@@ -14,12 +14,31 @@ pub struct User {
     pub password: Secret,
     /// Most clients of this user at a time; `None` = only `Limits::max_clients` counts.
     pub max_clients: Option<u32>,
-    /// When its backend connections are given back.
-    pub pool_mode: PoolMode,
-    /// Backend connections per server kept open before anyone asks; at most `max`.
+    /// Its backend connections.
+    pub pool: UserPool,
+}
+
+/// The backend connections of one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserPool {
+    /// When they are given back.
+    pub mode: PoolMode,
+    /// How many per server are kept open before anyone asks; at most `max`.
     pub min_warm: u32,
-    /// Most backend connections per server.
+    /// Most of them per server.
     pub max: u32,
+}
+
+/// Who may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// The users of the file.
+    File,
+    /// These, and whomever a server lets in.
+    Passthrough {
+        /// A login asks a server again after this; zero = every login does.
+        recheck: Duration,
+    },
 }
 
 words! {
@@ -35,6 +54,8 @@ words! {
 /// What all pools share. Mode and bounds are per user: see [`User`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
+    /// Mode and bounds of users that the file does not list.
+    pub others: UserPool,
     /// Longest wait of a client for a backend connection.
     pub checkout_timeout: Duration,
     /// Longest time from the dial to the end of the login.

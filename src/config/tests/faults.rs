@@ -243,6 +243,32 @@ fn what_is_not_toml_is_reported_alone() {
 }
 
 #[test]
+fn who_may_log_in() {
+    refuses(&[
+        (
+            "auth = 'passtrough'\nauth_recheck = 60",
+            &[
+                "proxy.toml:1: auth = 'passtrough': unknown word; \
+                 did you mean \"passthrough\"? (known: \"file\" or \"passthrough\")",
+                "proxy.toml:2: auth_recheck = 60: expected a text, found a number; \
+                 write a duration such as \"250ms\", \"5s\", \"2m\" or \"1h\"",
+            ],
+        ),
+        ("auht = 'file'", &["proxy.toml:1: auht: unknown key; did you mean auth?"]),
+    ]);
+    let server = "[[server]]\nname = 'p'\naddress = 'db.example.com'\nrole = 'primary'\n";
+    assert_eq!(
+        faults(server),
+        "proxy.toml: [[user]]: no user is listed; add one with name and password, or write auth = \"passthrough\" at the top"
+    );
+    assert_eq!(
+        faults(&format!("auth = 'passthrough'\n{server}")),
+        "proxy.toml: [monitor]: user is missing; add user and password of an account for the probes: \
+         no [[user]] is listed whose it could use"
+    );
+}
+
+#[test]
 fn tables_of_the_wrong_kind() {
     refuses(&[(
         "monitor = 3\npool = []",
@@ -262,7 +288,7 @@ fn terminals_are_not_written_to() {
         &[
             "proxy.toml:1: region = '\\u{9b}31m\\u{202e}': not a name; write at least one \
              character, no control characters, no space at either end",
-            "proxy.toml:2: \\u{1b}[31m: unknown key; known here: region, [listen], [route], \
+            "proxy.toml:2: \\u{1b}[31m: unknown key; known here: region, auth, auth_recheck, [listen], [route], \
              [[server]], [pool], [[user]], [monitor], [consistency], [limits], [log], [shutdown]",
             "proxy.toml:4: [log] level = '''two..: unknown word; \
              write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",

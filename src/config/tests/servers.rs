@@ -88,7 +88,7 @@ fn nothing_listed() {
         "",
         &[
             "proxy.toml: [[server]]: no server is listed; add one with name, address and role",
-            "proxy.toml: [[user]]: no user is listed; add one with name and password",
+            "proxy.toml: [[user]]: no user is listed; add one with name and password, or write auth = \"passthrough\" at the top",
         ],
     );
     refuses(

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{LEAST, env, settings, warnings};
-use crate::config::{Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, TlsIdentity, load};
+use crate::config::{
+    Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, TlsIdentity, load,
+};
 
 /// The file of the project's introduction.
 const SMALLEST_USEFUL: &str = r#"
@@ -71,7 +73,7 @@ fn defaults() {
     assert_eq!(settings.servers[0].weight, 1);
     assert_eq!(settings.servers[0].max_lag, Duration::from_secs(10));
     let user = &settings.users[0];
-    assert_eq!((user.pool_mode, user.min_warm, user.max), (PoolMode::Transaction, 4, 64));
+    assert_eq!((user.pool.mode, user.pool.min_warm, user.pool.max), (PoolMode::Transaction, 4, 64));
     assert_eq!(settings.monitor.user, "app");
     assert_eq!(settings.monitor.password.expose(), "app-secret");
     assert_eq!(settings.consistency.scope, Scope::User);
@@ -85,13 +87,35 @@ fn what_is_not_said_is_inherited() {
     let text = format!("[pool]\nmax = 2\nmode = 'session'\n[route]\nmax_lag = '3s'\n{LEAST}");
     let small = settings(&text);
     let user = &small.users[0];
-    assert_eq!((user.pool_mode, user.min_warm, user.max), (PoolMode::Session, 2, 2));
+    assert_eq!((user.pool.mode, user.pool.min_warm, user.pool.max), (PoolMode::Session, 2, 2));
     assert_eq!(small.servers[0].max_lag, Duration::from_secs(3));
 
     let user = &settings(&format!("{LEAST}max = 3\n")).users[0];
-    assert_eq!((user.min_warm, user.max), (3, 3));
+    assert_eq!((user.pool.min_warm, user.pool.max), (3, 3));
     let user = &settings(&format!("{LEAST}max = 128\nmin_warm = 100\n")).users[0];
-    assert_eq!((user.min_warm, user.max), (100, 128));
+    assert_eq!((user.pool.min_warm, user.pool.max), (100, 128));
+}
+
+/// Without a list of users every client logs in as on a server, and shows its password for that.
+#[test]
+fn users_that_servers_know() {
+    let monitor =
+        "[monitor]\nuser = 'm'\npassword = 'p'\n[[server]]\nname = 'p'\naddress = 'db.example.com'\nrole = 'primary'\n";
+    let open = settings(&format!("auth = 'passthrough'\n{monitor}"));
+    assert_eq!(open.auth, Auth::Passthrough { recheck: Duration::from_secs(60) });
+    assert!(open.users.is_empty() && open.is_passthrough());
+    assert_eq!(open.listen.tls, ClientTls::Optional(Certificate::SelfSigned));
+    assert_eq!((open.pool.others.mode, open.pool.others.min_warm), (PoolMode::Transaction, 4));
+
+    let text =
+        format!("auth = 'passthrough'\nauth_recheck = '0s'\n[pool]\nmax = 2\n[listen]\ntls = 'off'\n{LEAST}max = 7\n");
+    let both = settings(&text);
+    assert_eq!(both.auth, Auth::Passthrough { recheck: Duration::ZERO });
+    assert_eq!((both.users[0].pool.max, both.pool.others.max), (7, 2));
+    assert_eq!((both.listen.tls, both.monitor.user.as_str()), (ClientTls::Off, "app"));
+
+    let listed = settings(LEAST);
+    assert_eq!((listed.auth, listed.is_passthrough()), (Auth::File, false));
 }
 
 #[test]
@@ -112,7 +136,7 @@ fn numbers_and_flags_from_the_environment() {
                 [listen]\nmysql = '0.0.0.0:3306'\nallow_plaintext = '${NONE:-true}'\n";
     let settings = settings(&format!("{text}{LEAST}"));
     assert_eq!(settings.region.as_deref(), Some("eu-west"));
-    assert_eq!(settings.users[0].max, 8);
+    assert_eq!(settings.users[0].pool.max, 8);
     assert_eq!(settings.limits.client_buffer, 8192);
     assert_eq!(settings.listen.tls, ClientTls::Off);
 }

@@ -29,6 +29,14 @@ pub(super) async fn plan(
     }
 }
 
+/// A connection to be used for a session anew must know of the privileges of today.
+pub(super) async fn with_current_login(conn: Ready, name: &str) -> Result<Ready, Failed> {
+    if !conn.is_login_outdated() {
+        return Ok(conn);
+    }
+    conn.log_in_again().await.map_err(|_| Failed::Lost { server: name.into(), sent: false })
+}
+
 /// What must run ahead of the job on this connection.
 pub(super) async fn prelude(
     session: &Session,
@@ -38,6 +46,8 @@ pub(super) async fn prelude(
     held: &Held,
     name: &str,
 ) -> Result<(Ready, Prelude), Failed> {
+    // Whoever holds a connection keeps the privileges it began with, as with a direct one.
+    let conn = if held.connection { conn } else { with_current_login(conn, name).await? };
     let (conn, mut prelude) = plan(conn, &session.state, setup, name).await?;
     let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
         _ if held.beside => Vec::new(),

@@ -10,7 +10,7 @@ mod ahead;
 mod behind;
 mod steps;
 
-use self::ahead::{insert_id_ahead, plan, prelude, set_insert_id};
+use self::ahead::{insert_id_ahead, plan, prelude, set_insert_id, with_current_login};
 pub(super) use self::behind::{FOUND_ROWS_QUERY, INSERT_ID_QUERY, WARNINGS_QUERY};
 use self::behind::{ask, push_questions};
 use self::steps::{Flight, Grounded, Guard, close, guard, remember};
@@ -166,6 +166,7 @@ async fn fly(
         skip: if prefix.is_empty() { 0 } else { prelude.statements },
         local_infile: job.traits.contains(Traits::LOCAL_INFILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
+        all_reports: session.tracks_itself,
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
@@ -317,6 +318,7 @@ async fn not_preparable(
 /// The connection broke, or the server refuses the state; it must not be used again then.
 pub(super) async fn bring_to(conn: Ready, state: &Arc<SessionState>, name: &str) -> Result<Ready, Failed> {
     let setup = conn.setup();
+    let conn = with_current_login(conn, name).await?;
     let (conn, prelude) = plan(conn, state, &setup, name).await?;
     let mut flight = Flight::new(conn.begin(), false, name);
     flight.go_ahead(&prelude, Guard::Wait).await?;

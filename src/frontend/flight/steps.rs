@@ -251,7 +251,7 @@ impl<'a> Flight<'a> {
         for piece in &execution.long_data {
             self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
         }
-        self.busy.command(Expect::Results, &[&[Command::StmtExecute.byte()], &handle, &execution.body]);
+        self.busy.command(Expect::Results, &[&[execution.command.byte()], &handle, &execution.body]);
     }
 
     /// The handle of a statement on this connection; one that is being prepared is foretold.

@@ -11,6 +11,7 @@ use crate::protocol::errno;
 use crate::protocol::exchange::{Exchange, Role, Step, decode_end};
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
 use crate::protocol::response::{EOF, EofPacket, OK, OkPacket, ServerError};
+use crate::protocol::resultset::convert_definition;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::{Malformed, Put, Reader};
 
@@ -97,8 +98,8 @@ impl Translator {
         loop {
             // Older clients get an EOF between definitions and rows.
             if self.eof_due && self.is_row_next(&input[at..], exchange) {
-                self.foresee_end(&input[at..], exchange);
-                self.push_due_eof(out);
+                let status = self.foreseen(&input[at..], exchange).unwrap_or(self.summary.status);
+                self.push_due_eof(status, out);
             }
             let start = at;
             at += self.rows(&mut input[at..], exchange);
@@ -153,17 +154,13 @@ impl Translator {
 
     /// Where the end of the rows is here already, the EOF ahead of them tells what it tells, as a
     /// server's own would.
-    fn foresee_end(&mut self, mut rest: &[u8], exchange: &Exchange) {
-        while let Some(header) = Header::peek(rest) {
-            let Some(payload) = rest.get(HEADER_LEN..HEADER_LEN + header.len) else { return };
-            if header.is_continued() {
-                return;
-            }
-            if payload.first().is_some_and(|first| !exchange.is_row(header.len, *first)) {
-                if let Ok(end) = decode_end(payload, self.server_caps) {
-                    self.summary.status = end.status - Status::LAST_ROW_SENT;
-                }
-                return;
+    fn foreseen(&self, mut rest: &[u8], exchange: &Exchange) -> Option<Status> {
+        loop {
+            let header = Header::peek(rest).filter(|header| !header.is_continued())?;
+            let payload = rest.get(HEADER_LEN..HEADER_LEN + header.len)?;
+            if !exchange.is_row(header.len, *payload.first()?) {
+                let end = decode_end(payload, self.server_caps).ok().filter(|_| payload[0] == EOF)?;
+                return Some(end.status - Status::LAST_ROW_SENT);
             }
             rest = &rest[HEADER_LEN + header.len..];
         }
@@ -203,11 +200,12 @@ impl Translator {
             Role::Err => self.err(payload, out),
             Role::PrepareOk => self.prepare_ok(payload, out),
             Role::Definition => {
-                self.push(payload, out);
+                let definition = convert_definition(payload, self.server_caps, self.client_caps)?;
+                self.push(&definition, out);
                 if step.last_definition && !self.deprecates_eof() {
                     self.eof_due = true;
                     if self.preparing {
-                        self.push_due_eof(out);
+                        self.push_due_eof(self.summary.status, out);
                     }
                 }
                 Ok(())
@@ -294,8 +292,7 @@ impl Translator {
         let end = decode_end(payload, self.server_caps)?;
         let cursor = end.status.contains(Status::CURSOR_EXISTS) && !end.status.contains(Status::LAST_ROW_SENT);
         if self.eof_due && !(cursor && self.rows == 0) {
-            self.summary.status = end.status - Status::LAST_ROW_SENT;
-            self.push_due_eof(out);
+            self.push_due_eof(end.status - Status::LAST_ROW_SENT, out);
         }
         self.eof_due = false;
         self.summary.absorb(&end, Some(self.rows), self.family);
@@ -319,7 +316,7 @@ impl Translator {
             return Ok(());
         }
         if self.eof_due {
-            self.push_due_eof(out);
+            self.push_due_eof(self.summary.status, out);
         }
         self.push(payload, out);
         self.summary.error = Some(error);
@@ -343,15 +340,19 @@ impl Translator {
 
     fn shown_changes<'b>(&self, ok: &OkPacket<'_>, buffer: &'b mut Vec<u8>) -> Changes<'b> {
         if self.client_caps.contains(Capabilities::SESSION_TRACK) && !ok.changes.is_empty() {
-            ok.changes.filter_default(buffer);
+            if self.expected.all_reports {
+                buffer.extend_from_slice(ok.changes.encoded());
+            } else {
+                ok.changes.filter_default(buffer);
+            }
         }
         Changes::new(buffer)
     }
 
-    fn push_due_eof(&mut self, out: &mut Vec<u8>) {
+    fn push_due_eof(&mut self, status: Status, out: &mut Vec<u8>) {
         self.eof_due = false;
         let mut packet = Vec::with_capacity(5);
-        EofPacket { warnings: 0, status: self.summary.status }.encode(&mut packet);
+        EofPacket { warnings: 0, status }.encode(&mut packet);
         self.push(&packet, out);
     }
 

@@ -148,7 +148,7 @@ fn long_rows_pass_in_pieces() {
 
 proptest! {
     #[test]
-    fn garbage_never_panics(mut bytes: Vec<u8>, client: u32, server: u32) {
+    fn garbage_never_panics(mut bytes: Vec<u8>, client: u64, server: u64) {
         let caps = Capabilities::from_bits_retain;
         let side = Side { caps: caps(server), family: Family::MySql, status: Status::empty(), first_seq: 1 };
         for expect in [Expect::Results, Expect::Ok, Expect::Prepare, Expect::Rows, Expect::FieldList, Expect::Text] {

@@ -100,7 +100,7 @@ fn nothing_may_follow_the_end() {
 proptest! {
     #[test]
     fn garbage_never_panics(caps: u32, packets: Vec<Vec<u8>>) {
-        let caps = Capabilities::from_bits_retain(caps);
+        let caps = Capabilities::from_bits_retain(u64::from(caps));
         for expect in [Expect::Results, Expect::Ok, Expect::Prepare, Expect::Rows, Expect::FieldList, Expect::Text] {
             let mut exchange = Exchange::new(expect, caps);
             for packet in &packets {

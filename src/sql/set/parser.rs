@@ -159,9 +159,9 @@ impl<'a> Parser<'a> {
         if !names {
             return Some(Assignment { target: Target::CharacterSet, value });
         }
-        let named = if self.take(Word::Collate) { Some(self.one_word()?) } else { None };
+        let after = if self.take(Word::Collate) { Some(self.one_word()?) } else { None };
         // `COLLATE DEFAULT` is what it is without.
-        let collation = named.filter(|value| value.class != ValueClass::Default).map(|value| name(value.text));
+        let collation = after.filter(|value| value.class != ValueClass::Default).map(|value| name(value.text));
         Some(Assignment { target: Target::Names { collation }, value })
     }
 

@@ -10,12 +10,14 @@
 //! @prepare a: SELECT ?              COM_STMT_PREPARE
 //! @execute a: 1, 'x', NULL, 2.5     COM_STMT_EXECUTE; integers, text, NULL, doubles, x'hex'
 //! @cursor a: 1                      the same with a cursor
+//! @bulk a: 1, 'x' | 2, 'y'          MariaDB's COM_STMT_BULK_EXECUTE, for clients that know it
 //! @fetch a 2                        COM_STMT_FETCH
 //! @long a 0 text                    COM_STMT_SEND_LONG_DATA
 //! @reset a   @close a   @init_db s   @ping   @statistics   @reset_connection   @change_user
 //! @set_option on   @field_list t %   @raw 0d   @file a\tb
 //! ```
 
+use landbridge::protocol::capability::Capabilities;
 use landbridge::protocol::exchange::Expect;
 use landbridge::protocol::wire::Put;
 use std::collections::HashMap;
@@ -101,13 +103,9 @@ pub(super) struct Names {
 
 impl Names {
     /// The command of a line; `None` for lines that only set something here.
-    pub(super) fn command(
-        &mut self,
-        text: &str,
-        caps: landbridge::protocol::capability::Capabilities,
-    ) -> Option<Command> {
+    pub(super) fn command(&mut self, text: &str, caps: Capabilities) -> Option<Command> {
         let Some(rest) = text.strip_prefix('@') else {
-            return Some(answered(query(text, caps), Expect::Results));
+            return Some(answered(with_text(0x03, text), Expect::Results));
         };
         let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let command = match verb {
@@ -117,7 +115,12 @@ impl Names {
             }
             "execute" | "cursor" => {
                 let (name, values) = rest.split_once(':').unwrap_or((rest, ""));
-                answered(execute(self.id(name), values.trim(), verb == "cursor", caps), Expect::Results)
+                answered(execute(self.id(name), values, verb == "cursor"), Expect::Results)
+            }
+            "bulk" if !caps.contains(Capabilities::BULK) => return None,
+            "bulk" => {
+                let (name, rows) = rest.split_once(':').expect("name: rows");
+                answered(bulk(self.id(name), rows), Expect::Results)
             }
             "fetch" => {
                 let (name, rows) = rest.split_once(' ').expect("name rows");
@@ -164,16 +167,6 @@ fn answered(bytes: Vec<u8>, expect: Expect) -> Command {
     Command { bytes, expect: Some(expect) }
 }
 
-fn query(text: &str, caps: landbridge::protocol::capability::Capabilities) -> Vec<u8> {
-    let mut bytes = vec![0x03];
-    if caps.contains(landbridge::protocol::capability::Capabilities::QUERY_ATTRIBUTES) {
-        // No attributes, in one set.
-        bytes.extend([0, 1]);
-    }
-    bytes.extend_from_slice(text.as_bytes());
-    bytes
-}
-
 fn with_text(command: u8, text: &str) -> Vec<u8> {
     [&[command], text.as_bytes()].concat()
 }
@@ -195,41 +188,72 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>
-fn execute(id: u32, values: &str, cursor: bool, caps: landbridge::protocol::capability::Capabilities) -> Vec<u8> {
+fn execute(id: u32, values: &str, cursor: bool) -> Vec<u8> {
     let mut bytes = with_ids(0x17, &[id]);
-    let attributes = caps.contains(landbridge::protocol::capability::Capabilities::QUERY_ATTRIBUTES);
     bytes.push(u8::from(cursor));
     bytes.put_u32(1);
-    let values: Vec<&str> = if values.is_empty() { Vec::new() } else { values.split(", ").collect() };
+    let values: Vec<Value> = row(values);
     if values.is_empty() {
         return bytes;
     }
-    let _ = attributes;
     let mut nulls = vec![0u8; values.len().div_ceil(8)];
-    let (mut types, mut data) = (Vec::new(), Vec::new());
-    for (at, value) in values.iter().enumerate() {
-        if *value == "NULL" {
-            nulls[at / 8] |= 1 << (at % 8);
-            types.extend([6, 0]);
-        } else if *value == "LONG" {
-            types.extend([252, 0]);
-        } else if let Some(text) = value.strip_prefix("x'") {
-            types.extend([252, 0]);
-            data.put_lenenc_bytes(&hex(text));
-        } else if let Some(text) = value.strip_prefix('\'') {
-            types.extend([253, 0]);
-            data.put_lenenc_bytes(text.trim_end_matches('\'').as_bytes());
-        } else if let Ok(n) = value.parse::<i64>() {
-            types.extend([8, 0]);
-            data.extend(n.to_le_bytes());
-        } else {
-            types.extend([5, 0]);
-            data.extend(value.parse::<f64>().expect("a value").to_le_bytes());
-        }
+    for (at, _) in values.iter().enumerate().filter(|(_, value)| value.data.is_none() && value.kind == 6) {
+        nulls[at / 8] |= 1 << (at % 8);
     }
     bytes.extend(nulls);
     bytes.push(1);
-    bytes.extend(types);
-    bytes.extend(data);
+    bytes.extend(values.iter().flat_map(|value| [value.kind, 0]));
+    bytes.extend(values.into_iter().filter_map(|value| value.data).flatten());
     bytes
+}
+
+/// <https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_bulk_execute>
+fn bulk(id: u32, rows: &str) -> Vec<u8> {
+    const SEND_TYPES: u16 = 128;
+    let mut bytes = with_ids(0xFA, &[id]);
+    bytes.put_u16(SEND_TYPES);
+    let rows: Vec<Vec<Value>> = rows.split(" | ").map(row).collect();
+    bytes.extend(rows[0].iter().flat_map(|value| [value.kind, 0]));
+    for value in rows.into_iter().flatten() {
+        match value.data {
+            Some(data) => {
+                bytes.push(0);
+                bytes.extend(data);
+            }
+            None => bytes.push(1),
+        }
+    }
+    bytes
+}
+
+/// A parameter: its type, and its bytes unless it is NULL or was sent before.
+struct Value {
+    kind: u8,
+    data: Option<Vec<u8>>,
+}
+
+fn row(values: &str) -> Vec<Value> {
+    let values = values.trim();
+    if values.is_empty() { Vec::new() } else { values.split(", ").map(value).collect() }
+}
+
+fn value(text: &str) -> Value {
+    let lenenc = |kind, bytes: &[u8]| {
+        let mut data = Vec::new();
+        data.put_lenenc_bytes(bytes);
+        Value { kind, data: Some(data) }
+    };
+    if text == "NULL" {
+        Value { kind: 6, data: None }
+    } else if text == "LONG" {
+        Value { kind: 252, data: None }
+    } else if let Some(digits) = text.strip_prefix("x'") {
+        lenenc(252, &hex(digits))
+    } else if let Some(text) = text.strip_prefix('\'') {
+        lenenc(253, text.trim_end_matches('\'').as_bytes())
+    } else if let Ok(n) = text.parse::<i64>() {
+        Value { kind: 8, data: Some(n.to_le_bytes().into()) }
+    } else {
+        Value { kind: 5, data: Some(text.parse::<f64>().expect("a value").to_le_bytes().into()) }
+    }
 }

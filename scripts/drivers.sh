@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs the latest drivers of PyPI and npm for tests/real/drivers, below target/ and tests/drivers/node.
+# Those of the system's archive are installed by scripts/setup.sh, which calls this.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly VENV=target/drivers/python
+readonly WANTED=tests/drivers/requirements.txt
+readonly NODE=tests/drivers/node
+
+say() { printf 'drivers: %s\n' "$*"; }
+
+python_is_current() { cmp -s "$WANTED" "$VENV/installed"; }
+node_is_current() { cmp -s "$NODE/package-lock.json" "$NODE/node_modules/installed"; }
+
+install_python() {
+    say "installing the drivers of $WANTED"
+    rm -rf "$VENV"
+    python3 -m venv "$VENV" &&
+        "$VENV/bin/pip" --quiet install --only-binary :all: --requirement "$WANTED" &&
+        cp "$WANTED" "$VENV/installed"
+}
+
+install_node() {
+    say "installing the drivers of $NODE/package-lock.json"
+    npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$NODE" &&
+        cp "$NODE/package-lock.json" "$NODE/node_modules/installed"
+}
+
+failed=
+python_is_current || install_python || failed=yes
+node_is_current || install_node || failed=yes
+[[ -z $failed ]]
