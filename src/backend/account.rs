@@ -6,6 +6,7 @@ use crate::protocol::auth::is_same;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use std::sync::OnceLock;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A user and its password, as they are on the servers.
@@ -36,6 +37,8 @@ struct Lent {
     refusal: OnceLock<ServerError>,
     /// Cancelled once that is known.
     refused: CancellationToken,
+    /// A replica refused it, and the primary has not been asked yet.
+    doubted: Notify,
 }
 
 impl Account {
@@ -62,9 +65,36 @@ impl Account {
 
     /// A server did not let it in.
     pub fn turned_away(&self, error: &DialError) {
-        if let (Origin::Lent(lent), DialError::Refused(error)) = (&self.origin, error)
+        if let DialError::Refused(error) = error
             && errno::refuses_account(error)
         {
+            self.refused_for(error);
+        }
+    }
+
+    /// A replica did not let it in, and may only be late: whoever [waits](Self::doubted) asks the primary.
+    pub fn doubt(&self, error: &DialError) {
+        if let (DialError::Refused(error), Origin::Lent(lent)) = (error, &self.origin)
+            && errno::refuses_account(error)
+        {
+            lent.doubted.notify_one();
+        }
+    }
+
+    /// Waits until a replica refuses it; for one that is listed, for ever.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn doubted(&self) {
+        match &self.origin {
+            Origin::Lent(lent) => lent.doubted.notified().await,
+            Origin::Listed => std::future::pending().await,
+        }
+    }
+
+    /// It may not come in any more, for this reason.
+    pub fn refused_for(&self, error: &ServerError) {
+        if let Origin::Lent(lent) = &self.origin {
             lent.refusal.get_or_init(|| error.clone());
             lent.refused.cancel();
         }

@@ -85,6 +85,12 @@ impl Defaults {
         Self { fresh, reset }
     }
 
+    /// The values sessions had that set nothing, where they have others with `now`.
+    pub fn differences<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let differs = |(name, value): &(&String, &String)| now.fresh.get(*name).is_some_and(|now| now != *value);
+        self.fresh.iter().filter(differs).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The value that `SET name = DEFAULT` gives.
     pub fn default_value(&self, name: &str) -> Option<&str> {
         self.reset.get(name).map(String::as_str)

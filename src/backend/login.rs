@@ -90,6 +90,8 @@ pub struct LoggedIn {
     pub greeting: Greeting,
     /// Time to open the TCP connection: one round trip.
     pub connect_time: Duration,
+    /// The state of accounts before the login.
+    pub accounts: u64,
 }
 
 /// What every backend connection asks for, if offered.
@@ -136,6 +138,7 @@ async fn log_in(
     packets: PacketStream,
     connect_time: Duration,
 ) -> Result<LoggedIn, DialError> {
+    let accounts = server.accounts();
     let Greeted { mut packets, greeting, seq } = match (&server.tls, server.early_tls.offer()) {
         (Some(connector), Some(offer)) => greet_early(server, connector, offer & (WANTED | extra), packets).await?,
         (connector, _) => greet(connector.as_ref(), extra, packets).await?,
@@ -162,7 +165,7 @@ async fn log_in(
     if server.tls.is_some() {
         server.early_tls.remember(greeting.capabilities);
     }
-    Ok(LoggedIn { packets, caps, greeting, connect_time })
+    Ok(LoggedIn { packets, caps, greeting, connect_time, accounts })
 }
 
 /// A server that has greeted, behind TLS if that is wanted.

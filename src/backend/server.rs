@@ -169,6 +169,11 @@ impl Server {
         }
     }
 
+    /// Whether it is the primary, as far as known.
+    pub fn is_primary(&self) -> bool {
+        self.reference.primary.load(Ordering::Acquire) == usize::from(self.id.0) + 1
+    }
+
     /// The facts of the primary, if they are known, or else this server's.
     pub fn reference(&self) -> Option<Arc<Facts>> {
         self.reference.facts.load_full().or_else(|| self.facts())
@@ -211,7 +216,7 @@ impl Server {
     pub fn learn(&self, facts: Facts) {
         let facts = Arc::new(facts);
         self.facts.store(Some(facts.clone()));
-        if self.reference.primary.load(Ordering::Acquire) == usize::from(self.id.0) + 1 {
+        if self.is_primary() {
             self.reference.facts.store(Some(facts));
         }
     }

@@ -67,7 +67,7 @@ impl PinReason {
     }
 
     /// Whether the reason is over after the session's next statement.
-    pub fn is_brief(self) -> bool {
+    fn is_brief(self) -> bool {
         matches!(self, Self::FoundRows | Self::Warnings)
     }
 }
@@ -118,11 +118,6 @@ impl PinSet {
     /// Whether only the next statement matters.
     pub fn is_brief(&self) -> bool {
         !self.is_empty() && self.iter().all(PinReason::is_brief)
-    }
-
-    /// The only reason there is.
-    pub fn only(&self) -> Option<PinReason> {
-        if let [reason] = self.0[..] { Some(reason) } else { None }
     }
 
     /// Ends the reasons that one more statement ends.

@@ -153,6 +153,7 @@ impl Session {
     /// which becomes the server's default.
     pub(super) async fn reset_connection(&mut self) -> Result<(), Gone> {
         self.let_go();
+        self.begin_with_defaults();
         let mut state = SessionState::default();
         state.set_schema(self.state.schema());
         if self.shared.family() == Family::MySql {
@@ -194,6 +195,7 @@ impl Session {
         self.entry.handle().set_user(&self.account.user);
         self.prepared.clear();
         self.last = Last::default();
+        self.begin_with_defaults();
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
         if let Some(schema) = change.schema
             && let Err(error) = self.check_schema(&schema).await
@@ -241,8 +243,9 @@ impl Session {
 pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
 
 /// Whether a statement may say what servers shall report of the session.
-fn chooses_reports(text: &[u8], statement: &Statement<'_>) -> bool {
-    let sets = matches!(statement.kind, Kind::Set(_)) || statement.traits.contains(Traits::SETS_UNTRACKED);
+pub(super) fn chooses_reports(text: &[u8], statement: &Statement<'_>) -> bool {
+    let sets = matches!(statement.kind, Kind::Set(_))
+        || statement.traits.intersects(Traits::SETS_UNTRACKED | Traits::SQL_PREPARE);
     sets && memchr::memmem::find(&text.to_ascii_lowercase(), b"session_track_").is_some()
 }
 

@@ -93,6 +93,8 @@ impl Session {
 
     /// Tells the client why its statement was not run.
     pub(super) async fn refuse(&mut self, error: &ServerError) -> Result<(), Gone> {
+        self.last.diagnostics = None;
+        self.last.warnings = 0;
         self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
         self.last.error = Some(error.clone());
         self.last.row_count = -1;
@@ -128,10 +130,6 @@ impl Session {
     /// The connection was lost while the statement ran: says what that means for it.
     async fn lost(&mut self, job: &Job, held: &Held, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
-        if job.pins == Some(PinReason::UnknownCommand) {
-            // Servers hang up on commands that they have never heard of either.
-            return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
-        }
         // What only the lost connection knew, nobody knows.
         self.last.insert_id_stale &= !held.connection;
         let in_transaction = (held.connection || self.binding.is_begun()) && !held.beside;
@@ -142,6 +140,10 @@ impl Session {
             job.ends.is_some() || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
         if sent {
             self.is_uncertain(job);
+        }
+        if job.pins == Some(PinReason::UnknownCommand) {
+            // Servers hang up on commands that they have never heard of either.
+            return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
         }
         let error = if in_transaction && !commits {
             errno::lost_transaction(server)

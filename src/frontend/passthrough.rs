@@ -158,24 +158,26 @@ impl Passthrough {
     async fn ask(&self, account: &Arc<Account>) -> Answer {
         let mut answer = no_answer(account, "no server answers");
         for server in self.nearest() {
-            match dial(&server, account, Capabilities::empty(), self.timeout).await {
+            let error = match dial(&server, account, Capabilities::empty(), self.timeout).await {
                 Ok(login) => {
                     tokio::spawn(Ready::new(login, server, account.clone()).close());
                     return Answer::Yes;
                 }
-                Err(error) => {
-                    account.turned_away(&error);
-                    answer = said(account, error);
-                }
+                Err(error) => error,
+            };
+            // A replica may only be late: the primary, asked last, knows best.
+            match said(account, error) {
+                Answer::No(no) => answer = Answer::No(no),
+                other if !matches!(answer, Answer::No(_)) => answer = other,
+                _ => {}
             }
-            if matches!(answer, Answer::No(_)) {
-                break;
-            }
+        }
+        if let Answer::No(error) = &answer {
+            account.refused_for(error);
         }
         answer
     }
 
-    /// The servers that answer: replicas by distance, then the primary.
     fn nearest(&self) -> Vec<Arc<Server>> {
         let snapshot = self.topology.borrow().clone();
         let mut servers: Vec<_> = snapshot.servers.iter().filter(|server| server.is_usable()).collect();

@@ -131,11 +131,11 @@ async fn wait(
     patience: Option<Duration>,
 ) -> Result<Heard, RelayError> {
     loop {
-        let watch_client = client.input().len() < READ_AHEAD;
+        let watch_client = client.received() < READ_AHEAD;
         tokio::select! {
             biased;
             read = server.fill() => return read.map(|_| Heard::Something).map_err(lost),
-            read = client.fill(), if watch_client => { read.map_err(RelayError::Client)?; }
+            read = client.watch(), if watch_client => { read.map_err(RelayError::Client)?; }
             () = elapsed(patience), if patience.is_some() => return Ok(Heard::Nothing),
         }
     }

@@ -1,6 +1,6 @@
 //! A logged-in client: its state, and the loop that reads its commands.
 
-use super::binding::{Binding, Characteristics, PinReason, PinSet};
+use super::binding::{Binding, Characteristics};
 use super::client::Client;
 use super::handshake::Authenticated;
 use super::prepared::PreparedStatements;
@@ -8,7 +8,7 @@ use super::registry::Entry;
 use super::shared::Shared;
 use crate::backend::login::Account;
 use crate::backend::query::Row;
-use crate::consistency::gtid::Family;
+use crate::backend::server::Facts;
 use crate::consistency::token::Scope;
 use crate::metrics::Saved;
 use crate::net::packets::{Packet, ReadError};
@@ -75,7 +75,7 @@ pub struct Session {
     pub(super) state: Arc<SessionState>,
     pub(super) binding: Binding,
     /// Whether sessions that say nothing about it begin transactions by themselves.
-    autocommit_off_by_default: bool,
+    pub(super) autocommit_off_by_default: bool,
     /// What was said of the next transaction only.
     pub(super) next_transaction: Option<Characteristics>,
     pub(super) scope: Option<Arc<Scope>>,
@@ -88,9 +88,11 @@ pub struct Session {
     /// The warnings of the statement under way, asked for behind it.
     pub(super) asked_warnings: Option<Vec<Row>>,
     /// How statement bytes are to be read, and for which state that was worked out.
-    read_as: Option<(Arc<SessionState>, Mode)>,
+    pub(super) read_as: Option<(Arc<SessionState>, Mode)>,
     /// Parameters of the statement just prepared.
     pub(super) last_prepared: Option<u16>,
+    /// What sessions found that set nothing when this one began.
+    pub(super) reference: Option<Arc<Facts>>,
     /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
     /// what they leave out is not known.
     pub(super) tracks_itself: bool,
@@ -122,35 +124,12 @@ impl Session {
             read_as: None,
             last_prepared: None,
             tracks_itself: false,
+            reference: None,
         };
         session.entry.handle().set_user(&session.account.user);
-        let autocommit = session.shared.default_of("autocommit");
-        session.autocommit_off_by_default = autocommit.is_some_and(|value| !is_on(value.as_bytes()));
+        session.begin_with_defaults();
         session.state = Arc::new(session.login_state(schema.as_deref(), Some(collation)));
         session
-    }
-
-    /// The state a login asks for.
-    pub(super) fn login_state(&self, schema: Option<&[u8]>, collation: Option<u16>) -> SessionState {
-        let mut state = SessionState::default();
-        state.set_schema(schema);
-        // The id may use the second byte; servers that know one byte only see the low one.
-        let known = collation.and_then(|id| self.shared.collation(id).or_else(|| self.shared.collation(id & 0xFF)));
-        if let Some(collation) = known {
-            state.set_names(format!("NAMES {} COLLATE {}", collation.charset, collation.name).as_bytes());
-        }
-        self.add_login_mode(&mut state);
-        state
-    }
-
-    /// What a login adds to `sql_mode` for a client that allows spaces ahead of `(`.
-    pub(super) fn add_login_mode(&self, state: &mut SessionState) {
-        if self.client.caps.contains(Capabilities::IGNORE_SPACE)
-            && let Some(default) = self.shared.sql_mode()
-        {
-            let modes = [&*default, "IGNORE_SPACE"].into_iter().filter(|mode| !mode.is_empty());
-            state.set_variable(b"sql_mode", format!("'{}'", modes.collect::<Vec<_>>().join(",")).as_bytes());
-        }
     }
 
     /// Serves the client until it leaves.
@@ -202,11 +181,11 @@ impl Session {
 
     async fn next_command(&mut self) -> Result<Packet, Gone> {
         // A client that says nothing for a moment keeps no connection for what it may ask next.
-        if self.binding.pins().and_then(PinSet::only).is_some_and(PinReason::is_brief) {
-            let limit = self.shared.settings.max_packet;
+        if self.holds_for_questions() {
             tokio::select! {
                 biased;
-                read = self.client.read_command(limit) => return self.received(read).await,
+                // The command itself must not be read here: half of it would be lost.
+                _said_or_gone = self.client.packets.peek_header() => {}
                 () = tokio::time::sleep(A_MOMENT) => self.ask_ahead().await,
             }
         }
@@ -222,10 +201,6 @@ impl Session {
             () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
             () = silence(idle) => return Err(Gone::Left("silent for longer than limits.idle_client_timeout".into())),
         };
-        self.received(read).await
-    }
-
-    async fn received(&mut self, read: Result<Packet, ReadError>) -> Result<Packet, Gone> {
         match read {
             Ok(packet) => Ok(packet),
             Err(ReadError::Io(error)) => Err(error.into()),
@@ -245,6 +220,7 @@ impl Session {
         let Some((&byte, body)) = payload.split_first() else {
             return self.turn_away(errno::malformed_packet()).await;
         };
+        self.keep_defaults();
         match Command::from_byte(byte) {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
@@ -299,57 +275,6 @@ impl Session {
         status
     }
 
-    /// Whether statements begin transactions by themselves.
-    pub(super) fn autocommit_off(&self) -> bool {
-        match self.state.get(b"autocommit") {
-            Some(value) => !is_on(value),
-            None => self.autocommit_off_by_default,
-        }
-    }
-
-    /// Whether transactions are read-only if nothing is said.
-    fn reads_only(&self) -> bool {
-        let value = self.state.get(b"transaction_read_only").unwrap_or(b"0");
-        value.ends_with(b"READ ONLY") || is_on(value)
-    }
-
-    /// How statement bytes are to be read; worked out anew only when the session's state changed.
-    pub(super) fn mode(&mut self) -> Mode {
-        if let Some((state, mode)) = &self.read_as
-            && Arc::ptr_eq(state, &self.state)
-        {
-            return *mode;
-        }
-        let default = self.shared.sql_mode();
-        let mode = self.mode_of(&self.state, default.as_deref().unwrap_or(""));
-        self.read_as = default.map(|_known| (self.state.clone(), mode));
-        mode
-    }
-
-    fn mode_of(&self, state: &SessionState, default: &str) -> Mode {
-        let family = self.shared.family();
-        let sql_mode = match state.get(b"sql_mode") {
-            Some(text) if !text.eq_ignore_ascii_case(b"default") => text.to_ascii_uppercase(),
-            _ => default.to_ascii_uppercase().into_bytes(),
-        };
-        let has = |word: &str| memchr::memmem::find(&sql_mode, word.as_bytes()).is_some();
-        let charset = state.client_charset();
-        let is_charset = |name: &&str| memchr::memmem::find(&charset, name.as_bytes()).is_some();
-        Mode {
-            // ANSI and the modes named after other products include ANSI_QUOTES.
-            ansi_quotes: ["ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"].into_iter().any(has),
-            no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
-            ambiguous_charset: ["gbk", "gb18030", "big5", "sjis", "cp932"].iter().any(is_charset),
-            mariadb: family == Family::MariaDb,
-        }
-    }
-
-    /// Whether the session has said itself in which character set it speaks.
-    pub(super) fn knows_charset(&self) -> bool {
-        let said = self.state.client_charset();
-        !said.trim_ascii().is_empty() && memchr::memmem::find(&said, b"default").is_none()
-    }
-
     /// Gives up whatever the session holds; what it left on the server is cleaned.
     pub(super) fn let_go(&mut self) {
         if let Some((lease, _)) = self.binding.take_lease() {
@@ -360,12 +285,6 @@ impl Session {
         self.tracks_itself = false;
         self.cursors.clear();
     }
-}
-
-/// Whether the text of a boolean variable's value means true, as servers read it.
-fn is_on(value: &[u8]) -> bool {
-    let value = value.strip_prefix(b"'").and_then(|v| v.strip_suffix(b"'")).unwrap_or(value);
-    !(value == b"0" || value.eq_ignore_ascii_case(b"off") || value.eq_ignore_ascii_case(b"false"))
 }
 
 async fn cancelled(token: Option<tokio_util::sync::CancellationToken>) {

@@ -35,7 +35,7 @@ impl Session {
             // Schemas or privileges may be others now.
             self.shared.proven.forget();
         }
-        if job.traits.contains(Traits::CHANGES_ACCOUNTS) {
+        if job.traits.contains(Traits::CHANGES_ACCOUNTS) && summary.is_ok() {
             lease.pool().server().accounts_changed();
         }
         self.remember(job, &summary);
@@ -47,7 +47,9 @@ impl Session {
             && !summary.status.contains(Status::CURSOR_EXISTS)
         {
             // It had no rows to leave on the server.
-            self.cursors.remove(id);
+            if let (Some(handle), Some(conn)) = (self.cursors.remove(id), lease.conn_mut()) {
+                conn.close_statement(handle);
+            }
         }
         if beside && !matches!(self.binding, Binding::Free) {
             // Prepared beside a transaction, which stays as it is.
@@ -153,6 +155,7 @@ impl Session {
         job: &Job,
         summary: &Summary,
     ) {
+        self.tracks_itself |= summary.variables.iter().any(|(name, _)| name.starts_with(b"session_track_"));
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
@@ -247,7 +250,11 @@ impl Session {
         summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
     }
 
-    async fn bind(&mut self, lease: Lease, pins: PinSet, open: bool) {
+    async fn bind(&mut self, mut lease: Lease, pins: PinSet, open: bool) {
+        if open && let Some(conn) = lease.conn_mut() {
+            // An error says nothing of it; whoever would let the connection go looks there.
+            conn.may_be_in_transaction();
+        }
         if !pins.is_empty() {
             self.binding = Binding::Pinned(lease, pins);
         } else if open {

@@ -4,7 +4,7 @@ use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
-use crate::backend::server::{Collation, Server, family};
+use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
 use crate::consistency::token::{Scope, Scopes};
 use crate::metrics::SessionMetrics;
@@ -146,6 +146,11 @@ impl Shared {
     /// The `sql_mode` of a session that sets none, as far as known.
     pub fn sql_mode(&self) -> Option<String> {
         self.default_of("sql_mode")
+    }
+
+    /// The facts that say what a session has which sets nothing.
+    pub fn reference(&self) -> Option<Arc<Facts>> {
+        self.pools.servers().iter().find_map(|server| server.reference())
     }
 
     /// What `SET name = DEFAULT` means at the primary, as SQL; `None` if that is not known.

@@ -1,7 +1,7 @@
 //! The commands of prepared statements.
 
 use super::binding::{Binding, PinReason};
-use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job};
+use super::commands::{ASKING, PINNED, asked_elsewhere, chooses_reports, raw_job};
 use super::job::{Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
@@ -29,6 +29,7 @@ impl Session {
             return self.refuse(&ServerError::new(1461, b"42000", full)).await;
         }
         let statement = classify(text, self.mode());
+        self.tracks_itself |= chooses_reports(text, &statement);
         let as_text = is_same_as_text(&statement, text);
         let pins = !as_text && acts_on_session(&statement);
         let asks =
@@ -76,10 +77,10 @@ impl Session {
             let text = statement.text.clone();
             return self.query(&text).await;
         }
-        if statement.asks && statement.params == 0 {
-            let text = statement.text.clone();
+        if statement.asks {
+            let (text, params) = (statement.text.clone(), statement.params);
             let statement = classify(&text, self.mode());
-            if let Some(answer) = self.local_answer(&text, &statement) {
+            if let Some(answer) = self.local_answer(&text, &statement).filter(|_| params == 0) {
                 return self.send_answer(answer, Protocol::Binary).await;
             }
             if self.asks_about_elsewhere(&text, &statement) {
@@ -119,6 +120,16 @@ impl Session {
         let Some((id, rest)) = self.statement_id(body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
+        let Some(statement) = self.prepared.find(id) else {
+            return self.refuse_unknown(id, "mysqld_stmt_execute").await;
+        };
+        if statement.asks {
+            let text = statement.text.clone();
+            let statement = classify(&text, self.mode());
+            if self.asks_about_elsewhere(&text, &statement) {
+                return self.refuse(&asked_elsewhere()).await;
+            }
+        }
         let Some(statement) = self.prepared.find(id) else {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
@@ -209,14 +220,19 @@ impl Session {
 
     /// Closes the cursor of a statement; with the last one ends the pin that kept its connection.
     async fn close_cursor(&mut self, id: u32) {
-        let closed = self.cursors.remove(&id).is_some();
-        if !closed || !self.cursors.is_empty() {
+        let Some(handle) = self.cursors.remove(&id) else { return };
+        let Some((mut lease, mut pins)) = self.binding.take_lease() else { return };
+        if let Some(conn) = lease.conn_mut() {
+            // Each cursor has a statement of its own.
+            conn.close_statement(handle);
+        }
+        if !self.cursors.is_empty() {
+            self.binding = Binding::Pinned(lease, pins);
             return;
         }
-        let Some((mut lease, mut pins)) = self.binding.take_lease() else { return };
         pins.remove(PinReason::Cursor);
         lease.taint();
-        let open = lease.conn().is_some_and(|c| c.status().contains(Status::IN_TRANS));
+        let open = lease.conn().is_some_and(|conn| conn.is_in_transaction());
         self.binding = match (pins.is_empty(), open) {
             (false, _) => Binding::Pinned(lease, pins),
             (true, true) => Binding::InTransaction(lease),

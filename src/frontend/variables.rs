@@ -215,7 +215,7 @@ impl Session {
     /// Gives back a connection held only in case the next statement asked about the last one.
     pub(super) async fn release_brief(&mut self) {
         let Binding::Pinned(lease, pins) = &self.binding else { return };
-        let in_transaction = lease.conn().is_some_and(|conn| conn.status().contains(Status::IN_TRANS));
+        let in_transaction = lease.conn().is_some_and(|conn| conn.is_in_transaction());
         if pins.is_brief()
             && !in_transaction
             && let Some((lease, _)) = self.binding.take_lease()
@@ -224,22 +224,31 @@ impl Session {
         }
     }
 
+    /// Whether a connection is held for nothing but what the client may ask of its last statement.
+    pub(super) fn holds_for_questions(&self) -> bool {
+        let Binding::Pinned(lease, pins) = &self.binding else { return false };
+        pins.is_brief() && lease.conn().is_some_and(|conn| !conn.is_in_transaction())
+    }
+
     /// Asks what the client may ask next of the connection that is held for nothing else, and gives it
     /// back.
     pub(super) async fn ask_ahead(&mut self) {
-        let Binding::Pinned(lease, pins) = &mut self.binding else { return };
-        let (Some(reason), Some(conn)) = (pins.only(), lease.take()) else { return };
-        let sql = if reason == PinReason::Warnings { WARNINGS_QUERY } else { FOUND_ROWS_QUERY };
-        match tokio::time::timeout(LAST_QUESTION, conn.query(sql)).await {
-            Ok(Ok((conn, reply))) => {
+        let Binding::Pinned(lease, _) = &mut self.binding else { return };
+        let Some(conn) = lease.take() else { return };
+        // In this order: warnings leave the number of rows alone, but not the other way round.
+        let asking = async {
+            let (conn, warnings) = conn.query(WARNINGS_QUERY).await.ok()?;
+            let (conn, found) = conn.query(FOUND_ROWS_QUERY).await.ok()?;
+            Some((conn, warnings, found))
+        };
+        match tokio::time::timeout(LAST_QUESTION, asking).await {
+            Ok(Some((conn, warnings, found))) => {
                 lease.put(conn);
-                match (reason, reply) {
-                    (PinReason::Warnings, Reply::Rows { rows, .. }) => self.last.diagnostics = Some(rows),
-                    (_, reply) => {
-                        let found = reply.first_value().and_then(|rows| rows.parse().ok());
-                        self.last.found_rows = found.unwrap_or(self.last.found_rows);
-                    }
+                if let Reply::Rows { rows, .. } = warnings {
+                    self.last.diagnostics = Some(rows);
                 }
+                let found = found.first_value().and_then(|rows| rows.parse().ok());
+                self.last.found_rows = found.unwrap_or(self.last.found_rows);
                 self.release_brief().await;
             }
             // What it would have said is lost with it; the statement itself was answered.

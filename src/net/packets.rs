@@ -119,12 +119,33 @@ impl PacketStream {
         };
         let before = self.input.len();
         loop {
+            let raw = compressed.raw.len();
             compressed.compression.unwrap(&mut compressed.raw, &mut self.input).map_err(io::Error::other)?;
             if self.input.len() > before {
                 return Ok(self.input.len() - before);
             }
+            if compressed.raw.len() < raw {
+                // It was empty; another may be there.
+                continue;
+            }
             receive(&mut self.stream, &mut compressed.raw).await?;
         }
+    }
+
+    /// Receives bytes without looking at them: to learn that the peer is there, or gone.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn watch(&mut self) -> io::Result<usize> {
+        match &mut self.compressed {
+            Some(compressed) => receive(&mut self.stream, &mut compressed.raw).await,
+            None => receive(&mut self.stream, &mut self.input).await,
+        }
+    }
+
+    /// Bytes received, looked at or not.
+    pub fn received(&self) -> usize {
+        self.input.len() + self.compressed.as_ref().map_or(0, |compressed| compressed.raw.len())
     }
 
     /// Sends what is in the output buffer.

@@ -42,6 +42,7 @@ impl Pool {
                 () = self.account.refused() => break,
                 () = self.wake.notified() => {}
                 () = backoff.over() => backoff.clear(),
+                () = self.account.doubted(), if self.server.is_primary() => self.start_dial(&mut dials),
                 _ = sweep.tick() => self.sweep(),
                 Some(dialled) = dials.join_next() => {
                     self.dialled(dialled.unwrap_or_else(|e| Err(DialError::Read(ReadError::Io(e.into())))), &mut backoff);
@@ -72,6 +73,13 @@ impl Pool {
         }
     }
 
+    /// Dials although no connection is wanted, to see whether the server still accepts the account.
+    fn start_dial(self: &Arc<Self>, dials: &mut JoinSet<Result<Ready, DialError>>) {
+        self.lock().dials_started(1);
+        let pool = self.clone();
+        dials.spawn(async move { pool.dial().await });
+    }
+
     fn dialled(self: &Arc<Self>, dialled: Result<Ready, DialError>, backoff: &mut Backoff) {
         match dialled {
             Ok(mut conn) => {
@@ -84,10 +92,13 @@ impl Pool {
             }
             Err(error) => {
                 self.metrics.dial_errors.inc();
-                if backoff.failed() {
+                let first = backoff.failed();
+                if first {
                     tracing::warn!(server = %self.server.label(), user = %self.account.user, error = %error, "cannot open a connection, retrying");
                 }
-                self.account.turned_away(&error);
+                if first || self.server.is_primary() {
+                    self.turned_away(&error);
+                }
                 self.lock().dial_failed(Arc::new(error));
             }
         }
@@ -146,6 +157,15 @@ impl Pool {
         }
     }
 
+    /// A login failed. What a replica refuses may only not have reached it yet: the primary is asked.
+    fn turned_away(&self, error: &DialError) {
+        if self.server.is_primary() {
+            self.account.turned_away(error);
+        } else {
+            self.account.doubt(error);
+        }
+    }
+
     /// Pings, replaces or closes one idle connection that the sweep took out.
     async fn look_after(self: Arc<Self>, conn: Ready, finding: Finding) {
         let kept = match finding {
@@ -160,7 +180,7 @@ impl Pool {
                     Some(replacement)
                 }
                 Err(error) => {
-                    self.account.turned_away(&error);
+                    self.turned_away(&error);
                     Some(conn)
                 }
             },

@@ -3,6 +3,8 @@
 
 use crate::support::{Bed, Plan, one};
 use landbridge::lab::{Flavor, accounts};
+use landbridge::protocol::exchange::Expect;
+use landbridge::protocol::packet::frame;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error, Opts};
 
@@ -54,7 +56,54 @@ async fn server_wide_variables(flavor: Flavor) {
         client.query_drop("INSERT INTO t (n) VALUES ('12abc')").await.expect("no longer strict");
         client.query_drop("ROLLBACK").await.expect("rollback");
     }
-    before.query_drop("SELECT 1").await.expect("still there");
+    // Who was there before keeps what it began with.
+    assert_eq!(one::<String>(&mut before, &format!("SELECT @@{isolation}")).await, "REPEATABLE-READ");
+    before.query_drop("INSERT INTO t (n) VALUES ('12abc')").await.expect_err("still strict");
+    root.query_drop("SET GLOBAL autocommit = 0").await.expect("set");
+    before.query_drop("INSERT INTO t (n) VALUES (77)").await.expect("commits by itself");
+    drop(before);
+    bed.until_sql("SELECT COUNT(*) FROM app.t WHERE n = 77", "1").await;
+    bed.stop().await;
+}
+
+/// What a statement without autocommit leaves open when it fails is not given to others, and whoever
+/// loses a transaction while it says nothing is told.
+async fn a_failure_without_autocommit(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    client.query_drop("INSERT INTO t (id, n) VALUES (1, 1)").await.expect("insert");
+    client.query_drop("SET autocommit = 0").await.expect("set");
+    client.query_drop("INSERT INTO t (id, n) VALUES (1, 2)").await.expect_err("a duplicate");
+    // Longer than a connection is kept for questions.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let leased: usize = bed.app().shared.pools.all().iter().map(|pool| pool.counts().leased).sum();
+    assert_eq!(leased, 1, "its locks are on the connection that it keeps");
+    client.query_drop("UPDATE t SET n = 3 WHERE id = 1").await.expect("no lock of its own in the way");
+    client.query_drop("ROLLBACK").await.expect("rollback");
+    assert_eq!(one::<u64>(&mut client, "SELECT n FROM t").await, 1);
+    bed.stop().await;
+}
+
+/// A large command that comes slowly after a warning is read as a whole.
+async fn a_large_command_after_a_pause(flavor: Flavor) {
+    let servers =
+        landbridge::lab::PairOptions { extra_args: vec!["--max-allowed-packet=67108864".into()], ..Default::default() };
+    let bed = Bed::with(flavor, Plan { servers, ..Plan::default() }).await;
+    let mut raw = bed.raw_client().await.begin();
+    raw.command(Expect::Results, &[b"\x03SELECT nonsense"]);
+    raw.flush().await.expect("sent");
+    raw.reply().await.expect("an error");
+    let text = [b"\x03SELECT LENGTH('".as_slice(), &vec![b'a'; 20_000_000], b"')"].concat();
+    let mut framed = Vec::new();
+    frame(&mut framed, 0, &text);
+    for piece in framed.chunks(9_000_000) {
+        raw.packets().write_through(piece).await.expect("sent");
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    }
+    // Two packets of a command: the answer's first is the third.
+    let count = raw.packets().read_packet(2, 1 << 16).await.expect("an answer");
+    assert_eq!(count.payload[..], [1], "one column");
+    drop(raw);
     bed.stop().await;
 }
 
@@ -128,6 +177,8 @@ async fn conditions_behind_an_error(flavor: Flavor) {
 crate::on_both!(
     a_killed_session_gets_no_answer,
     server_wide_variables,
+    a_failure_without_autocommit,
+    a_large_command_after_a_pause,
     privileges,
     changes_beside_a_transaction,
     variables_of_one_statement,

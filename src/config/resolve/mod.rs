@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::address::ServerAddress;
 use super::document::{Document, Found, Spot};
 use super::fault::{Faults, Problem};
 use super::nearest::nearest;
 use super::reader::Section;
-use super::settings::{Server, Settings};
+use super::settings::{Auth, Server, ServerTls, Settings};
 
 /// Most syntax errors reported of one file.
 const MOST_SYNTAX_FAULTS: usize = 5;
@@ -93,6 +94,9 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
     let log = process::log(root.section("log"));
     let shutdown = process::shutdown(root.section("shutdown"));
 
+    if let (Auth::Passthrough { .. }, Some(servers)) = (auth, &servers) {
+        refuse_borrowed_identity(&root, servers);
+    }
     if let (Some(region), Some(servers)) = (&region, &servers) {
         warn_of_region(&root, region, servers);
     }
@@ -112,6 +116,22 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
         shutdown,
         warnings: Vec::new(),
     })
+}
+
+/// Over a unix socket, or with a client certificate, a server may let in whoever Landbridge itself is,
+/// whatever password a stranger has shown.
+fn refuse_borrowed_identity(root: &Section<'_, '_>, servers: &[Server]) {
+    for server in servers {
+        let over_socket = matches!(server.address, ServerAddress::Unix(_));
+        let shows_certificate = matches!(server.tls, ServerTls::On { identity: Some(_), .. });
+        if over_socket || shows_certificate {
+            let what = if over_socket { "a unix socket" } else { "a client certificate" };
+            let text = format!("passthrough with {what} towards server \"{}\"", server.name);
+            let fix =
+                "servers may take it for the client's identity; reach the server by TCP without one, or list the users";
+            root.document().fault(&root.absent("auth"), Problem::new(text, fix));
+        }
+    }
 }
 
 /// A region without a server is legal, and often a typing mistake.

@@ -3,7 +3,7 @@
 use crate::consistency::gtid::Family;
 use crate::protocol::capability::{Capabilities, Status};
 
-/// How far a call to [`Translator::advance`] came.
+/// How far a call to [`Translator::advance`](super::Translator::advance) came.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
     /// More bytes are needed; this many are done with.

@@ -66,7 +66,8 @@ fn create<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 }
 
 fn alter<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
-    scan.traits |= Traits::IMPLICIT_COMMIT | account(scan);
+    // Other passwords leave sessions alone that are open.
+    scan.traits |= Traits::IMPLICIT_COMMIT;
     object(scan)
 }
 

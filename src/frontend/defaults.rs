@@ -1,0 +1,84 @@
+//! What holds for a session that did not say otherwise: the defaults of the server it began with, and what
+//! its login asked for.
+
+use super::session::Session;
+use crate::protocol::capability::Capabilities;
+use crate::state::{SessionState, literal};
+use std::sync::Arc;
+
+impl Session {
+    /// The session begins, once more perhaps, with what sessions find now that set nothing.
+    pub(super) fn begin_with_defaults(&mut self) {
+        self.reference = self.shared.reference();
+        let autocommit = self.shared.default_of("autocommit");
+        self.autocommit_off_by_default = autocommit.is_some_and(|value| !is_on(value.as_bytes()));
+    }
+
+    /// Server-wide variables were set, or another server is the primary: the session keeps what it began
+    /// with, by setting it.
+    pub(super) fn keep_defaults(&mut self) {
+        let now = self.shared.reference();
+        let (Some(then), Some(facts)) = (&self.reference, &now) else {
+            self.reference = now;
+            return;
+        };
+        if Arc::ptr_eq(then, facts) {
+            return;
+        }
+        let mut state = (*self.state).clone();
+        for (name, value) in then.defaults.differences(&facts.defaults) {
+            if state.get(name.as_bytes()).is_none()
+                && let Some(value) = literal(value.as_bytes())
+            {
+                state.set_variable(name.as_bytes(), &value);
+            }
+        }
+        if state != *self.state {
+            self.state = Arc::new(state);
+        }
+        self.reference = now;
+    }
+
+    /// The state a login asks for.
+    pub(super) fn login_state(&self, schema: Option<&[u8]>, collation: Option<u16>) -> SessionState {
+        let mut state = SessionState::default();
+        state.set_schema(schema);
+        // The id may use the second byte; servers that know one byte only see the low one.
+        let known = collation.and_then(|id| self.shared.collation(id).or_else(|| self.shared.collation(id & 0xFF)));
+        if let Some(collation) = known {
+            state.set_names(format!("NAMES {} COLLATE {}", collation.charset, collation.name).as_bytes());
+        }
+        self.add_login_mode(&mut state);
+        state
+    }
+
+    /// What a login adds to `sql_mode` for a client that allows spaces ahead of `(`.
+    pub(super) fn add_login_mode(&self, state: &mut SessionState) {
+        if self.client.caps.contains(Capabilities::IGNORE_SPACE)
+            && let Some(default) = self.shared.sql_mode()
+        {
+            let modes = [&*default, "IGNORE_SPACE"].into_iter().filter(|mode| !mode.is_empty());
+            state.set_variable(b"sql_mode", format!("'{}'", modes.collect::<Vec<_>>().join(",")).as_bytes());
+        }
+    }
+
+    /// Whether statements begin transactions by themselves.
+    pub(super) fn autocommit_off(&self) -> bool {
+        match self.state.get(b"autocommit") {
+            Some(value) => !is_on(value),
+            None => self.autocommit_off_by_default,
+        }
+    }
+
+    /// Whether transactions are read-only if nothing is said.
+    pub(super) fn reads_only(&self) -> bool {
+        let value = self.state.get(b"transaction_read_only").unwrap_or(b"0");
+        value.ends_with(b"READ ONLY") || is_on(value)
+    }
+}
+
+/// Whether the text of a boolean variable's value means true, as servers read it.
+fn is_on(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"'").and_then(|v| v.strip_suffix(b"'")).unwrap_or(value);
+    !(value == b"0" || value.eq_ignore_ascii_case(b"off") || value.eq_ignore_ascii_case(b"false"))
+}
