@@ -135,6 +135,7 @@ pub fn execute(data: &[u8]) {
     const LIMIT: usize = 100;
     let mut input = Input(data);
     let params = u16::from_le_bytes([input.u8(), input.u8() % 4]);
+    let caps = if input.u8() % 2 == 0 { Capabilities::empty() } else { Capabilities::QUERY_ATTRIBUTES };
     let mut statements = PreparedStatements::default();
     let new =
         || PreparedStatement::new(b"?"[..].into(), Arc::default(), Need::Primary(Reason::Pinned), Traits::NONE, params);
@@ -160,9 +161,10 @@ pub fn execute(data: &[u8]) {
             _ => {
                 let body = input.piece();
                 let Some(statement) = statements.find(u32::MAX) else { continue };
-                let Ok(execution) = statement.complete(body) else { continue };
-                let again = statement.complete(&execution.bytes);
-                assert_eq!(again.as_ref(), Ok(&execution), "spelled out already");
+                let Ok(execution) = statement.complete(body, caps) else { continue };
+                let bytes = execution.encode(params, caps);
+                let again = statement.complete(&bytes, caps);
+                assert_eq!(again.map(|again| again.encode(params, caps)), Ok(bytes), "spelled out already");
                 let pieces = statement.take_long_data();
                 assert!(pieces.iter().map(Vec::len).sum::<usize>() <= LIMIT);
                 assert!(pieces.len() <= LIMIT, "many small pieces are as heavy as a few large ones");

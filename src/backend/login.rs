@@ -108,6 +108,7 @@ const WANTED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::SESSION_TRACK)
     .union(Capabilities::DEPRECATE_EOF)
+    .union(Capabilities::QUERY_ATTRIBUTES)
     .union(Capabilities::MARIADB);
 
 /// Opens a connection to `server` as `account`; `extra` are flags fixed at login.

@@ -13,6 +13,7 @@ use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::ChangeUser;
+use crate::protocol::parameters::{NO_ATTRIBUTES, split_query};
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
@@ -22,6 +23,18 @@ use std::sync::Arc;
 
 impl Session {
     /// `COM_QUERY`
+    pub(super) async fn query_with_attributes(&mut self, body: &[u8]) -> Result<(), Gone> {
+        if !self.client.caps.contains(Capabilities::QUERY_ATTRIBUTES) {
+            return self.query(body).await;
+        }
+        let Ok((attributes, text)) = split_query(body) else {
+            return self.refuse(&errno::malformed_packet()).await;
+        };
+        self.attributes = Some(attributes.to_vec()).filter(|attributes| attributes != NO_ATTRIBUTES);
+        self.query(text).await
+    }
+
+    /// A statement as text.
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
         let statement = classify(text, self.mode());
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {

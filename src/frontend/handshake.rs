@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// What clients are offered.
 ///
-/// Query attributes and optional metadata are not offered yet: a client that is not offered them works
+/// Optional metadata is not offered yet: a client that is not offered it works
 /// without.
 const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)

@@ -2,11 +2,14 @@
 
 use super::binding::PinReason;
 use crate::consistency::token::Changed;
+use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
+use crate::protocol::parameters;
 use crate::route::{Need, Reason};
 use crate::sql::{Completion, Semicolons, Traits, Why};
 use crate::state::SessionState;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One command to be run on a server.
@@ -50,12 +53,29 @@ pub(super) struct Execution {
     pub prepared_in: Arc<SessionState>,
     /// The client's id of it, if rows stay on the server to be fetched.
     pub cursor: Option<u32>,
-    /// `COM_STMT_EXECUTE`, or MariaDB's for several rows.
-    pub command: Command,
-    /// What follows the statement id.
-    pub body: Vec<u8>,
+    /// How, and with what.
+    pub body: Body,
     /// Long data to send ahead.
     pub long_data: Vec<Vec<u8>>,
+}
+
+/// What follows the id of the statement that is executed.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// `COM_STMT_EXECUTE` of a statement with so many parameters.
+    Once(parameters::Execution, u16),
+    /// MariaDB's `COM_STMT_BULK_EXECUTE`.
+    InBulk(Vec<u8>),
+}
+
+impl Body {
+    /// The command, and what follows the id, for a server with these capabilities.
+    pub(super) fn encode(&self, caps: Capabilities) -> (Command, Cow<'_, [u8]>) {
+        match self {
+            Self::Once(execution, params) => (Command::StmtExecute, execution.encode(*params, caps).into()),
+            Self::InBulk(body) => (Command::StmtBulkExecute, body.into()),
+        }
+    }
 }
 
 impl Job {

@@ -4,15 +4,14 @@
 //! [`Statements`](crate::backend::statements::Statements)); here is what it takes to run a statement
 //! on whichever connection serves next.
 
+use crate::protocol::capability::Capabilities;
+use crate::protocol::parameters::{self, Types};
 use crate::protocol::wire::{Malformed, Reader};
 use crate::route::Need;
 use crate::sql::Traits;
 use crate::state::SessionState;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// The bits of an execution's flags that open a cursor.
-const CURSOR_FLAGS: u8 = 0x07;
 
 /// The bit of a bulk execution's flags that says that types follow.
 const SEND_TYPES: u16 = 128;
@@ -34,8 +33,8 @@ pub struct PreparedStatement {
     pub as_text: bool,
     /// Whether it asks for what the statement before it left.
     pub asks: bool,
-    /// Types bound by the last execution, two bytes a parameter.
-    types: Vec<u8>,
+    /// Types bound by the last execution.
+    types: Types,
     /// Data sent ahead of the execution: whole `COM_STMT_SEND_LONG_DATA` bodies behind the id.
     long_data: Vec<Vec<u8>>,
     long_data_bytes: usize,
@@ -52,7 +51,7 @@ impl PreparedStatement {
             params,
             as_text: false,
             asks: false,
-            types: Vec::new(),
+            types: Types::default(),
             long_data: Vec::new(),
             long_data_bytes: 0,
         }
@@ -80,35 +79,19 @@ impl PreparedStatement {
         self.long_data_bytes = 0;
     }
 
-    /// The execution `body` (what follows the command byte and the statement id) with its types
-    /// spelled out, since the connection that serves it may never have heard them.
+    /// The execution `body` (what follows the command byte and the statement id) of a client with these
+    /// capabilities, its types spelled out, since the connection that serves it may never have heard them.
     ///
     /// # Errors
     /// The body is too short for its parameters.
-    pub fn complete(&mut self, body: &[u8]) -> Result<CompleteBody, Malformed> {
-        let mut r = Reader::new(body, "execution of a prepared statement");
-        let flags = r.u8()?;
-        let iterations = r.take(4)?;
-        let mut whole = vec![flags];
-        whole.extend_from_slice(iterations);
-        if self.params > 0 {
-            let params = usize::from(self.params);
-            whole.extend_from_slice(r.take(params.div_ceil(8))?);
-            match r.u8()? {
-                0 if self.types.is_empty() => whole.push(0),
-                0 => {
-                    whole.push(1);
-                    whole.extend_from_slice(&self.types);
-                }
-                _ => {
-                    self.types = r.take(2 * params)?.to_vec();
-                    whole.push(1);
-                    whole.extend_from_slice(&self.types);
-                }
-            }
-            whole.extend_from_slice(r.rest());
+    pub fn complete(&mut self, body: &[u8], caps: Capabilities) -> Result<parameters::Execution, Malformed> {
+        let mut execution = parameters::Execution::decode(body, self.params, caps)?;
+        match &execution.bound {
+            Some(types) => self.types = types.clone(),
+            None if execution.fits(&self.types) => execution.bound = Some(self.types.clone()),
+            None => {}
         }
-        Ok(CompleteBody { bytes: whole, opens_cursor: flags & CURSOR_FLAGS != 0 })
+        Ok(execution)
     }
 
     /// The same for MariaDB's execution in bulk.
@@ -120,21 +103,12 @@ impl PreparedStatement {
         let mut r = Reader::new(body, "execution in bulk");
         let flags = r.u16()?;
         if flags & SEND_TYPES != 0 {
-            self.types = r.take(2 * usize::from(self.params))?.to_vec();
+            self.types = Types::of_plain(r.take(2 * usize::from(self.params))?);
         }
         let known = !self.types.is_empty();
         let flags = if known { flags | SEND_TYPES } else { flags };
-        Ok([&flags.to_le_bytes()[..], &self.types, r.rest()].concat())
+        Ok([&flags.to_le_bytes()[..], &self.types.plain(), r.rest()].concat())
     }
-}
-
-/// The body of an execution, ready for any connection on which the statement is prepared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompleteBody {
-    /// What follows the command byte and the statement id.
-    pub bytes: Vec<u8>,
-    /// Whether rows stay on the server until they are fetched.
-    pub opens_cursor: bool,
 }
 
 /// All prepared statements of one client.
@@ -208,18 +182,12 @@ mod tests {
     #[test]
     fn types_are_remembered_between_executions() {
         let mut s = statement(2);
+        let caps = Capabilities::empty();
         let first = b"\0\x01\0\0\0\x00\x01\x08\x00\xfd\x00VALUES";
-        assert_eq!(s.complete(first).map(|e| e.bytes), Ok(first.to_vec()));
+        assert_eq!(s.complete(first, caps).map(|e| e.encode(2, caps)), Ok(first.to_vec()));
         let again = b"\0\x01\0\0\0\x00\x00VALUES";
-        assert_eq!(s.complete(again).map(|e| e.bytes), Ok(first.to_vec()));
-    }
-
-    #[test]
-    fn executions_without_parameters_and_short_ones() {
-        let body = b"\x01\x01\0\0\0";
-        assert_eq!(statement(0).complete(body), Ok(CompleteBody { bytes: body.to_vec(), opens_cursor: true }));
-        assert!(statement(1).complete(body).is_err());
-        assert!(statement(9).complete(b"\0\x01\0\0\0\0\0\x01\x08").is_err());
+        assert_eq!(s.complete(again, caps).map(|e| e.encode(2, caps)), Ok(first.to_vec()));
+        assert_eq!(statement(2).complete(again, caps).map(|e| e.encode(2, caps)), Ok(again.to_vec()));
     }
 
     #[test]

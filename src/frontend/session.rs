@@ -76,6 +76,8 @@ pub struct Session {
     pub(super) binding: Binding,
     /// Whether sessions that say nothing about it begin transactions by themselves.
     pub(super) autocommit_off_by_default: bool,
+    /// Attributes of the query under way, as the client encoded them, if it has any.
+    pub(super) attributes: Option<Vec<u8>>,
     /// What was said of the next transaction only.
     pub(super) next_transaction: Option<Characteristics>,
     pub(super) scope: Option<Arc<Scope>>,
@@ -116,6 +118,7 @@ impl Session {
             state: Arc::default(),
             binding: Binding::Free,
             autocommit_off_by_default: false,
+            attributes: None,
             next_transaction: None,
             prepared: PreparedStatements::default(),
             last: Last::default(),
@@ -221,10 +224,11 @@ impl Session {
             return self.turn_away(errno::malformed_packet()).await;
         };
         self.keep_defaults();
+        self.attributes = None;
         match Command::from_byte(byte) {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
-            Command::Query => self.query(body).await,
+            Command::Query => self.query_with_attributes(body).await,
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(body).await,

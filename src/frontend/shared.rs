@@ -126,7 +126,10 @@ impl Shared {
                 };
                 let extras = match family(&version) {
                     Family::MariaDb => facts.capabilities & Capabilities::MARIADB,
-                    Family::MySql => Capabilities::ZSTD_COMPRESSION,
+                    Family::MySql => {
+                        let known = facts.capabilities & Capabilities::QUERY_ATTRIBUTES;
+                        known | Capabilities::ZSTD_COMPRESSION
+                    }
                 };
                 Welcome { version, collation: facts.collation, extras, scramble }
             }

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, PinReason};
 use super::commands::{ASKING, PINNED, asked_elsewhere, chooses_reports, raw_job};
-use super::job::{Execution, Job, JobCommand};
+use super::job::{Body, Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
 use crate::consistency::gtid::Family;
@@ -92,18 +92,18 @@ impl Session {
         let Some(statement) = self.prepared.find(id) else {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
-        let Ok(complete) = statement.complete(rest) else {
+        let caps = self.client.caps;
+        let Ok(complete) = statement.complete(rest, caps) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let job = Job {
-            need: if complete.opens_cursor { PINNED } else { statement.need },
+            need: if complete.opens_cursor() { PINNED } else { statement.need },
             traits: statement.traits,
             command: JobCommand::Execute(Execution {
                 text: statement.text.clone(),
                 prepared_in: statement.prepared_in.clone(),
-                cursor: complete.opens_cursor.then_some(id),
-                command: Command::StmtExecute,
-                body: complete.bytes,
+                cursor: complete.opens_cursor().then_some(id),
+                body: Body::Once(complete, statement.params),
                 long_data: statement.take_long_data(),
             }),
             ends: None::<Completion>,
@@ -145,8 +145,7 @@ impl Session {
                 text: statement.text.clone(),
                 prepared_in: statement.prepared_in.clone(),
                 cursor: None,
-                command: Command::StmtBulkExecute,
-                body,
+                body: Body::InBulk(body),
                 long_data: Vec::new(),
             }),
             ends: None,

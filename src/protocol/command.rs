@@ -77,7 +77,7 @@ impl Command {
     }
 
     /// The byte of a command.
-    pub fn byte(self) -> u8 {
+    pub const fn byte(self) -> u8 {
         match self {
             Self::Quit => 0x01,
             Self::InitDb => 0x02,

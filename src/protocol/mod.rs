@@ -12,6 +12,7 @@ pub mod errno;
 pub mod exchange;
 pub mod handshake;
 pub mod packet;
+pub mod parameters;
 pub mod response;
 pub mod resultset;
 pub mod track;

@@ -4,16 +4,37 @@ use super::{Busy, Lost, Ready};
 use crate::backend::server::Setup;
 use crate::backend::statements::Statements;
 use crate::net::packets::PacketStream;
-use crate::protocol::capability::Status;
+use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::exchange::{Exchange, Expect};
 use crate::protocol::packet::frame_parts;
+use crate::protocol::parameters::NO_ATTRIBUTES;
 use crate::state::SessionState;
 use std::sync::Arc;
 
+const QUERY: u8 = Command::Query.byte();
+
 impl Busy {
-    /// Adds a command to the flight; `parts` together are its payload, command byte included.
+    /// Adds a command to the flight; `parts` together are its payload, command byte included. A query has
+    /// no attributes.
     pub fn command(&mut self, expect: Expect, parts: &[&[u8]]) {
+        match parts {
+            [[QUERY, text @ ..]] => self.query_with(NO_ATTRIBUTES, [text, &[]]),
+            [[QUERY], text] => self.query_with(NO_ATTRIBUTES, [text, &[]]),
+            [[QUERY], ahead, text] => self.query_with(NO_ATTRIBUTES, [ahead, text]),
+            _ => self.push(expect, parts),
+        }
+    }
+
+    /// Adds a query with attributes, `parts` together being its text. Servers that do not know attributes
+    /// do not get them.
+    pub fn query_with(&mut self, attributes: &[u8], parts: [&[u8]; 2]) {
+        let known = self.inner.caps.contains(Capabilities::QUERY_ATTRIBUTES);
+        let attributes = if known { attributes } else { &[] };
+        self.push(Expect::Results, &[&[QUERY], attributes, parts[0], parts[1]]);
+    }
+
+    fn push(&mut self, expect: Expect, parts: &[&[u8]]) {
         let first_seq = frame_parts(self.inner.packets.output(), 0, parts);
         self.inner.due.push_back((expect, first_seq));
     }

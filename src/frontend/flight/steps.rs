@@ -9,6 +9,7 @@ use crate::frontend::session::Session;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
+use crate::protocol::parameters::NO_ATTRIBUTES;
 use crate::protocol::response::ServerError;
 use crate::state::{Plan, Prelude, SessionState};
 use std::collections::VecDeque;
@@ -81,7 +82,10 @@ fn detour(session: &Session, prepared_in: &Arc<SessionState>) -> Detour {
 /// How a job is kept from running in a state its session was not told about.
 pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
     match &job.command {
-        JobCommand::Text(_) if job.semicolons.allow_prefix(session.multi_statements, session.knows_charset()) => {
+        JobCommand::Text(_)
+            if session.attributes.is_none()
+                && job.semicolons.allow_prefix(session.multi_statements, session.knows_charset()) =>
+        {
             Guard::SameText
         }
         JobCommand::Execute(execution)
@@ -229,7 +233,8 @@ impl<'a> Flight<'a> {
                 if prefix.is_empty() && job.semicolons.may_separate() {
                     self.set_multi_statements(session.multi_statements).await?;
                 }
-                self.busy.command(Expect::Results, &[&[Command::Query.byte()], prefix, text]);
+                let attributes = session.attributes.as_deref().unwrap_or(NO_ATTRIBUTES);
+                self.busy.query_with(attributes, [prefix, text]);
             }
             JobCommand::Prepare(text, id) => {
                 expected.statement_id = Some(*id);
@@ -251,7 +256,8 @@ impl<'a> Flight<'a> {
         for piece in &execution.long_data {
             self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
         }
-        self.busy.command(Expect::Results, &[&[execution.command.byte()], &handle, &execution.body]);
+        let (command, body) = execution.body.encode(self.busy.caps());
+        self.busy.command(Expect::Results, &[&[command.byte()], &handle, &body]);
     }
 
     /// The handle of a statement on this connection; one that is being prepared is foretold.

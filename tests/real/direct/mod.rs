@@ -34,7 +34,7 @@ const MARIADB: C =
     BASE.difference(C::LONG_PASSWORD).union(C::MULTI_STATEMENTS).union(C::BULK).union(C::EXTENDED_METADATA);
 
 /// Clients by what they can do.
-const CLIENTS: [(&str, C); 11] = [
+const CLIENTS: [(&str, C); 12] = [
     ("modern", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).union(C::SESSION_TRACK)),
     ("old", BASE.union(C::MULTI_STATEMENTS)),
     ("single statements", BASE.union(C::DEPRECATE_EOF)),
@@ -43,6 +43,7 @@ const CLIENTS: [(&str, C); 11] = [
     ("ignore space", BASE.union(C::MULTI_STATEMENTS).union(C::IGNORE_SPACE)),
     ("mariadb", MARIADB.union(C::DEPRECATE_EOF).union(C::SESSION_TRACK)),
     ("mariadb with EOF", MARIADB),
+    ("attributes", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).union(C::QUERY_ATTRIBUTES)),
     ("zlib", BASE.union(C::MULTI_STATEMENTS).union(C::COMPRESS)),
     ("zstd", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).union(C::ZSTD_COMPRESSION)),
     ("without files", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).difference(C::LOCAL_FILES)),
@@ -145,7 +146,8 @@ async fn compare(bed: &Bed, file: &str) -> Vec<String> {
     let family = if bed.flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };
     let mut differences = Vec::new();
     for (client, caps) in CLIENTS {
-        let of_others = if bed.flavor == Flavor::MariaDb { C::ZSTD_COMPRESSION } else { C::MARIADB };
+        let of_others =
+            if bed.flavor == Flavor::MariaDb { C::ZSTD_COMPRESSION | C::QUERY_ATTRIBUTES } else { C::MARIADB };
         if caps.intersects(of_others) {
             continue;
         }
@@ -175,8 +177,18 @@ async fn compare(bed: &Bed, file: &str) -> Vec<String> {
 async fn every_packet(flavor: Flavor) {
     let servers = PairOptions { extra_args: vec!["--local-infile=1".into()], ..Default::default() };
     let bed = Bed::with(flavor, Plan { servers, max: 8, ..Default::default() }).await;
+    let mut files = vec!["types", "results", "errors", "prepared", "sessions", "routines"];
+    if flavor == Flavor::MySql {
+        // With it statements can look at the attributes they came with. It is not replicated.
+        let install = "INSTALL COMPONENT 'file://component_query_attributes'";
+        bed.pair.primary.sql(install).await.expect("a component");
+        for sql in ["SET GLOBAL super_read_only = OFF", install, "SET GLOBAL super_read_only = ON"] {
+            bed.pair.replica.sql(sql).await.expect("a component");
+        }
+        files.push("attributes");
+    }
     let mut differences = Vec::new();
-    for file in ["types", "results", "errors", "prepared", "sessions", "routines"] {
+    for file in files {
         differences.extend(compare(&bed, &format!("{file}.txt")).await);
     }
     bed.stop().await;

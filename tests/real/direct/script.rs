@@ -14,6 +14,7 @@
 //! @fetch a 2                        COM_STMT_FETCH
 //! @long a 0 text                    COM_STMT_SEND_LONG_DATA
 //! @reset a   @close a   @init_db s   @ping   @statistics   @reset_connection   @change_user
+//! @attribute name value             for what follows, from clients that know attributes
 //! @set_option on   @field_list t %   @raw 0d   @file a\tb
 //! ```
 
@@ -97,6 +98,8 @@ pub(super) struct Command {
 pub(super) struct Names {
     /// Statement ids by name.
     pub(super) statements: HashMap<String, u32>,
+    /// The attribute that queries and executions carry, for clients that know attributes.
+    attribute: Option<(String, String)>,
     /// What the next `LOAD DATA LOCAL` gets.
     pub(super) file: Vec<u8>,
 }
@@ -105,7 +108,7 @@ impl Names {
     /// The command of a line; `None` for lines that only set something here.
     pub(super) fn command(&mut self, text: &str, caps: Capabilities) -> Option<Command> {
         let Some(rest) = text.strip_prefix('@') else {
-            return Some(answered(with_text(0x03, text), Expect::Results));
+            return Some(answered(self.query(text, caps), Expect::Results));
         };
         let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let command = match verb {
@@ -115,7 +118,7 @@ impl Names {
             }
             "execute" | "cursor" => {
                 let (name, values) = rest.split_once(':').unwrap_or((rest, ""));
-                answered(execute(self.id(name), values, verb == "cursor"), Expect::Results)
+                answered(self.execute(self.id(name), values, verb == "cursor", caps), Expect::Results)
             }
             "bulk" if !caps.contains(Capabilities::BULK) => return None,
             "bulk" => {
@@ -148,6 +151,10 @@ impl Names {
                 answered([&[0x04], table.as_bytes(), b"\0", wild.as_bytes()].concat(), Expect::FieldList)
             }
             "raw" => answered(hex(rest), Expect::Ok),
+            "attribute" => {
+                self.attribute = rest.split_once(' ').map(|(name, value)| (name.into(), value.into()));
+                return None;
+            }
             "file" => {
                 self.file = rest.replace("\\t", "\t").replace("\\n", "\n").into_bytes();
                 return None;
@@ -155,6 +162,54 @@ impl Names {
             other => panic!("unknown verb @{other}"),
         };
         Some(command)
+    }
+
+    /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query.html>
+    fn query(&self, text: &str, caps: Capabilities) -> Vec<u8> {
+        let mut bytes = vec![0x03];
+        if caps.contains(Capabilities::QUERY_ATTRIBUTES) {
+            bytes.extend([u8::from(self.attribute.is_some()), 1]);
+            if let Some((name, value)) = &self.attribute {
+                bytes.extend([0, 1, 253, 0]);
+                bytes.put_lenenc_bytes(name.as_bytes());
+                bytes.put_lenenc_bytes(value.as_bytes());
+            }
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    }
+
+    /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>
+    fn execute(&self, id: u32, values: &str, cursor: bool, caps: Capabilities) -> Vec<u8> {
+        const COUNT_FOLLOWS: u8 = 8;
+        let named = caps.contains(Capabilities::QUERY_ATTRIBUTES);
+        let mut values: Vec<(Value, &str)> = row(values).into_iter().map(|value| (value, "")).collect();
+        if let Some((name, text)) = self.attribute.as_ref().filter(|_| named) {
+            values.push((value(&format!("'{text}'")), name));
+        }
+        let mut bytes = with_ids(0x17, &[id]);
+        bytes.push(u8::from(cursor) | if named { COUNT_FOLLOWS } else { 0 });
+        bytes.put_u32(1);
+        if named {
+            bytes.put_lenenc(values.len() as u64);
+        }
+        if values.is_empty() {
+            return bytes;
+        }
+        let mut nulls = vec![0u8; values.len().div_ceil(8)];
+        for (at, _) in values.iter().enumerate().filter(|(_, (value, _))| value.data.is_none() && value.kind == 6) {
+            nulls[at / 8] |= 1 << (at % 8);
+        }
+        bytes.extend(nulls);
+        bytes.push(1);
+        for (value, name) in &values {
+            bytes.extend([value.kind, 0]);
+            if named {
+                bytes.put_lenenc_bytes(name.as_bytes());
+            }
+        }
+        bytes.extend(values.into_iter().filter_map(|(value, _)| value.data).flatten());
+        bytes
     }
 
     fn id(&self, name: &str) -> u32 {
@@ -185,26 +240,6 @@ fn hex(text: &str) -> Vec<u8> {
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
         .collect()
-}
-
-/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>
-fn execute(id: u32, values: &str, cursor: bool) -> Vec<u8> {
-    let mut bytes = with_ids(0x17, &[id]);
-    bytes.push(u8::from(cursor));
-    bytes.put_u32(1);
-    let values: Vec<Value> = row(values);
-    if values.is_empty() {
-        return bytes;
-    }
-    let mut nulls = vec![0u8; values.len().div_ceil(8)];
-    for (at, _) in values.iter().enumerate().filter(|(_, value)| value.data.is_none() && value.kind == 6) {
-        nulls[at / 8] |= 1 << (at % 8);
-    }
-    bytes.extend(nulls);
-    bytes.push(1);
-    bytes.extend(values.iter().flat_map(|value| [value.kind, 0]));
-    bytes.extend(values.into_iter().filter_map(|value| value.data).flatten());
-    bytes
 }
 
 /// <https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_bulk_execute>
