@@ -83,6 +83,34 @@ const CHARSET_VARIABLES: [&[u8]; 4] =
 /// The key under which `SET NAMES` and `SET CHARACTER SET` are kept; sorts before every variable.
 const NAMES: &[u8] = b" names";
 
+/// The value of `optimizer_switch` after `'a=off,b=on'` was assigned to one of that kind: all switches
+/// that were set, each as it was set last, ahead of them the default for all others. `None` if the new
+/// value is not of that kind.
+fn switches(before: Option<&[u8]>, assigned: &[u8]) -> Option<Vec<u8>> {
+    let list = |value: &[u8]| -> Option<Vec<(String, String)>> {
+        let inner = value.strip_prefix(b"'")?.strip_suffix(b"'")?;
+        let text = std::str::from_utf8(inner).ok()?.to_ascii_lowercase();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let pair = |item: &str| match item.split_once('=') {
+            Some((name, value)) => Some((name.trim().to_owned(), value.trim().to_owned())),
+            None => (item == "default").then(|| (item.to_owned(), String::new())),
+        };
+        items.map(pair).collect()
+    };
+    let mut switches = before.and_then(list).unwrap_or_default();
+    for (name, value) in list(assigned)? {
+        if name == "default" {
+            switches.clear();
+        }
+        switches.retain(|(known, _)| *known != name);
+        switches.push((name, value));
+    }
+    switches.retain(|(name, _)| name != "default");
+    switches.sort();
+    let switches = switches.into_iter().map(|(name, value)| format!(",{name}={value}"));
+    Some(format!("'default{}'", switches.collect::<String>()).into_bytes())
+}
+
 impl SessionState {
     /// The default schema.
     pub fn schema(&self) -> Option<&[u8]> {
@@ -101,6 +129,14 @@ impl SessionState {
         match &key[..] {
             b"character_set_connection" => self.remove(b"collation_connection"),
             b"collation_connection" => self.remove(b"character_set_connection"),
+            // It assigns the other.
+            b"max_join_size" => self.remove(b"sql_big_selects"),
+            // It changes the switches that it names.
+            b"optimizer_switch" => {
+                if let Some(whole) = switches(self.get(&key), value) {
+                    return self.put(Setting { key, form: Form::assignment(name, &whole) });
+                }
+            }
             _ => {}
         }
         self.put(Setting { key, form: Form::assignment(name, value) });
@@ -358,6 +394,25 @@ mod tests {
         a.set_variable(b"collation_connection", b"utf8_bin");
         a.set_variable(b"character_set_connection", b"utf8");
         assert_eq!(a, state(None, &[("names", "utf8"), ("character_set_connection", "utf8")]));
+    }
+
+    #[test]
+    fn switches_add_up() {
+        let mut state = SessionState::default();
+        for (assigned, whole) in [
+            ("'mrr=on'", "'default,mrr=on'"),
+            ("'semijoin=off, MRR=off'", "'default,mrr=off,semijoin=off'"),
+            ("'materialization=default'", "'default,materialization=default,mrr=off,semijoin=off'"),
+            ("'default,mrr=on'", "'default,mrr=on'"),
+            ("DEFAULT", "DEFAULT"),
+            ("''", "'default'"),
+        ] {
+            state.set_variable(b"optimizer_switch", assigned.as_bytes());
+            assert_eq!(state.get(b"optimizer_switch"), Some(whole.as_bytes()), "{assigned}");
+        }
+        state.set_variable(b"sql_big_selects", b"1");
+        state.set_variable(b"max_join_size", b"2");
+        assert_eq!(state.get(b"sql_big_selects"), None, "assigned along");
     }
 
     #[test]

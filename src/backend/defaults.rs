@@ -40,6 +40,9 @@ const MEANINGFUL: [&str; 27] = [
     "unique_checks",
 ];
 
+/// Variables that are known, and left to each server: they say how long it keeps silent connections.
+const LEFT_ALONE: [&str; 2] = ["interactive_timeout", "wait_timeout"];
+
 /// A server's defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
@@ -61,7 +64,8 @@ impl Defaults {
     }
 
     fn sql(scope: &str) -> String {
-        format!("SHOW {scope} VARIABLES WHERE Variable_name IN ('{}')", MEANINGFUL.join("','"))
+        let names = [&MEANINGFUL[..], &LEFT_ALONE].concat().join("','");
+        format!("SHOW {scope} VARIABLES WHERE Variable_name IN ('{names}')")
     }
 
     /// From the answers to the two queries.
@@ -107,7 +111,8 @@ impl Defaults {
         let wanted = primary.unwrap_or(self);
         // A connection is set up after its login and after each reset.
         let differs = |name: &&String| {
-            [&self.fresh, &self.reset].into_iter().any(|own| own.get(*name) != wanted.fresh.get(*name))
+            !LEFT_ALONE.contains(&name.as_str())
+                && [&self.fresh, &self.reset].into_iter().any(|own| own.get(*name) != wanted.fresh.get(*name))
         };
         self.reset
             .keys()

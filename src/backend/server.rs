@@ -231,8 +231,9 @@ impl Server {
         self.reference.variables.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes that accounts or privileges changed: every connection logs in anew before it serves again.
-    pub fn accounts_changed(&self) {
+    /// Notes that accounts, privileges or what connections have read of a schema changed: every connection
+    /// logs in anew before it serves again.
+    pub fn logins_outdated(&self) {
         self.reference.accounts.fetch_add(1, Ordering::AcqRel);
     }
 

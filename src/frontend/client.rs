@@ -3,6 +3,7 @@
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::compression::Algorithm;
+use crate::protocol::errno;
 use crate::protocol::packet::frame;
 use crate::protocol::response::{OK, OkPacket, ServerError};
 use crate::protocol::resultset::{self, Column, Protocol};
@@ -17,6 +18,8 @@ pub struct Client {
     pub caps: Capabilities,
     /// How it compresses, once it is logged in.
     pub compression: Option<Algorithm>,
+    /// Whether its library takes errors with numbers of its own for broken packets, and hides them.
+    pub hides_its_errors: bool,
     /// Sequence id of the next packet it gets.
     pub seq: u8,
     /// Whether part of an answer to the current command has been handed to it.
@@ -26,7 +29,14 @@ pub struct Client {
 impl Client {
     /// Wraps a stream before anything is negotiated.
     pub fn new(packets: PacketStream) -> Self {
-        Self { packets, caps: Capabilities::empty(), compression: None, seq: 0, answered: false }
+        Self {
+            packets,
+            caps: Capabilities::empty(),
+            compression: None,
+            hides_its_errors: false,
+            seq: 0,
+            answered: false,
+        }
     }
 
     /// Reads the next command.
@@ -71,7 +81,12 @@ impl Client {
     /// The client left.
     pub async fn send_error(&mut self, error: &ServerError) -> io::Result<()> {
         let mut payload = Vec::with_capacity(64);
-        error.encode(&mut payload);
+        match error.code {
+            errno::CLIENT_ERRORS_FROM..=errno::CLIENT_ERRORS_TO if self.hides_its_errors => {
+                ServerError::new(errno::NET_READ_ERROR, b"08S01", error.message.clone()).encode(&mut payload);
+            }
+            _ => error.encode(&mut payload),
+        }
         self.push(&payload);
         self.packets.flush().await
     }

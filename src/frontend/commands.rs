@@ -168,11 +168,12 @@ impl Session {
         self.let_go();
         self.begin_with_defaults();
         let mut state = SessionState::default();
-        state.set_schema(self.state.schema());
-        if self.shared.family() == Family::MySql {
-            // MariaDB forgets it here.
-            self.add_login_mode(&mut state);
+        match self.shared.family() {
+            Family::MySql => self.add_login_flags(&mut state),
+            // What the login asked for besides is forgotten.
+            Family::MariaDb => self.add_login_charset(&mut state, self.collation),
         }
+        state.set_schema(self.state.schema());
         self.state = Arc::new(state);
         self.prepared.clear();
         self.last = Last::default();
@@ -209,6 +210,7 @@ impl Session {
         self.prepared.clear();
         self.last = Last::default();
         self.begin_with_defaults();
+        self.collation = change.collation.or(self.collation);
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
         if let Some(schema) = change.schema
             && let Err(error) = self.check_schema(&schema).await

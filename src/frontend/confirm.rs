@@ -33,12 +33,6 @@ impl Session {
         if self.shared.proven.has_schema(&self.account.user, schema) {
             return Ok(());
         }
-        // The new schema must not be part of the state while it is being checked.
-        let mut without = (*self.state).clone();
-        if without.schema() == Some(schema) {
-            without.set_schema(None);
-            self.state = Arc::new(without);
-        }
         let confirmed = self.confirm(&[&[Command::InitDb.byte()], schema], Expect::Ok).await;
         let mut state = (*self.state).clone();
         state.set_schema(Some(schema));
@@ -94,7 +88,10 @@ impl Session {
             _ => unreachable(error.to_string()),
         })?;
         let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
-        let conn = flight::bring_to(conn, &self.state, &name).await.map_err(|failed| match failed {
+        // What is asked here does not depend on the schema: the connection may stay in its own. That of
+        // the session may be gone, or be the one in question.
+        let state = in_schema(&self.state, conn.applied().schema());
+        let conn = flight::bring_to(conn, &state, &name).await.map_err(|failed| match failed {
             Failed::Refused(error) => error,
             Failed::Lost { .. } | Failed::ClientLeft(..) | Failed::Stopped(_) => {
                 unreachable("the connection was lost".into())
@@ -128,6 +125,16 @@ impl Session {
             }
         }
     }
+}
+
+/// A state, but in this schema.
+pub(super) fn in_schema(state: &Arc<SessionState>, schema: Option<&[u8]>) -> Arc<SessionState> {
+    if state.schema() == schema {
+        return state.clone();
+    }
+    let mut state = (**state).clone();
+    state.set_schema(schema);
+    Arc::new(state)
 }
 
 /// Asks for the values of session variables and adds them to `state`; false if one cannot be told.

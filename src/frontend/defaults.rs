@@ -43,17 +43,29 @@ impl Session {
     pub(super) fn login_state(&self, schema: Option<&[u8]>, collation: Option<u16>) -> SessionState {
         let mut state = SessionState::default();
         state.set_schema(schema);
+        self.add_login_charset(&mut state, collation);
+        self.add_login_flags(&mut state);
+        state
+    }
+
+    /// The character set that a login asks for by a collation's id.
+    pub(super) fn add_login_charset(&self, state: &mut SessionState, collation: Option<u16>) {
         // The id may use the second byte; servers that know one byte only see the low one.
         let known = collation.and_then(|id| self.shared.collation(id).or_else(|| self.shared.collation(id & 0xFF)));
         if let Some(collation) = known {
             state.set_names(format!("NAMES {} COLLATE {}", collation.charset, collation.name).as_bytes());
         }
-        self.add_login_mode(&mut state);
-        state
     }
 
-    /// What a login adds to `sql_mode` for a client that allows spaces ahead of `(`.
-    pub(super) fn add_login_mode(&self, state: &mut SessionState) {
+    /// What a login sets for a client that allows spaces ahead of `(`, and for one with a person in front
+    /// of it.
+    pub(super) fn add_login_flags(&self, state: &mut SessionState) {
+        if self.client.caps.contains(Capabilities::INTERACTIVE)
+            && let Some(patience) = self.shared.default_of("interactive_timeout")
+            && self.shared.default_of("wait_timeout").as_ref() != Some(&patience)
+        {
+            state.set_variable(b"wait_timeout", patience.as_bytes());
+        }
         if self.client.caps.contains(Capabilities::IGNORE_SPACE)
             && let Some(default) = self.shared.sql_mode()
         {

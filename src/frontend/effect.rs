@@ -42,6 +42,12 @@ pub(super) fn effect(
             (Target::Variable { scope: VariableScope::Session, name }, _) if is_untracked(name) => {
                 return Effect::Unknown;
             }
+            // It makes `id IS NULL` ask for what only the connection of the last INSERT knows.
+            (Target::Variable { name, .. }, text)
+                if name.eq_ignore_ascii_case(b"sql_auto_is_null") && !text.as_deref().is_some_and(is_off) =>
+            {
+                return Effect::Unknown;
+            }
             // Given as numbers, these could not be understood when statements are read.
             (Target::Variable { name, .. }, Some(text)) if decides_reading(name) && !is_word(&text) => {
                 return Effect::Unknown;
@@ -97,6 +103,11 @@ fn is_charset_variable(name: &[u8]) -> bool {
 fn is_boolean(text: &[u8]) -> bool {
     const PLAIN: [&[u8]; 8] = [b"0", b"1", b"ON", b"OFF", b"TRUE", b"FALSE", b"'ON'", b"'OFF'"];
     PLAIN.iter().any(|plain| text.eq_ignore_ascii_case(plain))
+}
+
+/// Whether a literal plainly says off.
+fn is_off(text: &[u8]) -> bool {
+    [&b"0"[..], b"OFF", b"FALSE", b"'OFF'"].iter().any(|off| text.eq_ignore_ascii_case(off))
 }
 
 /// Whether a literal is a word or a string, such as `utf8mb4`, and not a number.
@@ -189,6 +200,7 @@ mod tests {
             "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
             "SET SESSION TRANSACTION READ ONLY",
             "SET autocommit = OFF",
+            "SET SQL_AUTO_IS_NULL = 0",
             "SET @x = 'a', @y = 1",
         ] {
             assert!(matches!(of(&none, sql), Effect::Known(_)), "{sql}");
@@ -205,6 +217,7 @@ mod tests {
         for sql in [
             "SET @x = NOW()",
             "SET insert_id = 7",
+            "SET sql_auto_is_null = 1",
             "SET completion_type = 1",
             "SET ROLE r",
             "SET sql_mode = 4",

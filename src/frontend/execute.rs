@@ -2,6 +2,7 @@
 
 use super::acquire::{Acquired, Held, READ_RETRIES};
 use super::binding::{Binding, PinReason};
+use super::confirm::in_schema;
 use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
 use super::session::{Gone, Session};
@@ -11,7 +12,7 @@ use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
-use crate::route::Reason;
+use crate::route::{Need, Reason};
 use crate::sql::Traits;
 use std::time::Instant;
 
@@ -22,6 +23,8 @@ impl Session {
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
+        let schema = self.state.schema().map(<[u8]>::to_vec);
+        let mut homeless = false;
         loop {
             let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
                 Ok(acquired) => acquired,
@@ -34,7 +37,13 @@ impl Session {
                     refusal = error;
                     retries = READ_RETRIES;
                 }
-                Ok(summary) => return self.settle(lease, held, &job, summary).await,
+                Ok(summary) => {
+                    let settled = self.settle(lease, held, &job, summary).await;
+                    if homeless && self.state.schema().is_none() {
+                        self.state = in_schema(&self.state, schema.as_deref());
+                    }
+                    return settled;
+                }
                 Err(Failed::ClientLeft(error, thread_id)) => {
                     self.is_uncertain(&job);
                     // Without, the statement comes to its end first; the connection is closed either way.
@@ -60,6 +69,23 @@ impl Session {
                 Err(Failed::Lost { server, sent }) => {
                     self.lost(&job, &held, &server, sent).await?;
                     return Self::end_if_bereft(&held);
+                }
+                Err(Failed::Refused(error))
+                    if error.code == errno::UNKNOWN_SCHEMA
+                        && !held.connection
+                        && !homeless
+                        && schema.is_some()
+                        && job.needs_no_schema() =>
+                {
+                    drop(lease);
+                    self.shared.proven.forget();
+                    // A replica may not have it yet. On the primary somebody dropped it: who is in it can
+                    // go on, as on a direct connection, with what needs no schema.
+                    if retries >= READ_RETRIES || job.need != Need::Read {
+                        homeless = true;
+                        self.state = in_schema(&self.state, None);
+                    }
+                    retries = READ_RETRIES;
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);

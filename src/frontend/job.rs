@@ -94,6 +94,14 @@ impl Job {
         self.need == Need::Read
     }
 
+    /// Whether it means the same in whatever schema the session is, and in none.
+    pub(super) fn needs_no_schema(&self) -> bool {
+        const VERBS: [&[u8]; 4] = [b"create database", b"create schema", b"drop database", b"drop schema"];
+        let JobCommand::Text(text) = &self.command else { return false };
+        let starts_with = |verb: &&[u8]| text.get(..verb.len()).is_some_and(|head| head.eq_ignore_ascii_case(verb));
+        self.traits.contains(Traits::TABLE_FREE) || VERBS.iter().any(starts_with)
+    }
+
     /// What it changes, if it writes.
     pub(super) fn changes(&self) -> Changed {
         let Need::Primary(Reason::Statement(why)) = self.need else { return Changed::Data };

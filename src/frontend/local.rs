@@ -53,7 +53,7 @@ impl Session {
             b"@@landbridge_version" => Some((env!("CARGO_PKG_VERSION").into(), ColumnType::TEXT)),
             b"@@landbridge_token" => Some((self.token_text(), ColumnType::TEXT)),
             b"row_count()" => Some(number(i128::from(self.last.row_count))),
-            b"found_rows()" if self.binding.pins().is_none() => Some(number(i128::from(self.last.found_rows))),
+            b"found_rows()" if self.binding.pins().is_none() => Some(number(self.last.found_rows?.into())),
             b"last_insert_id()" if !self.last.insert_id_stale && !self.holds_connection() => {
                 Some((self.last.insert_id.to_string().into_bytes(), ColumnType::Id))
             }

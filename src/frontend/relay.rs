@@ -32,6 +32,7 @@ pub enum RelayError {
 
 /// What of the response is special.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a response")]
 pub struct Expected {
     /// Results of our own statements ahead of the client's, to be kept from it.
     pub skip: usize,
@@ -39,6 +40,8 @@ pub struct Expected {
     pub statement_id: Option<u32>,
     /// Whether the client sent `LOAD DATA LOCAL` and may be asked for a file.
     pub local_infile: bool,
+    /// Whether the client asked for a cursor, so that its rows may stay on the server.
+    pub cursor: bool,
     /// Whether the client has asked for reports of its own choice, and is to see all there are.
     pub all_reports: bool,
     /// Whether the command holds several statements and nothing was sent behind it. A server that

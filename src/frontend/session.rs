@@ -53,8 +53,8 @@ pub struct Last {
     pub insert_id_stale: bool,
     /// `ROW_COUNT()`.
     pub row_count: i64,
-    /// `FOUND_ROWS()`.
-    pub found_rows: u64,
+    /// `FOUND_ROWS()`; `None` if only the server knows.
+    pub found_rows: Option<u64>,
     /// Warnings.
     pub warnings: u16,
     /// The error, if it failed.
@@ -73,6 +73,8 @@ pub struct Session {
     pub(super) host: String,
     pub(super) pools: Arc<[Arc<Pool>]>,
     pub(super) state: Arc<SessionState>,
+    /// The collation it logged in with.
+    pub(super) collation: Option<u16>,
     pub(super) binding: Binding,
     /// Whether sessions that say nothing about it begin transactions by themselves.
     pub(super) autocommit_off_by_default: bool,
@@ -116,6 +118,7 @@ impl Session {
             nonce,
             host,
             state: Arc::default(),
+            collation: Some(collation),
             binding: Binding::Free,
             autocommit_off_by_default: false,
             attributes: None,

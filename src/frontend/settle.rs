@@ -36,7 +36,13 @@ impl Session {
             self.shared.proven.forget();
         }
         if job.traits.contains(Traits::CHANGES_ACCOUNTS) && summary.is_ok() {
-            lease.pool().server().accounts_changed();
+            lease.pool().server().logins_outdated();
+        }
+        if job.traits.contains(Traits::ALTERS_SCHEMA) && summary.is_ok() {
+            // MariaDB reads a schema's character set anew only for a login: `USE` of the same is none.
+            for pool in self.pools.iter() {
+                pool.server().logins_outdated();
+            }
         }
         self.remember(job, &summary);
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
@@ -97,7 +103,8 @@ impl Session {
             _ => -1,
         };
         if summary.affected_rows.is_none() && summary.error.is_none() {
-            last.found_rows = summary.rows;
+            // Servers count the rows that were skipped, too.
+            last.found_rows = Some(summary.rows).filter(|_| !job.traits.contains(Traits::SKIPS_ROWS));
         }
         if job.traits.contains(Traits::SETS_LAST_INSERT_ID) {
             // Unless it was asked for right behind the statement.
@@ -220,7 +227,7 @@ impl Session {
         if summary.is_ok() && job.traits.contains(Traits::CALC_FOUND_ROWS) && pins.insert(PinReason::FoundRows) {
             self.count_pin(PinReason::FoundRows);
         }
-        if summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
+        if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
             self.count_pin(PinReason::Cursor);
         }
         if self.shared.settings.session_mode.is_for(&self.account.user) {

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
-use super::confirm::{Confirmed, ask_variables};
+use super::confirm::{Confirmed, ask_variables, in_schema};
 use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
 use super::flight::{FOUND_ROWS_QUERY, WARNINGS_QUERY};
 use super::job::{Job, JobCommand};
@@ -136,7 +136,7 @@ impl Session {
                 }
                 if exact {
                     if let Some(conn) = lease.conn_mut() {
-                        conn.applied_is(Arc::new(state.clone()));
+                        conn.applied_is(in_schema(&Arc::new(state.clone()), conn.applied().schema()));
                     }
                     lease.give_back(Disposition::Clean);
                 } else {
@@ -248,7 +248,7 @@ impl Session {
                     self.last.diagnostics = Some(rows);
                 }
                 let found = found.first_value().and_then(|rows| rows.parse().ok());
-                self.last.found_rows = found.unwrap_or(self.last.found_rows);
+                self.last.found_rows = found.or(self.last.found_rows);
                 self.release_brief().await;
             }
             // What it would have said is lost with it; the statement itself was answered.

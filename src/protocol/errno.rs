@@ -99,6 +99,14 @@ pub fn empty_query() -> ServerError {
     ServerError::new(1065, b"42000", "Query was empty")
 }
 
+/// The numbers of errors that client libraries raise themselves.
+pub const CLIENT_ERRORS_FROM: u16 = 2000;
+/// The last of them.
+pub const CLIENT_ERRORS_TO: u16 = 2999;
+/// `ER_NET_READ_ERROR`: a server's number for a lost connection.
+pub const NET_READ_ERROR: u16 = 1158;
+/// A schema that does not exist.
+pub const UNKNOWN_SCHEMA: u16 = 1049;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.
 pub const UNKNOWN_STATEMENT: u16 = 1243;
 /// `ER_NEED_REPREPARE`

@@ -30,7 +30,7 @@ const CATALOGUE: [&str; 23] = [
 ];
 
 /// Forms that answer about earlier statements of the same connection.
-const DIAGNOSTICS: [&str; 5] = ["COUNT", "ERRORS", "PROFILE", "PROFILES", "WARNINGS"];
+const DIAGNOSTICS: [&str; 3] = ["COUNT", "ERRORS", "WARNINGS"];
 
 /// Reads a statement whose first word, `SHOW`, is consumed.
 pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {

@@ -55,6 +55,8 @@ traits! {
     XA,
     /// `SQL_CALC_FOUND_ROWS`.
     CALC_FOUND_ROWS,
+    /// `OFFSET`, `LIMIT a, b`: rows that are found and not sent.
+    SKIPS_ROWS,
     /// `LAST_INSERT_ID()`, `@@identity`, `@@last_insert_id`.
     USES_LAST_INSERT_ID,
     /// May change what `LAST_INSERT_ID()` answers.
@@ -73,6 +75,8 @@ traits! {
     READS_LANDBRIDGE_VARIABLE,
     /// `GRANT`, `CREATE USER`, `FLUSH PRIVILEGES` and their kind.
     CHANGES_ACCOUNTS,
+    /// `ALTER DATABASE`: connections have read the schema's character set, and keep it.
+    ALTERS_SCHEMA,
     /// Ends an open transaction first.
     IMPLICIT_COMMIT,
     /// The answer is about the server it runs on, not about the data.

@@ -167,6 +167,7 @@ async fn fly(
         local_infile: job.traits.contains(Traits::LOCAL_INFILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
         all_reports: session.tracks_itself,
+        cursor: job.opens_cursor(),
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {

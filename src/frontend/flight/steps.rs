@@ -257,7 +257,8 @@ impl<'a> Flight<'a> {
             self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
         }
         let (command, body) = execution.body.encode(self.busy.caps());
-        self.busy.command(Expect::Results, &[&[command.byte()], &handle, &body]);
+        let expect = if execution.cursor.is_some() { Expect::Cursor } else { Expect::Results };
+        self.busy.command(expect, &[&[command.byte()], &handle, &body]);
     }
 
     /// The handle of a statement on this connection; one that is being prepared is foretold.

@@ -211,7 +211,7 @@ impl Translator {
                 Ok(())
             }
             Role::DefinitionsEnd if self.client_wants_eof() => {
-                let cursor = EofPacket::decode(payload)?.status.contains(Status::CURSOR_EXISTS);
+                let cursor = self.opens_cursor(EofPacket::decode(payload)?.status);
                 self.eof_due = false;
                 if cursor {
                     self.summary.status = EofPacket::decode(payload)?.status;
@@ -222,7 +222,7 @@ impl Translator {
             Role::DefinitionsEnd => {
                 let end = decode_end(payload, self.server_caps)?;
                 // With a cursor this EOF is the end of the response, which newer clients want as an OK.
-                if end.status.contains(Status::CURSOR_EXISTS) {
+                if self.opens_cursor(end.status) {
                     self.summary.absorb(&end, Some(0), self.family);
                     self.push_end(&end, out);
                 }
@@ -245,6 +245,10 @@ impl Translator {
                 Ok(())
             }
         }
+    }
+
+    fn opens_cursor(&self, status: Status) -> bool {
+        self.expected.cursor && status.contains(Status::CURSOR_EXISTS)
     }
 
     fn deprecates_eof(&self) -> bool {
@@ -290,7 +294,7 @@ impl Translator {
 
     fn rows_end(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         let end = decode_end(payload, self.server_caps)?;
-        let cursor = end.status.contains(Status::CURSOR_EXISTS) && !end.status.contains(Status::LAST_ROW_SENT);
+        let cursor = self.opens_cursor(end.status) && !end.status.contains(Status::LAST_ROW_SENT);
         if self.eof_due && !(cursor && self.rows == 0) {
             self.push_due_eof(end.status - Status::LAST_ROW_SENT, out);
         }

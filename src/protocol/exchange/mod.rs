@@ -14,6 +14,9 @@ use super::wire::{Malformed, Reader};
 pub enum Expect {
     /// OK, ERR, result sets, local infile: `COM_QUERY` and `COM_STMT_EXECUTE`.
     Results,
+    /// The same, but rows may stay on the server until they are fetched: a `COM_STMT_EXECUTE` that asks
+    /// for a cursor. A procedure with a cursor of its own open shows the flag in any answer.
+    Cursor,
     /// OK, EOF or ERR.
     Ok,
     /// `COM_STMT_PREPARE`: a header, parameters, columns.
@@ -92,6 +95,8 @@ enum State {
 pub struct Exchange {
     state: State,
     caps: Capabilities,
+    /// Whether rows may stay on the server.
+    cursor: bool,
 }
 
 /// How much of an OK or EOF packet the machine needs to see.
@@ -102,12 +107,14 @@ pub const NEEDS: usize = 64;
 impl Exchange {
     /// A response that has not begun.
     pub fn new(expect: Expect, caps: Capabilities) -> Self {
+        let cursor = expect == Expect::Cursor;
         let state = match expect {
+            Expect::Cursor => State::First(Expect::Results),
             Expect::Rows => State::Rows,
             Expect::Stream => State::Stream,
             _ => State::First(expect),
         };
-        Self { state, caps }
+        Self { state, caps, cursor }
     }
 
     /// Whether the next packet may be a row; only then is [`Self::is_row`] meaningful.
@@ -137,8 +144,8 @@ impl Exchange {
             State::Definitions { left } => Ok(self.definition(left)),
             State::DefinitionsEnd => {
                 // With a cursor the rows come later, on COM_STMT_FETCH.
-                let cursor = EofPacket::decode(head)?.status.contains(Status::CURSOR_EXISTS);
-                self.state = if cursor { State::Over } else { State::Rows };
+                let opened = EofPacket::decode(head)?.status.contains(Status::CURSOR_EXISTS);
+                self.state = if self.cursor && opened { State::Over } else { State::Rows };
                 Ok(self.step(Role::DefinitionsEnd))
             }
             State::Rows | State::Stream if self.is_row(len, first) => Ok(self.step(Role::Row)),
@@ -198,7 +205,9 @@ impl Exchange {
                 self.state = State::FieldList;
                 Ok(self.step(Role::Definition))
             }
-            (Expect::Prepare | Expect::Ok | Expect::Rows | Expect::Stream, _) => Err(Malformed("response")),
+            (Expect::Prepare | Expect::Ok | Expect::Rows | Expect::Cursor | Expect::Stream, _) => {
+                Err(Malformed("response"))
+            }
         }
     }
 

@@ -50,7 +50,14 @@ fn responses() {
         ),
         (Expect::Results, NEW, &[b"\x01", COLUMN, ROW, ERR_PACKET], &[ColumnCount, Definition, Row, Err]),
         // A cursor was opened: rows come with COM_STMT_FETCH.
-        (Expect::Results, OLD, &[b"\x01", COLUMN, EOF_CURSOR], &[ColumnCount, Definition, DefinitionsEnd]),
+        (Expect::Cursor, OLD, &[b"\x01", COLUMN, EOF_CURSOR], &[ColumnCount, Definition, DefinitionsEnd]),
+        // One of a procedure's own.
+        (
+            Expect::Results,
+            OLD,
+            &[b"\x01", COLUMN, EOF_CURSOR, ROW, EOF_OLD],
+            &[ColumnCount, Definition, DefinitionsEnd, Row, RowsEnd],
+        ),
         (Expect::Rows, OLD, &[ROW, EOF_OLD], &[Row, RowsEnd]),
         (Expect::Prepare, NEW, &[b"\0\x01\0\0\0\0\0\0\0\0\0\0"], &[PrepareOk]),
         (

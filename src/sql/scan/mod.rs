@@ -197,6 +197,7 @@ impl<'a> Scan<'a> {
             self.judge_previous();
         }
         match self.cur().token {
+            Token::Punct(b',') if self.prev2().is(Word::Limit) => self.traits |= Traits::SKIPS_ROWS,
             Token::Punct(b',') | Token::Text | Token::Number | Token::End => {}
             Token::Word(word) => self.word(word),
             Token::Punct(byte) => self.punct(byte),
@@ -247,6 +248,7 @@ impl<'a> Scan<'a> {
             // LOCK IN SHARE MODE; as a verb it gets its own reason.
             Word::Lock => self.raise(Why::LockingRead),
             Word::Call => self.raise(Why::Call),
+            Word::Offset => self.traits |= Traits::SKIPS_ROWS,
             Word::SqlCalcFoundRows => self.traits |= Traits::CALC_FOUND_ROWS,
             Word::For if self.prev().is(Word::Value) => {
                 if matches!(self.prev2().token, Token::Word(Word::Next | Word::Previous)) {

@@ -50,5 +50,5 @@ fn use_schema() {
     }
     let ansi = Mode { ansi_quotes: true, ..MYSQL };
     assert_eq!(classify(b"USE \"x\"", ansi).kind, Kind::Use(b"x"[..].into()));
-    all("unknown", "USE 'x'\nUSE a.b");
+    all("unknown", "USE 'x'\nUSE a.b\nCOMMIT AND CHAIN RELEASE\nROLLBACK AND CHAIN RELEASE");
 }

@@ -68,6 +68,9 @@ fn create<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 fn alter<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     // Other passwords leave sessions alone that are open.
     scan.traits |= Traits::IMPLICIT_COMMIT;
+    if scan.cur().is(Word::Database) || scan.cur().is(Word::Schema) {
+        scan.traits |= Traits::ALTERS_SCHEMA;
+    }
     object(scan)
 }
 
@@ -149,6 +152,10 @@ fn flush<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     while !scan.done() {
         // WITH READ LOCK, FOR EXPORT, and MariaDB's WITH READ LOCK AND DISABLE CHECKPOINT.
         locks |= scan.cur().is(Word::Read) || scan.cur().is(Word::Export);
+        if scan.spells("STATUS") {
+            // Who counts from zero will look at the counters, which are the connection's.
+            scan.traits |= Traits::SETS_UNTRACKED;
+        }
         if scan.spells("PRIVILEGES") {
             scan.traits |= Traits::CHANGES_ACCOUNTS;
         }

@@ -68,7 +68,9 @@ pub(super) fn completion(scan: &mut Scan<'_>) -> Option<Completion> {
     } else if no {
         return None;
     }
-    scan.clean_end().then_some(options)
+    // A chain that ends the session is nonsense, and no server takes it.
+    let sensible = !(options.chain == Some(true) && options.release == Some(true));
+    (sensible && scan.clean_end()).then_some(options)
 }
 
 pub(super) fn savepoint_name<'a>(scan: &mut Scan<'a>) -> Kind<'a> {

@@ -49,13 +49,18 @@ const CLIENTS: [(&str, C); 12] = [
     ("without files", BASE.union(C::MULTI_STATEMENTS).union(C::DEPRECATE_EOF).difference(C::LOCAL_FILES)),
 ];
 
+/// Most speak utf8mb4; the oldest have never heard of it.
+fn collation(caps: C) -> u16 {
+    if caps.contains(C::DEPRECATE_EOF) { 45 } else { 33 }
+}
+
 /// What a script was answered, line by line.
 type Answers = Vec<(usize, String, Vec<Packet>)>;
 
 async fn run(port: u16, caps: C, script: &str, family: &str) -> Answers {
     let mut answers = Vec::new();
     for session in sessions(script, family) {
-        let who = Who { user: APP, password: PASSWORD, schema: Some(SCHEMA), collation: 45 };
+        let who = Who { user: APP, password: PASSWORD, schema: Some(SCHEMA), collation: collation(caps) };
         let mut wire = Wire::log_in(port, caps, who).await;
         let mut names = Names::default();
         for line in session {

@@ -118,7 +118,9 @@ impl Names {
             }
             "execute" | "cursor" => {
                 let (name, values) = rest.split_once(':').unwrap_or((rest, ""));
-                answered(self.execute(self.id(name), values, verb == "cursor", caps), Expect::Results)
+                let cursor = verb == "cursor";
+                let expect = if cursor { Expect::Cursor } else { Expect::Results };
+                answered(self.execute(self.id(name), values, cursor, caps), expect)
             }
             "bulk" if !caps.contains(Capabilities::BULK) => return None,
             "bulk" => {
