@@ -185,6 +185,20 @@ async fn go_sql_driver(flavor: Flavor) {
     drive(flavor, "golang-github-go-sql-driver-mysql-dev", &probe, &[&env[..], &["go", "run", &main]].concat()).await;
 }
 
+/// `tests/drivers/rust`, built by `scripts/drivers.sh`.
+async fn rust(flavor: Flavor, driver: &str) {
+    let program = latest("rust/debug/landbridge-drivers").display().to_string();
+    drive(flavor, &format!("{driver} of crates.io"), &["test", "-x", &program], &[&program, driver]).await;
+}
+
+async fn rust_sqlx(flavor: Flavor) {
+    rust(flavor, "sqlx").await;
+}
+
+async fn rust_mysql_async(flavor: Flavor) {
+    rust(flavor, "mysql_async").await;
+}
+
 async fn java_mariadb(flavor: Flavor) {
     let types = format!("-Dtypes={}", script("types.sql"));
     let words = ["java", &types, "-cp", JAR, &script("java/Crud.java")];
@@ -208,4 +222,6 @@ crate::on_both!(
     perl_dbd_mariadb,
     go_sql_driver,
     java_mariadb,
+    rust_sqlx,
+    rust_mysql_async,
 );
