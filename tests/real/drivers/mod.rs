@@ -101,13 +101,13 @@ async fn drive(flavor: Flavor, package: &str, probe: &[&str], words: &[&str]) {
 }
 
 async fn php_mysqli(flavor: Flavor) {
-    let words = ["php", "-d", "mysqli.allow_local_infile=1", &script("mysqli.php")];
+    let words = ["php", "-d", "mysqli.allow_local_infile=1", "-d", "memory_limit=-1", &script("mysqli.php")];
     drive(flavor, "php-mysql", &["php", "-r", "exit((int) !extension_loaded('mysqli'));"], &words).await;
 }
 
 async fn php_pdo(flavor: Flavor) {
     let probe = ["php", "-r", "exit((int) !extension_loaded('pdo_mysql'));"];
-    drive(flavor, "php-mysql", &probe, &["php", &script("pdo.php")]).await;
+    drive(flavor, "php-mysql", &probe, &["php", "-d", "memory_limit=-1", &script("pdo.php")]).await;
 }
 
 /// Python's DB-API in one script for all drivers: the system's and the latest.
