@@ -51,6 +51,7 @@ fuzz: fuzz-smoke ## Throw random input at the decoders (FUZZ_ROUNDS=50: for long
 fmt: ## Format the code
 	@cargo fmt
 	@cargo fmt --manifest-path fuzz/Cargo.toml
+	@cargo fmt --manifest-path tests/drivers/rust/Cargo.toml
 
 .PHONY: lint
 lint: ## Run clippy; a warning is an error
@@ -79,6 +80,7 @@ check-fmt:
 	$(step) 'format'
 	@cargo fmt --check
 	@cargo fmt --check --manifest-path fuzz/Cargo.toml
+	@cargo fmt --check --manifest-path tests/drivers/rust/Cargo.toml
 
 .PHONY: fuzz-smoke
 fuzz-smoke:

@@ -13,13 +13,10 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::topology::{Role, Snapshot};
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
-
-use super::rsa::RsaKey;
 
 /// More users than this are not remembered: the one who came least recently is forgotten.
 const MOST_USERS: usize = 10_000;
@@ -45,7 +42,6 @@ pub struct Passthrough {
     /// the second waiting.
     newcomers: Semaphore,
     rechecks: Semaphore,
-    key: OnceCell<RsaKey>,
 }
 
 /// An account that a server has let in.
@@ -86,7 +82,6 @@ impl Passthrough {
             known: Mutex::default(),
             newcomers: Semaphore::new(MOST_QUESTIONS),
             rechecks: Semaphore::new(MOST_QUESTIONS),
-            key: OnceCell::new(),
         }
     }
 
@@ -146,12 +141,6 @@ impl Passthrough {
             Answer::Yes => Ok(self.remember(account)),
             Answer::No(error) | Answer::Unknown(error) => Err(error),
         }
-    }
-
-    /// The key with which passwords come that nothing else protects.
-    pub(super) async fn key(&self) -> io::Result<&RsaKey> {
-        let generate = async || tokio::task::spawn_blocking(RsaKey::generate).await?;
-        self.key.get_or_try_init(generate).await
     }
 
     /// Logs in as the account where that is nearest.

@@ -82,6 +82,11 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
                 if !client.packets.output().is_empty() {
                     client.answered = true;
                     client.packets.flush().await.map_err(RelayError::Client)?;
+                    // Where an envelope begins with a result, servers number its packets like envelopes, and
+                    // there are drivers that insist on it.
+                    if let Some(seq) = client.packets.next_envelope().filter(|_| exchange.at_a_result()) {
+                        translator.continue_at(seq, translator.server_seq());
+                    }
                 }
                 if wait(packets, &mut client.packets, patience).await? == Heard::Nothing {
                     // Its answer comes behind the one that is due, or shows that none will come. Unlike a

@@ -85,6 +85,11 @@ impl PacketStream {
         &self.stream
     }
 
+    /// The number of the next envelope, where packets travel in such.
+    pub fn next_envelope(&self) -> Option<u8> {
+        self.compressed.as_ref().map(|compressed| compressed.compression.seq())
+    }
+
     /// Takes the plain socket out for a TLS handshake, with what was already read from it and
     /// what still has to be written ahead of the handshake.
     pub fn into_transport(self) -> Result<Transport, io::Error> {

@@ -38,6 +38,11 @@ impl Compression {
         Self { algorithm, seq: 0 }
     }
 
+    /// The number of the next envelope.
+    pub fn seq(&self) -> u8 {
+        self.seq
+    }
+
     /// Appends `plain` to `out`, in envelopes.
     pub fn wrap(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         for piece in plain.chunks(MOST) {

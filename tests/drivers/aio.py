@@ -7,6 +7,7 @@ import importlib
 import pathlib
 import ssl
 import sys
+import tempfile
 
 NAME, HOST, PORT, USER, PASSWORD, TLS = sys.argv[1:]
 driver = importlib.import_module(NAME)
@@ -76,6 +77,19 @@ async def transactions(conn):
         show("streamed", first, count)
 
 
+async def load():
+    """A file of the client."""
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.write("".join(f"{n}\tline {n}\n" for n in range(2000, 2500)))
+        file.flush()
+        conn = await driver.connect(**options(autocommit=True, local_infile=True))
+        async with conn.cursor() as cur:
+            show("loaded", await cur.execute(f"LOAD DATA LOCAL INFILE '{file.name}' INTO TABLE types_t (n, s)"), cur.lastrowid)
+            await cur.execute("SELECT COUNT(*), MAX(s) FROM types_t WHERE n >= 2000")
+            show("rows", await cur.fetchall())
+        await conn.ensure_closed()
+
+
 async def request(pool, n):
     """One web request on a connection of the pool: it sees its own write."""
     async with pool.acquire() as conn, conn.cursor() as cur:
@@ -92,6 +106,8 @@ async def main():
     await transactions(conn)
     await conn.ping()
     await conn.ensure_closed()
+    if NAME != "asyncmy":  # It raises a TypeError as soon as a server asks for a file.
+        await load()
     pool = await driver.create_pool(minsize=1, maxsize=4, **options(autocommit=True))
     show("requests", await asyncio.gather(*(request(pool, n) for n in range(1000, 1040))))
     pool.close()

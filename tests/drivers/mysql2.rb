@@ -102,6 +102,10 @@ several.close
 count = 0
 client.query("SELECT a.n, REPEAT('r', 100) AS r FROM types_t a, types_t b, types_t c LIMIT 50000", stream: true, cache_rows: false).each { |row| count += row["r"].size }
 show "streamed", count
+# A cursor of the server.
+cursor = client.prepare("SELECT a.n FROM types_t a, types_t b WHERE a.n > ? ORDER BY a.n, b.n")
+2.times { |n| show "cursor", cursor.execute(n, stream: true, cache_rows: false).sum { |row| row["n"] } }
+cursor.close
 client.query("SELECT SLEEP(0.05), 'later' AS v", async: true)
 show "asynchronous", client.async_result.to_a
 

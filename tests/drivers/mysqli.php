@@ -1,16 +1,29 @@
 <?php
 // What a mysqli application does, printed. Run against a server and against Landbridge, the output
-// must be the same: php mysqli.php HOST PORT USER PASSWORD
+// must be the same: php mysqli.php HOST PORT USER PASSWORD on|off
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
-[, $host, $port, $user, $password] = $argv;
+[, $host, $port, $user, $password, $tls] = $argv;
+$big = $tls === 'off' ? 20_000_000 : 200_000;
 
 function connect(string $prefix = ''): mysqli
 {
-    global $host, $port, $user, $password;
-    $m = new mysqli($prefix . $host, $user, $password, 'app', (int) $port);
+    global $host, $user, $password, $port;
+    $m = mysqli_init();
+    $m->real_connect($prefix . $host, $user, $password, 'app', (int) $port, null, flags());
     $m->set_charset('utf8mb4');
     $m->query("SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'");
     return $m;
+}
+
+function flags(): int
+{
+    global $tls;
+    return $tls === 'on' ? MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT : 0;
+}
+
+function short(?string $value): mixed
+{
+    return $value !== null && strlen($value) > 200 ? [strlen($value), md5($value)] : $value;
 }
 
 function show(string $what, mixed $value): void
@@ -27,7 +40,7 @@ function rows(mysqli_result $result): array
 $m = connect();
 $m->query('DROP TABLE IF EXISTS mysqli_t');
 $m->query('CREATE TABLE mysqli_t (id INT AUTO_INCREMENT PRIMARY KEY, n INT UNIQUE, s VARCHAR(50), d DECIMAL(10,2), f DOUBLE,
-    b BLOB, e ENUM("x","y"), dt DATETIME(3), u BIGINT UNSIGNED) DEFAULT CHARSET utf8mb4');
+    b BLOB, e ENUM("x","y"), dt DATETIME(3), u BIGINT UNSIGNED, big LONGBLOB) DEFAULT CHARSET utf8mb4');
 
 // Text.
 $m->query("INSERT INTO mysqli_t (n, s, d, b) VALUES (1, 'h\u{e9}llo \u{1F600}', 1.50, x'00ff27')");
@@ -55,6 +68,34 @@ foreach ([10, 1] as $n) {
     $st->bind_param('i', $n);
     $st->execute();
     show('prepared select', rows($st->get_result()));
+}
+$st->close();
+
+// Big rows, prepared and text.
+$st = $m->prepare('UPDATE mysqli_t SET big = ? WHERE n = 10');
+$value = str_repeat("\0\xff", $big / 2);
+$st->bind_param('s', $value);
+$st->execute();
+show('big update', $st->affected_rows);
+$st = $m->prepare("SELECT big, REPEAT('x', ?) FROM mysqli_t WHERE n = 10");
+$st->bind_param('i', $big);
+$st->execute();
+show('big row', array_map(short(...), $st->get_result()->fetch_row()));
+$m->query("UPDATE mysqli_t SET big = '" . str_repeat('y', $big) . "' WHERE n = 10");
+show('big text', array_map(short(...), $m->query('SELECT big FROM mysqli_t WHERE n = 10')->fetch_row()));
+$m->query('UPDATE mysqli_t SET big = NULL');
+
+// A cursor, read to its end and left in the middle.
+$st = $m->prepare('SELECT n FROM mysqli_t ORDER BY n');
+$st->attr_set(MYSQLI_STMT_ATTR_CURSOR_TYPE, MYSQLI_CURSOR_TYPE_READ_ONLY);
+foreach ([100, 2] as $most) {
+    $st->execute();
+    $st->bind_result($n);
+    $read = [];
+    while (count($read) < $most && $st->fetch()) {
+        $read[] = $n;
+    }
+    show('cursor', $read);
 }
 $st->close();
 
@@ -105,6 +146,34 @@ $r->free();
 show('ping', $m->query('SELECT 1')->fetch_row());
 $m->close();
 
+// The same connection for somebody else.
+$m = connect();
+$m->query("SET @left = 1, time_zone = '+05:00'");
+$m->query('CREATE TEMPORARY TABLE tmp_t (n INT)');
+$m->begin_transaction();
+$m->query('UPDATE mysqli_t SET n = -1 WHERE n = 110');
+show('changed user', $m->change_user($user, $password, 'app'));
+show('state', $m->query('SELECT @left, @@time_zone, DATABASE(), @@autocommit')->fetch_row());
+show('undone', $m->query('SELECT COUNT(*) FROM mysqli_t WHERE n = -1')->fetch_row());
+try {
+    $m->query('SELECT * FROM tmp_t');
+} catch (mysqli_sql_exception $error) {
+    show('error', [$error->getCode(), $error->getMessage()]);
+}
+show('elsewhere', [$m->change_user($user, $password, 'information_schema'), $m->query('SELECT DATABASE()')->fetch_row()]);
+$m->close();
+// Envelopes.
+$m = mysqli_init();
+$m->real_connect($host, $user, $password, 'app', (int) $port, null, flags() | MYSQLI_CLIENT_COMPRESS | MYSQLI_CLIENT_FOUND_ROWS);
+$m->query("UPDATE mysqli_t SET s = s WHERE n = 110");
+show('compressed', [$m->affected_rows, array_map(short(...), $m->query("SELECT REPEAT('x', 100000), @@version")->fetch_row())]);
+$m->multi_query('SELECT 1; DO SLEEP(0.05); SELECT 2; SELECT SLEEP(0.05), 3');
+do {
+    $r = $m->store_result();
+    show('result', $r ? rows($r) : $m->affected_rows);
+} while ($m->more_results() && $m->next_result());
+$m->close();
+
 // The next requests: new connections, then a persistent one that is used again.
 for ($request = 0; $request < 3; $request++) {
     $m = connect();
@@ -125,7 +194,7 @@ $path = tempnam(sys_get_temp_dir(), 'rows');
 file_put_contents($path, "2001\tone\n2002\ttwo\n");
 $m = mysqli_init();
 $m->options(MYSQLI_OPT_LOCAL_INFILE, true);
-$m->real_connect($host, $user, $password, 'app', (int) $port);
+$m->real_connect($host, $user, $password, 'app', (int) $port, null, flags());
 $m->query("LOAD DATA LOCAL INFILE '$path' INTO TABLE mysqli_t (n, s)");
 show('loaded', [$m->affected_rows, $m->info, $m->query('SELECT s FROM mysqli_t WHERE n > 2000 ORDER BY n')->fetch_all()]);
 unlink($path);

@@ -1,12 +1,16 @@
 <?php
 // What a PDO application (Symfony, Laravel) does, printed. Run against a server and against
-// Landbridge, the output must be the same: php pdo.php HOST PORT USER PASSWORD
-[, $host, $port, $user, $password] = $argv;
+// Landbridge, the output must be the same: php pdo.php HOST PORT USER PASSWORD on|off
+[, $host, $port, $user, $password, $tls] = $argv;
+$big = $tls === 'off' ? 20_000_000 : 200_000;
 
 function connect(array $options = []): PDO
 {
-    global $host, $port, $user, $password;
+    global $host, $port, $user, $password, $tls;
     $dsn = "mysql:host=$host;port=$port;dbname=app;charset=utf8mb4";
+    if ($tls === 'on') {
+        $options += [PDO::MYSQL_ATTR_SSL_CIPHER => 'HIGH', PDO::MYSQL_ATTR_SSL_VERIFY_SERVER_CERT => false];
+    }
     return new PDO($dsn, $user, $password, $options + [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
 }
 
@@ -16,7 +20,7 @@ function show(string $what, mixed $value): void
 }
 
 connect()->exec('DROP TABLE IF EXISTS pdo_t');
-connect()->exec('CREATE TABLE pdo_t (id INT AUTO_INCREMENT PRIMARY KEY, n INT UNIQUE, s TEXT, j JSON, t TIMESTAMP NULL)');
+connect()->exec('CREATE TABLE pdo_t (id INT AUTO_INCREMENT PRIMARY KEY, n INT UNIQUE, s TEXT, j JSON, t TIMESTAMP NULL, big LONGBLOB)');
 
 foreach (['emulated' => true, 'native' => false] as $name => $emulated) {
     $base = $emulated ? 0 : 1000;
@@ -36,6 +40,16 @@ foreach (['emulated' => true, 'native' => false] as $name => $emulated) {
     show('columns', array_map(fn ($i) => $select->getColumnMeta($i)['native_type'] ?? null, range(0, 4)));
     $select->execute([$base, $base + 2]);
     show('again', $select->fetchAll(PDO::FETCH_NUM));
+
+    $update = $pdo->prepare('UPDATE pdo_t SET big = :big WHERE n = :n');
+    $update->bindValue(':big', str_repeat("\0\xff", $big / 2), PDO::PARAM_LOB);
+    $update->bindValue(':n', $base + 1, PDO::PARAM_INT);
+    $update->execute();
+    $select = $pdo->prepare("SELECT big, REPEAT('x', ?) FROM pdo_t WHERE n = ?");
+    $select->bindValue(1, $big, PDO::PARAM_INT);
+    $select->bindValue(2, $base + 1, PDO::PARAM_INT);
+    $select->execute();
+    show('big row', array_map(fn ($v) => [strlen($v), md5($v)], $select->fetch(PDO::FETCH_NUM)));
 
     $pdo->beginTransaction();
     $pdo->exec("DELETE FROM pdo_t WHERE n > $base");
@@ -63,6 +77,29 @@ foreach (['emulated' => true, 'native' => false] as $name => $emulated) {
     $rows->closeCursor();
     show('found by client flag', connect([PDO::MYSQL_ATTR_FOUND_ROWS => true])->exec("UPDATE pdo_t SET s = 'committed' WHERE n = $base + 5"));
 }
+
+// Several results, of statements and of a procedure.
+$pdo = connect();
+$pdo->exec('DROP PROCEDURE IF EXISTS pdo_p');
+$pdo->exec('CREATE PROCEDURE pdo_p(k INT) BEGIN SELECT k; UPDATE pdo_t SET s = "p" WHERE n = k; SELECT s FROM pdo_t WHERE n = k; END');
+foreach (['SELECT 1; UPDATE pdo_t SET s = "m" WHERE n = 2; SELECT 2, NULL', 'CALL pdo_p(2)'] as $sql) {
+    $results = $pdo->query($sql);
+    do {
+        show('result', [$results->columnCount() ? $results->fetchAll(PDO::FETCH_NUM) : null, $results->rowCount()]);
+    } while ($results->nextRowset());
+}
+$call = connect([PDO::ATTR_EMULATE_PREPARES => false])->prepare('CALL pdo_p(?)');
+$call->execute([1002]);
+do {
+    show('called', $call->columnCount() ? $call->fetchAll(PDO::FETCH_NUM) : null);
+} while ($call->nextRowset());
+
+// A file of the client.
+$path = tempnam(sys_get_temp_dir(), 'rows');
+file_put_contents($path, implode(array_map(fn ($n) => "$n\tline $n\n", range(5000, 5499))));
+$pdo = connect([PDO::MYSQL_ATTR_LOCAL_INFILE => true]);
+show('loaded', [$pdo->exec("LOAD DATA LOCAL INFILE '$path' INTO TABLE pdo_t (n, s)"), $pdo->query('SELECT COUNT(*), MAX(s) FROM pdo_t WHERE n >= 5000')->fetch(PDO::FETCH_NUM)]);
+unlink($path);
 
 for ($request = 0; $request < 3; $request++) {
     $pdo = connect([PDO::ATTR_PERSISTENT => true]);

@@ -72,8 +72,8 @@ impl Translator {
         self.server_seq
     }
 
-    /// Goes on after the client has sent a file: with its next packet numbered `client`, and the
-    /// server's next one `server`.
+    /// Goes on with the client's next packet numbered `client`, and the server's next one `server`: after the
+    /// client has sent a file, or where an envelope begins.
     pub fn continue_at(&mut self, client: u8, server: u8) {
         self.seq = client;
         self.server_seq = server;

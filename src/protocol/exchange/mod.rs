@@ -122,6 +122,11 @@ impl Exchange {
         matches!(self.state, State::Rows | State::Stream)
     }
 
+    /// Whether the next packet begins a result.
+    pub fn at_a_result(&self) -> bool {
+        matches!(self.state, State::First(_))
+    }
+
     /// Whether, inside rows, a packet of `len` bytes starting with `first` is a row.
     pub fn is_row(&self, len: usize, first: u8) -> bool {
         match first {

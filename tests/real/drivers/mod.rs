@@ -101,13 +101,13 @@ async fn drive(flavor: Flavor, package: &str, probe: &[&str], words: &[&str]) {
 }
 
 async fn php_mysqli(flavor: Flavor) {
-    let words = ["php", "-d", "mysqli.allow_local_infile=1", &script("mysqli.php")];
+    let words = ["php", "-d", "mysqli.allow_local_infile=1", "-d", "memory_limit=-1", &script("mysqli.php")];
     drive(flavor, "php-mysql", &["php", "-r", "exit((int) !extension_loaded('mysqli'));"], &words).await;
 }
 
 async fn php_pdo(flavor: Flavor) {
     let probe = ["php", "-r", "exit((int) !extension_loaded('pdo_mysql'));"];
-    drive(flavor, "php-mysql", &probe, &["php", &script("pdo.php")]).await;
+    drive(flavor, "php-mysql", &probe, &["php", "-d", "memory_limit=-1", &script("pdo.php")]).await;
 }
 
 /// Python's DB-API in one script for all drivers: the system's and the latest.
@@ -185,6 +185,20 @@ async fn go_sql_driver(flavor: Flavor) {
     drive(flavor, "golang-github-go-sql-driver-mysql-dev", &probe, &[&env[..], &["go", "run", &main]].concat()).await;
 }
 
+/// `tests/drivers/rust`, built by `scripts/drivers.sh`.
+async fn rust(flavor: Flavor, driver: &str) {
+    let program = latest("rust/debug/landbridge-drivers").display().to_string();
+    drive(flavor, &format!("{driver} of crates.io"), &["test", "-x", &program], &[&program, driver]).await;
+}
+
+async fn rust_sqlx(flavor: Flavor) {
+    rust(flavor, "sqlx").await;
+}
+
+async fn rust_mysql_async(flavor: Flavor) {
+    rust(flavor, "mysql_async").await;
+}
+
 async fn java_mariadb(flavor: Flavor) {
     let types = format!("-Dtypes={}", script("types.sql"));
     let words = ["java", &types, "-cp", JAR, &script("java/Crud.java")];
@@ -208,4 +222,6 @@ crate::on_both!(
     perl_dbd_mariadb,
     go_sql_driver,
     java_mariadb,
+    rust_sqlx,
+    rust_mysql_async,
 );
