@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.."
 . scripts/suites/debian.sh
 
 readonly VERSION=6.1.7.10
-readonly PACKAGES=(ruby-{bcrypt,concurrent,i18n,metaclass,minitest,mocha,mysql2,rack,sqlite3,tzinfo,zeitwerk} libmariadb3 libsqlite3-0 tzdata)
+readonly PACKAGES=(ruby-{bcrypt,concurrent,i18n,metaclass,mocha,mysql2,rack,sqlite3,tzinfo,zeitwerk} libmariadb3 libsqlite3-0 tzdata)
 readonly HERE=$PWD/scripts/suites
 readonly OUT=$(realpath -m "${SUITE_OUT:-target/suites/activerecord}")
 
@@ -60,13 +60,16 @@ run() {
     (
         cd "$SOURCES/activerecord"
         export ARCONFIG=$BED/config.yml ARCONN=mysql2 SUITE_RESULTS=$OUT/$name.list LD_LIBRARY_PATH=$native
-        export GEM_PATH=$DEBIAN_TREE/usr/share/rubygems-integration/all:$(echo "$DEBIAN_TREE"/usr/share/rubygems-integration/3*)
-        export RUBYLIB=$DEBIAN_TREE/usr/lib/ruby/vendor_ruby:$(echo "$native"/ruby/vendor_ruby/3*)
+        export GEM_PATH
+        GEM_PATH=$DEBIAN_TREE/usr/share/rubygems-integration/all:$(echo "$DEBIAN_TREE"/usr/share/rubygems-integration/3*):$(gem environment gempath)
+        export RUBYLIB
+        RUBYLIB=$DEBIAN_TREE/usr/lib/ruby/vendor_ruby:$(echo "$native"/ruby/vendor_ruby/3*)
         # The order of the tests is the same both times.
-        ruby -W0 -I "$BED/lib" -I test -I lib -I ../activesupport/lib -I ../activemodel/lib -r "$HERE/activerecord_results.rb" \
+        ruby -I "$BED/lib" -I test -I lib -I ../activesupport/lib -I ../activemodel/lib -r "$HERE/activerecord_results.rb" \
             -e 'ARGV.take_while { |file| file != "--" }.each { |file| require File.expand_path(file, "test") }; ARGV.shift(ARGV.index("--") + 1)' \
             "$@" -- --seed=1 "${options[@]}"
     ) >"$OUT/$name.log" 2>&1 || true
+    [[ -e $OUT/$name.list ]] || { say "the run did not begin; see $OUT/$name.log"; exit 1; }
     grep -q '^[0-9]* runs, ' "$OUT/$name.log" || say "the run did not end; see $OUT/$name.log"
     LC_ALL=C sort -u "$OUT/$name.list" >"$OUT/$name"
 }
@@ -75,7 +78,7 @@ main() {
     local flavor=${1:?mariadb or mysql}
     shift
     mkdir -p "$OUT"
-    debian_unpack ruby 1 "${PACKAGES[@]}"
+    debian_unpack ruby 2 "${PACKAGES[@]}"
     debian_source rails "$VERSION" +dfsg
     bed "$flavor"
     if ((!$#)); then
