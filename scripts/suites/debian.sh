@@ -64,7 +64,7 @@ debian_source() {
     work=$(mktemp -d -p "$DEBIAN_ROOT")
     # Any revision of it: they share the upstream sources.
     revision=$(APT_CONFIG=$DEBIAN_ROOT/apt/apt.conf apt-cache showsrc --only-source "$name" |
-        sed -n 's/^Version: //p' | grep -F -m 1 -- "$version$suffix-")
+        sed -n 's/^Version: //p' | grep -F -- "$version$suffix-" | sed -n 1p)
     (cd "$work" && APT_CONFIG=$DEBIAN_ROOT/apt/apt.conf apt-get -qq source --tar-only --download-only "$name=$revision" >/dev/null)
     tar -xf "$work"/*.orig.tar.* -C "$work"
     mv "$work/$name-$version" "$SOURCES"
