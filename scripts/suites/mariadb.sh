@@ -89,7 +89,7 @@ run() {
 
 # test, in which variant, and pass or fail. What is skipped is neither.
 results() {
-    sed -nE "s/^([a-z0-9_]+\.[^ ]+)( '[^']*')?( w[0-9]+)? +\[ (pass|fail) \].*/\1\2 \4/p" "$1" | sort -u
+    sed -nE "s/^([a-z0-9_]+\.[^ ]+)( '[^']*')? +(w[0-9]+ +)?\[ (pass|fail) \].*/\1\2 \4/p" "$1" | sort -u
 }
 
 main() {
