@@ -18,6 +18,8 @@
 #   SUITE_OUT         logs and results (default: target/suites/mariadb)
 #   SUITE_POOL_MODE   transaction (default) or session
 #   SUITE_DIRECT      results of an earlier direct run, instead of another one
+#
+# --parallel=2 works: ports of a worker are its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
