@@ -3,12 +3,16 @@
 # what differs: for reducing a test that fails to its cause.
 #
 #   scripts/suites/both.sh mariadb case.test ..      or: mysql
+#
+# With SUITE_SCOPE=off reads leave the connection of the write before them, and more differs.
 set -euo pipefail
 flavor=$1
 shift
 mapfile -t files < <(realpath "$@")
 cd "$(dirname "$0")/../.."
 . scripts/suites/bed.sh
+# The cases create it where they need a second one.
+SUITE_ACCOUNTS=${SUITE_ACCOUNTS:-u}
 
 readonly ROOT=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}/suites/mariadb-test
 
@@ -23,7 +27,8 @@ play() {
 
 # Each script begins with an empty schema.
 clean() {
-    mariadb --no-defaults --socket="$DIRECT_SOCKET" --user=root --execute='DROP DATABASE test; CREATE DATABASE test'
+    mariadb --no-defaults --socket="$DIRECT_SOCKET" --user=root \
+        --execute='DROP USER IF EXISTS u@localhost; DROP DATABASE test; CREATE DATABASE test'
 }
 
 bed "$flavor"

@@ -18,6 +18,8 @@
 #   SUITE_OUT         logs and results (default: target/suites/mariadb)
 #   SUITE_POOL_MODE   transaction (default) or session
 #   SUITE_DIRECT      results of an earlier direct run, instead of another one
+#
+# --parallel=2 works: ports of a worker are its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -89,7 +91,7 @@ run() {
 
 # test, in which variant, and pass or fail. What is skipped is neither.
 results() {
-    sed -nE "s/^([a-z0-9_]+\.[^ ]+)( '[^']*')?( w[0-9]+)? +\[ (pass|fail) \].*/\1\2 \4/p" "$1" | sort -u
+    sed -nE "s/^([a-z0-9_]+\.[^ ]+)( '[^']*')? +(w[0-9]+ +)?\[ (pass|fail) \].*/\1\2 \4/p" "$1" | sort -u
 }
 
 main() {
