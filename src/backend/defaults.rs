@@ -10,34 +10,45 @@ use std::collections::BTreeMap;
 
 /// Variables that change what statements mean or answer, and that every account may set. Those a server
 /// does not have are not reported by it. The character set is not among them: every session brings its own.
-const MEANINGFUL: [&str; 27] = [
+const MEANINGFUL: [&str; 38] = [
     "autocommit",
     "block_encryption_mode",
+    "check_constraint_checks",
+    "collation_server",
     "cte_max_recursion_depth",
+    "default_regex_flags",
     "default_storage_engine",
+    "default_tmp_storage_engine",
     "default_week_format",
     "div_precision_increment",
     "foreign_key_checks",
     "group_concat_max_len",
     "innodb_lock_wait_timeout",
+    "lc_messages",
     "lc_time_names",
     "lock_wait_timeout",
     "max_error_count",
     "max_execution_time",
     "max_join_size",
+    "max_recursive_iterations",
     "max_sort_length",
     "max_statement_time",
+    "old_passwords",
     "sql_auto_is_null",
     "sql_big_selects",
     "sql_mode",
+    "sql_notes",
     "sql_quote_show_create",
     "sql_safe_updates",
     "sql_select_limit",
+    "sql_warnings",
+    "standard_compliant_cte",
     "time_zone",
     "transaction_isolation",
     "transaction_read_only",
     "tx_isolation",
     "unique_checks",
+    "updatable_views_with_limit",
 ];
 
 /// Variables that are known, and left to each server: they say how long it keeps silent connections.

@@ -1,5 +1,6 @@
 //! Who holds what: whether a session owns a backend connection, and why.
 
+use crate::backend::conn::Ready;
 use crate::pool::Lease;
 use crate::sql::{Access, Isolation, Traits};
 
@@ -113,6 +114,11 @@ impl PinSet {
     /// Removes a reason.
     pub fn remove(&mut self, reason: PinReason) {
         self.0.retain(|r| *r != reason);
+    }
+
+    /// Whether this is one of the reasons.
+    pub fn contains(&self, reason: PinReason) -> bool {
+        self.0.binary_search(&reason).is_ok()
     }
 
     /// Whether only the next statement matters.
@@ -238,6 +244,14 @@ impl Binding {
     pub fn lease(&self) -> Option<&Lease> {
         match self {
             Self::InTransaction(lease) | Self::Pinned(lease, _) => Some(lease),
+            Self::Free | Self::Begun(_) => None,
+        }
+    }
+
+    /// The connection that is held, if it is there.
+    pub fn conn_mut(&mut self) -> Option<&mut Ready> {
+        match self {
+            Self::InTransaction(lease) | Self::Pinned(lease, _) => lease.conn_mut(),
             Self::Free | Self::Begun(_) => None,
         }
     }

@@ -83,7 +83,7 @@ impl Client {
         let mut payload = Vec::with_capacity(64);
         match error.code {
             errno::CLIENT_ERRORS_FROM..=errno::CLIENT_ERRORS_TO if self.hides_its_errors => {
-                ServerError::new(errno::NET_READ_ERROR, b"08S01", error.message.clone()).encode(&mut payload);
+                ServerError::new(errno::CONNECTION_KILLED, b"70100", error.message.clone()).encode(&mut payload);
             }
             _ => error.encode(&mut payload),
         }

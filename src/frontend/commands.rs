@@ -147,6 +147,10 @@ impl Session {
 
     /// `COM_PING`
     pub(super) async fn ping(&mut self) -> Result<(), Gone> {
+        if self.binding.conn_mut().is_some_and(|conn| !conn.is_healthy()) {
+            // What the session holds is gone; on a direct connection this command would find out, too.
+            return Err(Gone::Left("the connection that it held was lost".into()));
+        }
         self.shared.metrics.saved(Saved::Chatter);
         let ok = OkPacket { status: self.status(), warnings: self.conditions(), ..OkPacket::default() };
         self.client.push_ok(&ok);

@@ -17,6 +17,10 @@ impl Session {
     /// Server-wide variables were set, or another server is the primary: the session keeps what it began
     /// with, by setting it.
     pub(super) fn keep_defaults(&mut self) {
+        if self.holds_connection() {
+            // That connection is not set up anew, and may have more set than the session remembers.
+            return;
+        }
         let now = self.shared.reference();
         let (Some(then), Some(facts)) = (&self.reference, &now) else {
             self.reference = now;

@@ -1,6 +1,6 @@
 //! A logged-in client: its state, and the loop that reads its commands.
 
-use super::binding::{Binding, Characteristics};
+use super::binding::{Binding, Characteristics, PinReason};
 use super::client::Client;
 use super::handshake::Authenticated;
 use super::prepared::PreparedStatements;
@@ -267,6 +267,7 @@ impl Session {
         status.set(Status::AUTOCOMMIT, !self.autocommit_off());
         let mode = self.mode();
         status.set(Status::NO_BACKSLASH_ESCAPES, mode.no_backslash_escapes);
+        status.set(Status::ANSI_QUOTES, mode.ansi_quotes && mode.mariadb);
         match &self.binding {
             Binding::Free => {}
             Binding::Begun(beginning) => {
@@ -284,8 +285,11 @@ impl Session {
 
     /// Gives up whatever the session holds; what it left on the server is cleaned.
     pub(super) fn let_go(&mut self) {
-        if let Some((lease, _)) = self.binding.take_lease() {
-            lease.give_back(Disposition::NeedsReset);
+        match self.binding.take_lease() {
+            // MariaDB's reset leaves the locks of a prepared transaction behind; only closing does not.
+            Some((lease, pins)) if pins.contains(PinReason::Xa) => drop(lease),
+            Some((lease, _)) => lease.give_back(Disposition::NeedsReset),
+            None => {}
         }
         self.binding = Binding::Free;
         self.next_transaction = None;

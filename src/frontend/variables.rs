@@ -20,7 +20,9 @@ use crate::protocol::response::OkPacket;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::Put;
 use crate::route::{Need, Reason};
-use crate::sql::{Assignment, Mode, Semicolons, Statement, Target, Traits, ValueClass, VariableScope, Why};
+use crate::sql::{
+    Assignment, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why,
+};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -58,13 +60,17 @@ impl Session {
         // What concerns transactions must not overtake one that has begun.
         let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
         let exact = assignments.iter().all(|assignment| assignment.value.class != ValueClass::Default);
-        let global = |a: &Assignment<'_>| matches!(a.target, Target::Variable { scope: VariableScope::Global, .. });
+        let global = |a: &Assignment<'_>| {
+            use Target::{Transaction, Variable};
+            let of_variable = matches!(a.target, Variable { scope: VariableScope::Global, .. });
+            of_variable || matches!(a.target, Transaction { scope: TransactionScope::Global, .. })
+        };
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
             self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await?;
             return self.variables_changed().await;
         }
-        match effect {
+        let done = match effect {
             Effect::Known(state) if !held => self.set_nearby(&text, state, &[], exact).await,
             Effect::Reported(state, names) if !held => self.set_nearby(&text, state, &names, exact).await,
             Effect::Known(state) => {
@@ -75,7 +81,9 @@ impl Session {
             Effect::Reported(..) | Effect::Unknown => {
                 self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, true) }).await
             }
-        }
+        };
+        done?;
+        if assignments.iter().any(global) { self.variables_changed().await } else { Ok(()) }
     }
 
     /// A server-wide variable was set: who logs in from now on must find it so, on connections that were
@@ -94,6 +102,8 @@ impl Session {
         };
         let defaults = tokio::time::timeout(LAST_QUESTION, defaults).await.ok().flatten();
         pool.server().variables_changed(defaults);
+        // Some, such as the largest packet, count from the login on.
+        pool.server().logins_outdated();
         self.shared.proven.forget();
         Ok(())
     }

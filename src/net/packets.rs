@@ -4,10 +4,11 @@ use super::stream::{Socket, Stream, Transport};
 use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
 use bytes::{Buf, BytesMut};
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// How much is read from a peer at once; also the most that is buffered while relaying.
 const CHUNK: usize = 64 * 1024;
@@ -162,11 +163,26 @@ impl PacketStream {
             return Ok(());
         }
         send(&mut self.stream, self.compressed.as_deref_mut(), &self.output).await?;
+        self.sent();
+        Ok(())
+    }
+
+    /// Sends what is in the output buffer, reading meanwhile: for a flight of several commands, whose
+    /// answers nobody takes before all are sent. Not for compressed streams.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: part of the buffer may be sent.
+    pub async fn flush_listening(&mut self) -> io::Result<()> {
+        send_listening(&mut self.stream, &self.output, &mut self.input).await?;
+        self.sent();
+        Ok(())
+    }
+
+    fn sent(&mut self) {
         self.output.clear();
         if self.output.capacity() > KEEP {
             self.output.shrink_to(KEEP);
         }
-        Ok(())
     }
 
     /// Sends `bytes` behind the output buffer, without copying them there.
@@ -264,6 +280,36 @@ impl PacketStream {
     }
 }
 
+/// Writes, and reads meanwhile: a peer that answers the first part of what it is sent may read no further
+/// until somebody takes the answer.
+async fn send_listening(stream: &mut Stream, bytes: &[u8], input: &mut BytesMut) -> io::Result<()> {
+    let (mut sent, mut listening) = (0, true);
+    poll_fn(|cx| {
+        loop {
+            let mut stream = Pin::new(&mut *stream);
+            let progress = if sent < bytes.len() {
+                stream.as_mut().poll_write(cx, &bytes[sent..])?
+            } else {
+                match stream.as_mut().poll_flush(cx)? {
+                    Poll::Ready(()) => return Poll::Ready(Ok(())),
+                    Poll::Pending => Poll::Pending,
+                }
+            };
+            match progress {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(written) => sent += written,
+                Poll::Pending if !listening => return Poll::Pending,
+                Poll::Pending => {
+                    input.reserve(CHUNK);
+                    // Its end, should it come, the writing will meet.
+                    listening = ready!(pin!(stream.get_mut().read_buf(input)).poll(cx))? > 0;
+                }
+            }
+        }
+    })
+    .await
+}
+
 async fn receive(stream: &mut Stream, into: &mut BytesMut) -> io::Result<usize> {
     into.reserve(if into.is_empty() { 4096 } else { CHUNK });
     match stream.read_buf(into).await? {
@@ -282,4 +328,29 @@ async fn send(stream: &mut Stream, compressed: Option<&mut Compressed>, bytes: &
         }
     }
     stream.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixStream;
+
+    /// More than fits between two peers.
+    const MUCH: usize = 4 << 20;
+
+    #[tokio::test]
+    async fn a_peer_that_answers_before_it_has_read_all() {
+        let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+        let peer = tokio::spawn(async move {
+            theirs.write_all(&vec![1; MUCH]).await?;
+            let mut all = vec![0; MUCH];
+            theirs.read_exact(&mut all).await
+        });
+        let mut packets = PacketStream::plain(Socket::Unix(ours));
+        packets.output().resize(MUCH, 2);
+        packets.flush_listening().await.expect("sent");
+        peer.await.expect("no panic").expect("all of it arrived");
+        assert!(packets.output().is_empty());
+        packets.buffer_at_least(MUCH).await.expect("all of the answer");
+    }
 }

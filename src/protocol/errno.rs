@@ -103,8 +103,8 @@ pub fn empty_query() -> ServerError {
 pub const CLIENT_ERRORS_FROM: u16 = 2000;
 /// The last of them.
 pub const CLIENT_ERRORS_TO: u16 = 2999;
-/// `ER_NET_READ_ERROR`: a server's number for a lost connection.
-pub const NET_READ_ERROR: u16 = 1158;
+/// `ER_CONNECTION_KILLED`: a server's number for a lost connection, which frameworks know.
+pub const CONNECTION_KILLED: u16 = 1927;
 /// A schema that does not exist.
 pub const UNKNOWN_SCHEMA: u16 = 1049;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.

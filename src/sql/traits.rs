@@ -55,7 +55,7 @@ traits! {
     XA,
     /// `SQL_CALC_FOUND_ROWS`.
     CALC_FOUND_ROWS,
-    /// `OFFSET`, `LIMIT a, b`: rows that are found and not sent.
+    /// `OFFSET`, `LIMIT a, b`, `UNION`: rows that may be found and not sent.
     SKIPS_ROWS,
     /// `LAST_INSERT_ID()`, `@@identity`, `@@last_insert_id`.
     USES_LAST_INSERT_ID,

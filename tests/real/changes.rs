@@ -3,8 +3,10 @@
 
 use crate::support::{Bed, Plan, one};
 use landbridge::lab::{Flavor, accounts};
+use landbridge::protocol::capability::Capabilities;
 use landbridge::protocol::exchange::Expect;
 use landbridge::protocol::packet::frame;
+use landbridge::protocol::parameters::NO_ATTRIBUTES;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error, Opts};
 
@@ -93,7 +95,8 @@ async fn a_large_command_after_a_pause(flavor: Flavor) {
     raw.command(Expect::Results, &[b"\x03SELECT nonsense"]);
     raw.flush().await.expect("sent");
     raw.reply().await.expect("an error");
-    let text = [b"\x03SELECT LENGTH('".as_slice(), &vec![b'a'; 20_000_000], b"')"].concat();
+    let attributes = if raw.caps().contains(Capabilities::QUERY_ATTRIBUTES) { NO_ATTRIBUTES } else { b"" };
+    let text = [b"\x03", attributes, b"SELECT LENGTH('", &vec![b'a'; 20_000_000], b"')"].concat();
     let mut framed = Vec::new();
     frame(&mut framed, 0, &text);
     for piece in framed.chunks(9_000_000) {

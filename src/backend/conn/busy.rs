@@ -93,7 +93,7 @@ impl Busy {
     /// [`Lost`], with `sent: false` only if the stream refused the very first byte.
     pub async fn flush(&mut self) -> Result<(), Lost> {
         let before = self.inner.packets.output().len();
-        match self.inner.packets.flush().await {
+        match self.inner.packets.flush_listening().await {
             Ok(()) => Ok(()),
             // `write_all` does not say how far it came; a small flight that fails as a whole with
             // a dead connection found by the first write has sent nothing the server acted on

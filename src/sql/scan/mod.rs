@@ -248,7 +248,7 @@ impl<'a> Scan<'a> {
             // LOCK IN SHARE MODE; as a verb it gets its own reason.
             Word::Lock => self.raise(Why::LockingRead),
             Word::Call => self.raise(Why::Call),
-            Word::Offset => self.traits |= Traits::SKIPS_ROWS,
+            Word::Offset | Word::Union | Word::Except | Word::Intersect => self.traits |= Traits::SKIPS_ROWS,
             Word::SqlCalcFoundRows => self.traits |= Traits::CALC_FOUND_ROWS,
             Word::For if self.prev().is(Word::Value) => {
                 if matches!(self.prev2().token, Token::Word(Word::Next | Word::Previous)) {

@@ -71,6 +71,14 @@ fn alter<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     if scan.cur().is(Word::Database) || scan.cur().is(Word::Schema) {
         scan.traits |= Traits::ALTERS_SCHEMA;
     }
+    if scan.spells("USER") {
+        while !scan.done() {
+            if scan.cur().is(Word::Lock) || scan.spells("EXPIRE") {
+                scan.traits |= Traits::CHANGES_ACCOUNTS;
+            }
+            scan.advance();
+        }
+    }
     object(scan)
 }
 
