@@ -3,7 +3,7 @@
 use super::flight::{self, Failed, WARNINGS_QUERY};
 use super::proven::Accepted;
 use super::session::Session;
-use crate::backend::conn::Lost;
+use crate::backend::conn::{Lost, Ready};
 use crate::backend::query::Reply;
 use crate::consistency::token::Token;
 use crate::pool::{CheckoutError, Disposition, Lease, Pool};
@@ -73,14 +73,10 @@ impl Session {
         Err(refused.unwrap_or_else(|| errno::unreachable("any server", "none is configured")))
     }
 
-    async fn confirm_at(
-        &mut self,
-        pool: &Arc<Pool>,
-        payload: &[&[u8]],
-        expect: Expect,
-    ) -> Result<Confirmed, ServerError> {
-        let name = pool.server().name.clone();
-        let unreachable = |why: String| errno::unreachable(&name, &why);
+    /// A connection in the session's state, in the schema that it was left in, or in none: what is asked
+    /// there does not depend on it, and the session's own may be gone, or be the one in question.
+    async fn to_confirm(&self, pool: &Arc<Pool>, name: &str, in_its_own: bool) -> Result<(Lease, Ready), ServerError> {
+        let unreachable = |why: String| errno::unreachable(name, &why);
         let mut lease = pool.checkout(&self.state).await.map_err(|error| match &error {
             CheckoutError::Unreachable(dial) if dial.server_error().is_some() => {
                 dial.server_error().cloned().unwrap_or_else(|| unreachable(error.to_string()))
@@ -88,15 +84,31 @@ impl Session {
             _ => unreachable(error.to_string()),
         })?;
         let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
-        // What is asked here does not depend on the schema: the connection may stay in its own. That of
-        // the session may be gone, or be the one in question.
-        let state = in_schema(&self.state, conn.applied().schema());
-        let conn = flight::bring_to(conn, &state, &name).await.map_err(|failed| match failed {
+        let state = in_schema(&self.state, conn.applied().schema().filter(|_| in_its_own));
+        let conn = flight::bring_to(conn, &state, name).await.map_err(|failed| match failed {
             Failed::Refused(error) => error,
             Failed::Lost { .. } | Failed::ClientLeft(..) | Failed::Stopped(_) => {
                 unreachable("the connection was lost".into())
             }
         })?;
+        Ok((lease, conn))
+    }
+
+    async fn confirm_at(
+        &mut self,
+        pool: &Arc<Pool>,
+        payload: &[&[u8]],
+        expect: Expect,
+    ) -> Result<Confirmed, ServerError> {
+        let name = pool.server().name.clone();
+        let ready = match self.to_confirm(pool, &name, true).await {
+            // The connection's schema has gone since, or is for others now. That is nobody's concern here.
+            Err(error) if [errno::UNKNOWN_SCHEMA, errno::SCHEMA_DENIED].contains(&error.code) => {
+                self.to_confirm(pool, &name, false).await
+            }
+            ready => ready,
+        };
+        let (mut lease, conn) = ready?;
         let lost = |lost: Lost| errno::unreachable(&name, &lost.to_string());
         let mut busy = conn.begin();
         busy.command(expect, payload);

@@ -105,6 +105,8 @@ pub const CLIENT_ERRORS_FROM: u16 = 2000;
 pub const CLIENT_ERRORS_TO: u16 = 2999;
 /// `ER_CONNECTION_KILLED`: a server's number for a lost connection, which frameworks know.
 pub const CONNECTION_KILLED: u16 = 1927;
+/// A schema that the account may not use.
+pub const SCHEMA_DENIED: u16 = 1044;
 /// A schema that does not exist.
 pub const UNKNOWN_SCHEMA: u16 = 1049;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.

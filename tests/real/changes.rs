@@ -1,7 +1,7 @@
 //! What others change while a session is connected: its life, server-wide variables, privileges; and
 //! what it may ask afterwards.
 
-use crate::support::{Bed, Plan, one};
+use crate::support::{APP, Bed, Plan, one};
 use landbridge::lab::{Flavor, accounts};
 use landbridge::protocol::capability::Capabilities;
 use landbridge::protocol::exchange::Expect;
@@ -83,6 +83,48 @@ async fn a_failure_without_autocommit(flavor: Flavor) {
     client.query_drop("UPDATE t SET n = 3 WHERE id = 1").await.expect("no lock of its own in the way");
     client.query_drop("ROLLBACK").await.expect("rollback");
     assert_eq!(one::<u64>(&mut client, "SELECT n FROM t").await, 1);
+    bed.stop().await;
+}
+
+/// Somebody else drops the schema that sessions are in: they go on with what needs none, and so do logins
+/// on the connections that were left in it.
+async fn a_schema_is_dropped(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await;
+    bed.pair.primary.sql("CREATE DATABASE doomed").await.expect("created");
+    bed.pair.primary.sql(&format!("GRANT ALL ON doomed.* TO '{APP}'@'%'")).await.expect("granted");
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    let mut client = bed.client().await;
+    client.query_drop("USE doomed").await.expect("there it is");
+    for hint in ["", "/* landbridge: primary */"] {
+        client.query_drop(format!("{hint}SELECT DATABASE()")).await.expect("the connections are in it");
+    }
+    bed.pair.primary.sql("DROP DATABASE doomed").await.expect("dropped");
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    assert_eq!(one::<u64>(&mut client, "SELECT 1").await, 1);
+    let missing = client.query_drop("SELECT * FROM t").await.expect_err("no such table");
+    let Error::Server(missing) = missing else { panic!("{missing}") };
+    assert!([1046, 1049, 1146].contains(&missing.code), "{}", missing.message);
+    let mut other = bed.client().await;
+    assert_eq!(one::<u64>(&mut other, "SELECT COUNT(*) FROM t").await, 0);
+    client.query_drop("CREATE DATABASE doomed").await.expect("made anew");
+    assert_eq!(one::<String>(&mut client, "SELECT DATABASE()").await, "doomed", "still where it was");
+    client.query_drop("DROP DATABASE doomed").await.expect("dropped by itself");
+    client.query_drop("SET time_zone = '+02:00'").await.expect("set");
+    client.query_drop("USE app").await.expect("a way out");
+    assert_eq!(one::<String>(&mut client, "SELECT @@time_zone").await, "+02:00");
+    bed.stop().await;
+}
+
+/// A held connection that the server ends is found by a ping, as a direct one is.
+async fn a_ping_finds_what_is_gone(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    client.query_drop("BEGIN").await.expect("begun");
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("inserted");
+    client.ping().await.expect("alive");
+    bed.ocean.cut_existing();
+    let lost = async { while client.ping().await.is_ok() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), lost).await.expect("the session ends");
     bed.stop().await;
 }
 
@@ -181,6 +223,8 @@ crate::on_both!(
     a_killed_session_gets_no_answer,
     server_wide_variables,
     a_failure_without_autocommit,
+    a_schema_is_dropped,
+    a_ping_finds_what_is_gone,
     a_large_command_after_a_pause,
     privileges,
     changes_beside_a_transaction,
