@@ -5,6 +5,7 @@ use super::session::Session;
 use crate::protocol::capability::Capabilities;
 use crate::state::{SessionState, literal};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Session {
     /// The session begins, once more perhaps, with what sessions find now that set nothing.
@@ -76,6 +77,13 @@ impl Session {
             let modes = [&*default, "IGNORE_SPACE"].into_iter().filter(|mode| !mode.is_empty());
             state.set_variable(b"sql_mode", format!("'{}'", modes.collect::<Vec<_>>().join(",")).as_bytes());
         }
+    }
+
+    /// How long the client may be silent: `limits.idle_client_timeout`, and what it has chosen itself.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let chosen = self.state.get(b"wait_timeout").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let chosen = chosen.map(Duration::from_secs);
+        [self.shared.settings.idle_timeout, chosen].into_iter().flatten().min()
     }
 
     /// Whether statements begin transactions by themselves.

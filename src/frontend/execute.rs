@@ -20,32 +20,36 @@ impl Session {
     /// Runs a job and answers the client.
     pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
         let job = self.with_next_transaction(job.staying_if_identified());
+        let schema = self.state.schema().map(<[u8]>::to_vec);
+        let mut homeless = false;
+        let done = self.attempt(&job, &mut homeless).await;
+        if homeless && self.state.schema().is_none() {
+            self.state = in_schema(&self.state, schema.as_deref());
+        }
+        done
+    }
+
+    /// Runs a job where it belongs, or where it can be run instead. `homeless`: in no schema, because the
+    /// session's own is gone.
+    async fn attempt(&mut self, job: &Job, homeless: &mut bool) -> Result<(), Gone> {
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
-        let schema = self.state.schema().map(<[u8]>::to_vec);
-        let mut homeless = false;
         loop {
-            let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
+            let Acquired { mut lease, held, reason } = match self.acquire(job, retries).await {
                 Ok(acquired) => acquired,
                 Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
             };
-            self.count(&job, &lease, reason);
-            match flight::exchange(self, &mut lease, &job, &held).await {
+            self.count(job, &lease, reason);
+            match flight::exchange(self, &mut lease, job, &held).await {
                 Ok(Summary { untold: true, error, .. }) => {
                     lease.give_back(Disposition::Clean);
                     refusal = error;
                     retries = READ_RETRIES;
                 }
-                Ok(summary) => {
-                    let settled = self.settle(lease, held, &job, summary).await;
-                    if homeless && self.state.schema().is_none() {
-                        self.state = in_schema(&self.state, schema.as_deref());
-                    }
-                    return settled;
-                }
+                Ok(summary) => return self.settle(lease, held, job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
-                    self.is_uncertain(&job);
+                    self.is_uncertain(job);
                     // Without, the statement comes to its end first; the connection is closed either way.
                     if self.shared.settings.kill_abandoned {
                         lease.kill(thread_id);
@@ -53,7 +57,7 @@ impl Session {
                     return Err(Gone::Left(error.to_string()));
                 }
                 Err(Failed::Stopped(thread_id)) => {
-                    self.is_uncertain(&job);
+                    self.is_uncertain(job);
                     lease.kill(thread_id);
                     return Err(Gone::Left("it was told to go while a statement ran".into()));
                 }
@@ -67,14 +71,12 @@ impl Session {
                     retries += 1;
                 }
                 Err(Failed::Lost { server, sent }) => {
-                    self.lost(&job, &held, &server, sent).await?;
+                    self.lost(job, &held, &server, sent).await?;
                     return Self::end_if_bereft(&held);
                 }
                 Err(Failed::Refused(error))
                     if error.code == errno::UNKNOWN_SCHEMA
-                        && !held.connection
-                        && !homeless
-                        && schema.is_some()
+                        && !(held.connection || *homeless)
                         && job.needs_no_schema() =>
                 {
                     drop(lease);
@@ -82,7 +84,7 @@ impl Session {
                     // A replica may not have it yet. On the primary somebody dropped it: who is in it can
                     // go on, as on a direct connection, with what needs no schema.
                     if retries >= READ_RETRIES || job.need != Need::Read {
-                        homeless = true;
+                        *homeless = true;
                         self.state = in_schema(&self.state, None);
                     }
                     retries = READ_RETRIES;

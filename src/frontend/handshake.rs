@@ -17,9 +17,7 @@ use crate::protocol::response::ServerError;
 use std::io;
 use std::sync::Arc;
 
-/// What clients are offered.
-///
-/// Not optional metadata: it spares bytes on a way that costs nothing.
+/// What clients are offered, whatever the servers are.
 const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)

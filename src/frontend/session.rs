@@ -199,13 +199,13 @@ impl Session {
         let stop = self.entry.handle().stop.clone();
         // Whoever holds a connection may finish what it began; see `shutdown` for the deadline.
         let draining = matches!(self.binding, Binding::Free).then(|| self.shared.drain.clone());
-        let idle = self.shared.settings.idle_timeout;
+        let idle = self.patience();
         let read = tokio::select! {
             biased;
             read = self.client.read_command(limit) => read,
             () = stop.cancelled() => return self.turn_away(errno::shutting_down()).await,
             () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
-            () = silence(idle) => return Err(Gone::Left("silent for longer than limits.idle_client_timeout".into())),
+            () = silence(idle) => return Err(Gone::Left("silent for longer than it may be".into())),
         };
         match read {
             Ok(packet) => Ok(packet),

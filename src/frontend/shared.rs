@@ -125,9 +125,10 @@ impl Shared {
                     Family::MySql => Scramble::CachingSha2,
                 };
                 let extras = match family(&version) {
-                    Family::MariaDb => facts.capabilities & Capabilities::MARIADB,
+                    Family::MariaDb => facts.capabilities & (Capabilities::MARIADB | Capabilities::CACHE_METADATA),
                     Family::MySql => {
-                        let known = facts.capabilities & Capabilities::QUERY_ATTRIBUTES;
+                        let optional = Capabilities::QUERY_ATTRIBUTES | Capabilities::OPTIONAL_RESULTSET_METADATA;
+                        let known = facts.capabilities & optional;
                         known | Capabilities::ZSTD_COMPRESSION
                     }
                 };

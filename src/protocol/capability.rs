@@ -78,6 +78,8 @@ bitflags! {
         const BULK = 1 << 34;
         /// MariaDB: column definitions name extended types and formats.
         const EXTENDED_METADATA = 1 << 35;
+        /// MariaDB: column definitions may be left out that the client has seen.
+        const CACHE_METADATA = 1 << 36;
         /// MariaDB: what each row of parameters did.
         const BULK_UNIT_RESULTS = 1 << 37;
     }

@@ -2,6 +2,7 @@
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html>
 
 use super::capability::{Capabilities, Status};
+use super::exchange::encode_count;
 use super::packet::frame;
 use super::response::{EofPacket, OkPacket};
 use super::wire::{Malformed, Put, Reader};
@@ -133,7 +134,7 @@ pub fn encode(
     protocol: Protocol,
 ) {
     let mut payload = Vec::new();
-    payload.put_lenenc(columns.len() as u64);
+    encode_count(&mut payload, columns.len() as u64, caps);
     let mut seq = frame(out, 1, &payload);
     for column in columns {
         payload.clear();

@@ -8,7 +8,7 @@ use super::summary::Summary;
 use crate::consistency::gtid::Family;
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::errno;
-use crate::protocol::exchange::{Exchange, Role, Step, decode_end};
+use crate::protocol::exchange::{Exchange, Role, Step, decode_count, decode_end, encode_count};
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
 use crate::protocol::response::{EOF, EofPacket, OK, OkPacket, ServerError};
 use crate::protocol::resultset::convert_definition;
@@ -237,7 +237,10 @@ impl Translator {
             }
             Role::ColumnCount => {
                 self.rows = 0;
-                self.push(payload, out);
+                let (columns, _) = decode_count(payload, self.server_caps)?;
+                let mut packet = Vec::with_capacity(4);
+                encode_count(&mut packet, columns, self.client_caps);
+                self.push(&packet, out);
                 Ok(())
             }
             Role::Row | Role::Text => {
@@ -338,6 +341,9 @@ impl Translator {
         packet.put_u16(columns);
         packet.put_u16(params);
         packet.put(r.rest());
+        if self.client_caps.contains(Capabilities::OPTIONAL_RESULTSET_METADATA) {
+            packet.push(1);
+        }
         self.push(&packet, out);
         Ok(())
     }

@@ -7,7 +7,7 @@
 use super::capability::{Capabilities, Status};
 use super::packet::MAX_PAYLOAD;
 use super::response::{EOF, ERR, EofPacket, LOCAL_INFILE, OK, OkPacket};
-use super::wire::{Malformed, Reader};
+use super::wire::{Malformed, Put, Reader};
 
 /// What kind of response a command has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,8 +201,12 @@ impl Exchange {
                 Ok(self.step(Role::LocalInfile))
             }
             (Expect::Results | Expect::Any, _) => {
-                let columns = Reader::new(head, "column count").lenenc()?;
-                self.state = State::Definitions { left: columns };
+                let (columns, follow) = decode_count(head, self.caps)?;
+                self.state = match (follow, self.deprecates_eof()) {
+                    (true, _) => State::Definitions { left: columns },
+                    (false, true) => State::Rows,
+                    (false, false) => State::DefinitionsEnd,
+                };
                 Ok(self.step(Role::ColumnCount))
             }
             (Expect::FieldList, EOF) if len < 9 => Ok(self.over(Role::RowsEnd)),
@@ -260,6 +264,25 @@ impl Exchange {
 
     fn step(&self, role: Role) -> Step {
         Step { role, last_definition: false, end: self.state == State::Over }
+    }
+}
+
+/// Whoever may get no definitions is told behind the number of columns whether they follow. So measured on
+/// servers of both families; the documentation has it ahead of the number.
+const TELLS: Capabilities = Capabilities::OPTIONAL_RESULTSET_METADATA.union(Capabilities::CACHE_METADATA);
+
+/// How many columns there are, and whether their definitions follow.
+pub fn decode_count(payload: &[u8], caps: Capabilities) -> Result<(u64, bool), Malformed> {
+    let mut r = Reader::new(payload, "column count");
+    let columns = r.lenenc()?;
+    Ok((columns, !caps.intersects(TELLS) || r.u8()? != 0))
+}
+
+/// Encodes the number of columns, whose definitions follow.
+pub fn encode_count(out: &mut Vec<u8>, columns: u64, caps: Capabilities) {
+    out.put_lenenc(columns);
+    if caps.intersects(TELLS) {
+        out.push(1);
     }
 }
 
