@@ -5,7 +5,8 @@
 use super::capability::Capabilities;
 use super::wire::{Malformed, Put, Reader};
 
-/// The bit of an execution's flags that says that the number of parameters follows.
+/// The bit of an execution's flags that says that the number of parameters follows although the statement
+/// itself has none.
 const COUNT_FOLLOWS: u8 = 8;
 /// The bits of an execution's flags that open a cursor.
 const CURSOR_FLAGS: u8 = 0x07;
@@ -87,7 +88,9 @@ impl Execution {
         let flags = r.u8()?;
         let iterations = r.u32()?.to_le_bytes();
         let named = caps.contains(Capabilities::QUERY_ATTRIBUTES);
-        let count = if named && flags & COUNT_FOLLOWS != 0 { count(&mut r)? } else { params.into() };
+        // Where a statement has parameters the number follows in any case.
+        let counted = named && (params > 0 || flags & COUNT_FOLLOWS != 0);
+        let count = if counted { count(&mut r)? } else { params.into() };
         if count < params.into() {
             return Err(r.malformed());
         }
@@ -199,7 +202,9 @@ mod tests {
         let execution = Execution::decode(plain, 2, PLAIN).expect("well formed");
         assert_eq!(execution.encode(2, NAMED), named);
         assert_eq!(execution.encode(2, PLAIN), plain);
-        assert_eq!(Execution::decode(named, 2, NAMED), Ok(Execution { flags: 8, ..execution }));
+        assert_eq!(Execution::decode(named, 2, NAMED), Ok(Execution { flags: 8, ..execution.clone() }));
+        let unsaid = [b"\0", &named[1..]].concat();
+        assert_eq!(Execution::decode(&unsaid, 2, NAMED), Ok(execution));
     }
 
     #[test]
