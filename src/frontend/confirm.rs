@@ -75,7 +75,12 @@ impl Session {
 
     /// A connection in the session's state, in the schema that it was left in, or in none: what is asked
     /// there does not depend on it, and the session's own may be gone, or be the one in question.
-    async fn to_confirm(&self, pool: &Arc<Pool>, name: &str, in_its_own: bool) -> Result<(Lease, Ready), ServerError> {
+    pub(super) async fn to_confirm(
+        &self,
+        pool: &Arc<Pool>,
+        name: &str,
+        in_its_own: bool,
+    ) -> Result<(Lease, Ready), ServerError> {
         let unreachable = |why: String| errno::unreachable(name, &why);
         let mut lease = pool.checkout(&self.state).await.map_err(|error| match &error {
             CheckoutError::Unreachable(dial) if dial.server_error().is_some() => {

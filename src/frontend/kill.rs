@@ -2,7 +2,14 @@
 
 use super::registry::FIRST_ID;
 use super::session::{Gone, Session};
+use super::settle::LAST_QUESTION;
+use crate::pool::Disposition;
 use crate::protocol::response::ServerError;
+
+/// How many of its account's privileges allow it to end sessions of others.
+const PRIVILEGES_QUERY: &str = "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES \
+    WHERE PRIVILEGE_TYPE IN ('SUPER', 'CONNECTION_ADMIN', 'CONNECTION ADMIN') \
+    AND GRANTEE = CONCAT(0x27, REPLACE(CURRENT_USER(), '@', 0x274027), 0x27)";
 
 /// What a client wants ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +64,29 @@ impl Session {
         kill.id & FIRST_ID != 0
     }
 
-    /// Ends another client's statement or session, if it is of the same user.
+    /// Whether the primary says that this account may end sessions of others.
+    async fn may_kill_others(&self) -> bool {
+        let primary = self.shared.snapshot().primary().map(|primary| usize::from(primary.id.0));
+        let Some(pool) = primary.and_then(|id| self.pools.get(id)) else { return false };
+        let asked = async {
+            let (mut lease, conn) = self.to_confirm(pool, &pool.server().name, true).await.ok()?;
+            let (conn, reply) = conn.query(PRIVILEGES_QUERY).await.ok()?;
+            lease.put(conn);
+            lease.give_back(Disposition::Clean);
+            reply.first_value().map(|count| count != "0")
+        };
+        tokio::time::timeout(LAST_QUESTION, asked).await.ok().flatten() == Some(true)
+    }
+
+    /// Ends another client's statement or session, if it is of the same user, or if the server lets this
+    /// one end those of all.
     pub(super) async fn kill(&mut self, kill: Kill) -> Result<(), Gone> {
         let found = self.shared.registry.find(kill.id);
         let Some(handle) = found else {
             let error = ServerError::new(1094, b"HY000", format!("Unknown thread id: {}", kill.id));
             return self.refuse(&error).await;
         };
-        if handle.user() != self.account.user {
+        if handle.user() != self.account.user && !self.may_kill_others().await {
             let error = ServerError::new(1095, b"HY000", format!("You are not owner of thread {}", kill.id));
             return self.refuse(&error).await;
         }

@@ -86,6 +86,22 @@ async fn a_failure_without_autocommit(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Sessions of others are for whoever the server lets end those of all.
+async fn an_administrator_kills_others(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut victim, mut admin) = (bed.client().await, root(&bed).await);
+    let ids =
+        [one::<u32>(&mut victim, "SELECT CONNECTION_ID()").await, one(&mut admin, "SELECT CONNECTION_ID()").await];
+    let denied = victim.query_drop(format!("KILL {}", ids[1])).await.expect_err("not its own");
+    let Error::Server(denied) = denied else { panic!("{denied}") };
+    assert_eq!(denied.code, 1095, "{}", denied.message);
+    admin.query_drop(format!("KILL {}", ids[0])).await.expect("may do that");
+    let gone = async { while victim.query_drop("DO 0").await.is_ok() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("the session ends");
+    assert_eq!(one::<u64>(&mut admin, "SELECT 1").await, 1);
+    bed.stop().await;
+}
+
 /// Somebody else drops the schema that sessions are in: they go on with what needs none, and so do logins
 /// on the connections that were left in it.
 async fn a_schema_is_dropped(flavor: Flavor) {
@@ -223,6 +239,7 @@ crate::on_both!(
     a_killed_session_gets_no_answer,
     server_wide_variables,
     a_failure_without_autocommit,
+    an_administrator_kills_others,
     a_schema_is_dropped,
     a_ping_finds_what_is_gone,
     a_large_command_after_a_pause,
