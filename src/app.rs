@@ -3,7 +3,7 @@
 use crate::backend::login::Account;
 use crate::backend::server::{Reference, Server};
 use crate::config::{self, ListenAddress, ServerAddress, Settings};
-use crate::consistency::token::Scopes;
+use crate::consistency::scopes::Scopes;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
 use crate::frontend::passthrough::Passthrough;
@@ -67,11 +67,12 @@ impl App {
         let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let servers = servers(settings)?;
         let scopes = Arc::new(Scopes::default());
+        let (news, written) = watch::channel(());
         let topology = monitor::spawn(
             monitor_settings(settings),
             servers.iter().cloned().zip(settings.servers.iter().map(|s| plan(s, settings))).collect(),
             Arc::new(Account::listed(settings.monitor.user.clone(), settings.monitor.password.clone())),
-            scopes.clone(),
+            written,
             metrics.server.clone(),
             &tasks,
             stop.clone(),
@@ -92,6 +93,7 @@ impl App {
             topology,
             pools,
             scopes,
+            news,
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
             proven: Proven::default(),
@@ -332,14 +334,15 @@ fn session_settings(settings: &Settings) -> SessionSettings {
             config::Scope::Off => ScopeKind::Off,
             config::Scope::Connection => ScopeKind::Connection,
             config::Scope::User => ScopeKind::User,
-            // Keys cannot be told apart yet; everyone sharing one scope is the safe side.
-            config::Scope::Key | config::Scope::Sidecar => ScopeKind::Sidecar,
+            config::Scope::Key => ScopeKind::Key,
+            config::Scope::Sidecar => ScopeKind::Sidecar,
         },
         wait: match settings.consistency.wait {
             config::ReadWait::Auto => None,
             config::ReadWait::AtMost(wait) => Some(wait),
         },
         pin_for: settings.consistency.pin_for,
+        max_lag_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_lag?))).collect(),
         session_mode,
         max_packet: MAX_PACKET,
         idle_timeout: settings.limits.idle_client_timeout,

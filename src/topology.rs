@@ -2,7 +2,7 @@
 
 use crate::consistency::gtid::{Family, GtidSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A server, by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,9 @@ pub struct ServerView {
     pub health: Health,
     /// How far it is behind.
     pub lag: Lag,
+    /// How far it is behind where a limit is held against it: rises with `lag` at once, and falls once that has
+    /// fallen well below, so that who is near a limit does not flutter.
+    pub held_lag: Lag,
     /// Reads go elsewhere when it is further behind than this.
     pub max_lag: Duration,
     /// Share of reads among equals; 0 takes none.
@@ -77,12 +80,38 @@ impl ServerView {
     /// A stopped replica still serves those who wrote nothing: what it has is merely old, and the
     /// consistency rule keeps writers away from it; `max_lag` decides how old is too old.
     pub fn serves_reads(&self) -> bool {
-        let fresh = match self.lag {
-            Lag::Behind(lag) => lag <= self.max_lag,
-            Lag::Unknown | Lag::Stopped => true,
-        };
-        self.is_usable() && self.weight > 0 && fresh
+        self.is_usable() && self.weight > 0 && self.is_within(self.max_lag)
     }
+
+    /// Whether it is not known to be further behind than this.
+    pub fn is_within(&self, max_lag: Duration) -> bool {
+        match self.held_lag {
+            Lag::Behind(lag) => lag <= max_lag,
+            Lag::Unknown | Lag::Stopped => true,
+        }
+    }
+}
+
+/// What the primary last told of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrimaryReport {
+    /// When it was asked.
+    pub asked: Instant,
+    /// What was sent to it before this moment, on connections that broke, has run by then or never will.
+    pub nothing_on_its_way: Instant,
+    /// Since when it is the primary, as far as known here.
+    pub primary_since: Instant,
+    /// All it had executed.
+    pub executed: Arc<GtidSet>,
+}
+
+/// What everybody must see, whatever they wrote themselves: see [`Floor`](crate::consistency::floor::Floor).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FloorView {
+    /// As far as it is known.
+    pub gtids: Option<Arc<GtidSet>>,
+    /// Whether there is more that is not known yet: until it is, only the primary has it for certain.
+    pub pending: bool,
 }
 
 /// All servers at one moment.
@@ -90,9 +119,24 @@ impl ServerView {
 pub struct Snapshot {
     /// In configuration order.
     pub servers: Vec<ServerView>,
+    /// The nearest of the replicas that may serve reads; each scope reads from one of them.
+    pub readers: Arc<[ServerId]>,
+    /// Counts the changes of `readers`.
+    pub epoch: u64,
+    /// What the primary last told, if it names its transactions.
+    pub report: Option<PrimaryReport>,
+    /// A set that every replica contains that may ever serve reads.
+    pub everywhere: Option<Arc<GtidSet>>,
+    /// What everybody must see.
+    pub floor: FloorView,
 }
 
 impl Snapshot {
+    /// These servers, about which nothing else is known.
+    pub fn of(servers: Vec<ServerView>) -> Self {
+        Self { readers: readers(&servers), servers, ..Self::default() }
+    }
+
     /// The server that takes writes.
     pub fn primary(&self) -> Option<&ServerView> {
         self.servers.iter().find(|s| s.role == Role::Primary)
@@ -103,8 +147,22 @@ impl Snapshot {
         self.servers.get(usize::from(id.0))
     }
 
-    /// Replicas that may serve reads now.
-    pub fn readable_replicas(&self) -> impl Iterator<Item = &ServerView> {
-        self.servers.iter().filter(|s| s.role == Role::Replica && s.serves_reads())
+    /// Whether any server but the primary may ever serve reads.
+    pub fn has_replicas(&self) -> bool {
+        self.servers.iter().any(|s| s.role == Role::Replica && s.weight > 0)
     }
+}
+
+/// The nearest of the replicas that may serve reads now.
+pub fn readers(servers: &[ServerView]) -> Arc<[ServerId]> {
+    let readable = || servers.iter().filter(|s| s.role == Role::Replica && s.serves_reads());
+    let rank = |s: &ServerView| (!s.local, distance(s.rtt));
+    let best = readable().map(rank).min();
+    readable().filter(|s| Some(rank(s)) == best).map(|s| s.id).collect()
+}
+
+/// Round-trip times in classes, so that noise does not decide: below 2 ms, 4 ms, 8 ms ..
+pub fn distance(rtt: Option<Duration>) -> u32 {
+    let millis = rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX));
+    (millis / 2).checked_ilog2().map_or(0, |log| log + 1)
 }

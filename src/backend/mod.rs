@@ -7,6 +7,7 @@ pub mod account;
 pub mod conn;
 mod conversation;
 pub mod defaults;
+pub mod executed;
 pub mod login;
 pub mod query;
 pub mod server;

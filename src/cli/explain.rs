@@ -3,7 +3,7 @@
 use super::table::table;
 use crate::consistency::gtid::{Family, GtidSet};
 use crate::consistency::token::Token;
-use crate::route::{Need, Reason, Route, decide};
+use crate::route::{Need, Reader, Reason, Route, decide};
 use crate::sql::{Kind, Mode, Parts, Semicolons, Statement, Traits, classify};
 use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) fn explain(sql: &str, after_write: bool, in_transaction: bool, mariad
     if let Some(local) = answered_locally(&statement, in_transaction) {
         add("route", local.into());
         add("round trips", "0 to the primary".into());
-    } else if let Ok(route) = decide(need, &token, &imaginary(), 0) {
+    } else if let Ok(route) = decide(need, &Reader { token, is_consistent: true, ..Reader::default() }, &imaginary()) {
         add("route", target(&route));
         let trips = if route.server == ServerId(0) { "1 to the primary" } else { "0 to the primary" };
         add("round trips", trips.into());
@@ -92,6 +92,9 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::ReadAfterWait => "the replica may not have what this user wrote yet",
         Reason::ReplicaBehind => "the replica did not catch up in time",
         Reason::RecentWrite => "too soon after a write, on servers without GTIDs",
+        Reason::OtherReplica => "another replica has it, where the first did not catch up in time",
+        Reason::Unproven => "what was seen elsewhere is not known to be on the replica yet",
+        Reason::OnEmpty => "the replica had no row, and a rule asks the primary then",
         Reason::NoReplica => "no replica may serve reads",
         Reason::PrimaryIsNearer => "the primary is nearer than any replica",
         Reason::PrimaryIsDown => "the primary does not answer, so a late replica does",
@@ -131,15 +134,14 @@ fn imaginary() -> Snapshot {
         role,
         health: Health::Up,
         lag: Lag::Behind(Duration::ZERO),
+        held_lag: Lag::Behind(Duration::ZERO),
         max_lag: Duration::from_secs(10),
         weight: 1,
         rtt: Some(Duration::from_millis(millis)),
         family: Some(Family::MariaDb),
         executed: GtidSet::parse(Family::MariaDb, seen).ok().map(Arc::new),
     };
-    Snapshot {
-        servers: vec![server(0, Role::Primary, false, 100, "0-1-2"), server(1, Role::Replica, true, 1, "0-1-1")],
-    }
+    Snapshot::of(vec![server(0, Role::Primary, false, 100, "0-1-2"), server(1, Role::Replica, true, 1, "0-1-1")])
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
-//! What a client must see: GTID sets, and the tokens that remember who wrote what.
+//! What a client must see: GTID sets, tokens made of them, and the scopes that remember tokens.
 
+pub mod floor;
 pub mod gtid;
+pub mod printed;
+pub mod scope;
+pub mod scopes;
 pub mod token;

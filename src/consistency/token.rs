@@ -1,24 +1,24 @@
-//! Consistency tokens: what a scope (a session, a user) has written and must see again.
-//!
-//! Tokens grow with each acknowledged write. A write whose answer was lost makes the token
-//! [uncertain](Token::uncertain_since): reads go to the primary until the primary itself has told
-//! what it has executed since.
+//! Consistency tokens: what somebody has written or seen, and must see again. A value; see
+//! [`scope`](super::scope) for who remembers it.
 
 use super::gtid::GtidSet;
-use crate::topology::ServerId;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use crate::topology::{PrimaryReport, ServerId};
+use std::sync::Arc;
+use std::time::Instant;
 
 /// What a reader must see.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Token {
     /// Transactions that must be contained in what is read.
-    pub gtids: Option<GtidSet>,
+    pub gtids: Option<Arc<GtidSet>>,
     /// Reads stay at the primary until then: for servers without GTIDs.
     pub primary_until: Option<Instant>,
-    /// A write's answer was lost at this moment.
+    /// A write's answer was lost at this moment: it may have committed, or may yet.
     pub uncertain_since: Option<Instant>,
+    /// Something was seen at the primary at this moment that no GTIDs name.
+    pub unnamed_since: Option<Instant>,
+    /// When it last grew.
+    raised: Option<Instant>,
     /// Servers found to contain `gtids`, a bit each.
     satisfied: u64,
 }
@@ -26,12 +26,22 @@ pub struct Token {
 impl Token {
     /// A token of these transactions.
     pub fn of(gtids: Option<GtidSet>) -> Self {
-        Self { gtids, ..Self::default() }
+        Self { gtids: gtids.map(Arc::new), ..Self::default() }
+    }
+
+    /// The same token, which grew at this moment.
+    pub fn raised(self, at: Instant) -> Self {
+        Self { raised: Some(at), ..self }
     }
 
     /// Whether nothing must be seen.
     pub fn is_empty(&self) -> bool {
-        self.gtids.is_none() && self.primary_until.is_none() && self.uncertain_since.is_none()
+        self.gtids.is_none() && !self.keeps_to_primary()
+    }
+
+    /// Whether only the primary is known to have what must be seen.
+    pub fn keeps_to_primary(&self) -> bool {
+        self.primary_until.is_some() || self.uncertain_since.is_some() || self.unnamed_since.is_some()
     }
 
     /// Whether a wait on this server has already shown that it contains the GTIDs.
@@ -39,33 +49,83 @@ impl Token {
         bit(server) & self.satisfied != 0
     }
 
-    fn merge(&mut self, other: &Self) {
-        if let Some(theirs) = &other.gtids {
-            self.satisfied = 0;
-            match &mut self.gtids {
-                // Another family means another primary: what it has seen is what counts now.
-                Some(ours) => {
-                    if ours.union(theirs).is_err() {
-                        *ours = theirs.clone();
-                    }
-                }
-                None => self.gtids = Some(theirs.clone()),
-            }
+    /// A wait showed that `server` contains `gtids`.
+    pub fn satisfied_on(&mut self, server: ServerId, gtids: &GtidSet) {
+        if self.gtids.as_ref().is_some_and(|own| gtids.contains(own)) {
+            self.satisfied |= bit(server);
         }
+    }
+
+    /// Asks for what the other one asks for as well.
+    pub fn merge(&mut self, other: &Self) {
         self.primary_until = self.primary_until.max(other.primary_until);
         self.uncertain_since = self.uncertain_since.max(other.uncertain_since);
+        self.unnamed_since = self.unnamed_since.max(other.unnamed_since);
+        self.raised = self.raised.max(other.raised);
+        let Some(theirs) = &other.gtids else { return };
+        match &mut self.gtids {
+            Some(ours) if ours.contains(theirs) => {}
+            Some(ours) if !theirs.contains(ours) && ours.family() == theirs.family() => {
+                // Unequal families were ruled out.
+                let _same_family = Arc::make_mut(ours).union(theirs);
+                // What contains both contains all of it.
+                self.satisfied &= other.satisfied;
+            }
+            // Another family means another primary: what it has seen is what counts now.
+            _ => {
+                self.gtids = Some(theirs.clone());
+                self.satisfied = other.satisfied;
+            }
+        }
+    }
+
+    /// Forgets what is over: moments that have passed, doubts that the primary has cleared since, and
+    /// transactions that every replica has.
+    pub fn settle(&mut self, now: Instant, report: Option<&PrimaryReport>, everywhere: Option<&GtidSet>) {
+        if self.primary_until.is_some_and(|until| until <= now) {
+            self.primary_until = None;
+        }
+        if let Some(report) = report {
+            let doubted = (self.uncertain_since, self.unnamed_since);
+            self.uncertain_since = self.uncertain_since.filter(|since| *since >= report.nothing_on_its_way);
+            self.unnamed_since = self.unnamed_since.filter(|since| *since >= report.asked);
+            if doubted != (self.uncertain_since, self.unnamed_since) {
+                // No doubt any more, but all that the primary had must be seen.
+                self.merge(&Self { gtids: Some(report.executed.clone()), ..Self::default() });
+            }
+            let lacks = |gtids: &Arc<GtidSet>| !report.executed.contains(gtids);
+            if self.raised.is_none_or(|raised| raised < report.primary_since) && self.gtids.as_ref().is_some_and(lacks)
+            {
+                // Lost with the former primary: nobody will ever see it.
+                self.gtids = Some(report.executed.clone());
+                self.satisfied = 0;
+            }
+        }
+        if let (Some(gtids), Some(everywhere)) = (&self.gtids, everywhere)
+            && everywhere.contains(gtids)
+        {
+            self.gtids = None;
+            self.satisfied = 0;
+        }
     }
 }
 
-/// What one exchange wrote.
+/// A server's bit; servers beyond the 64th are simply asked again.
+fn bit(server: ServerId) -> u64 {
+    1_u64.checked_shl(u32::from(server.0)).unwrap_or(0)
+}
+
+/// What one exchange wrote or saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
+pub enum Noted {
     /// The server named the transactions.
     Gtids(GtidSet),
     /// It wrote, and the server does not say what: trust time.
-    Unnamed,
+    Untold,
     /// The answer was lost: it may have written, or may yet.
     Uncertain,
+    /// It has seen what the primary had, and nobody says what that was.
+    Unnamed,
 }
 
 /// What a write was about.
@@ -75,175 +135,4 @@ pub enum Changed {
     Data,
     /// Possibly what tables there are and what they look like.
     Schema,
-}
-
-/// What one scope must see, shared by all its sessions.
-#[derive(Debug, Default)]
-pub struct Scope {
-    all: Mutex<Token>,
-    /// The part of it that changed schemas: whoever only prepares a statement need not see more.
-    schema: Mutex<Token>,
-}
-
-impl Scope {
-    /// What a reader must see now.
-    pub fn token(&self, now: Instant) -> Token {
-        current(&self.all, now)
-    }
-
-    /// What must be seen now by whoever only asks what tables look like.
-    pub fn schema_token(&self, now: Instant) -> Token {
-        current(&self.schema, now)
-    }
-
-    /// Records a write.
-    pub fn wrote(&self, written: Written, changed: Changed, now: Instant, pin_for: Duration) {
-        let mut add = Token::default();
-        match written {
-            Written::Gtids(gtids) => add.gtids = Some(gtids),
-            Written::Unnamed => add.primary_until = Some(now + pin_for),
-            Written::Uncertain => add.uncertain_since = Some(now),
-        }
-        if changed == Changed::Schema {
-            lock(&self.schema).merge(&add);
-        }
-        lock(&self.all).merge(&add);
-    }
-
-    /// The primary, asked after the uncertain moment, has executed this: nothing is uncertain any
-    /// more, but all of it must be seen.
-    pub fn resolve(&self, asked: Instant, executed: &GtidSet) {
-        for token in [&self.schema, &self.all] {
-            let mut token = lock(token);
-            if token.uncertain_since.is_some_and(|since| since < asked) {
-                token.uncertain_since = None;
-                token.merge(&Token { gtids: Some(executed.clone()), ..Token::default() });
-            }
-        }
-    }
-
-    /// Forgets what every replica in use contains.
-    pub fn satisfied(&self, everywhere: &GtidSet) {
-        for token in [&self.schema, &self.all] {
-            let mut token = lock(token);
-            if token.gtids.as_ref().is_some_and(|gtids| everywhere.contains(gtids)) {
-                token.gtids = None;
-            }
-        }
-    }
-
-    /// A wait showed that `server` contains `gtids`: if nothing was written since, the next read
-    /// need not wait again.
-    pub fn satisfied_on(&self, server: ServerId, gtids: &GtidSet) {
-        for token in [&self.schema, &self.all] {
-            let mut token = lock(token);
-            if token.gtids.as_ref().is_some_and(|now| gtids.contains(now)) {
-                token.satisfied |= bit(server);
-            }
-        }
-    }
-}
-
-fn current(token: &Mutex<Token>, now: Instant) -> Token {
-    let mut token = lock(token);
-    if token.primary_until.is_some_and(|until| until <= now) {
-        token.primary_until = None;
-    }
-    token.clone()
-}
-
-fn lock(token: &Mutex<Token>) -> std::sync::MutexGuard<'_, Token> {
-    // A token is whole between any two statements; a panic elsewhere does not change that.
-    token.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A server's bit; servers beyond the 64th are simply asked again.
-fn bit(server: ServerId) -> u64 {
-    1_u64.checked_shl(u32::from(server.0)).unwrap_or(0)
-}
-
-/// The scopes of all users.
-#[derive(Debug, Default)]
-pub struct Scopes(RwLock<HashMap<String, Arc<Scope>>>);
-
-impl Scopes {
-    /// The scope of a name, made when first asked for.
-    pub fn scope(&self, name: &str) -> Arc<Scope> {
-        if let Some(scope) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return scope.clone();
-        }
-        self.0.write().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
-    }
-
-    /// Every scope there is.
-    pub fn all(&self) -> Vec<Arc<Scope>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::consistency::gtid::Family;
-
-    fn gtids(text: &str) -> GtidSet {
-        GtidSet::parse(Family::MariaDb, text).expect("well formed")
-    }
-
-    const PIN: Duration = Duration::from_secs(2);
-
-    #[test]
-    fn writes_add_up_and_are_forgotten_once_everywhere() {
-        let (scope, now) = (Scope::default(), Instant::now());
-        scope.wrote(Written::Gtids(gtids("0-1-5")), Changed::Data, now, PIN);
-        scope.wrote(Written::Gtids(gtids("1-1-2")), Changed::Data, now, PIN);
-        assert_eq!(scope.token(now).gtids, Some(gtids("0-1-5,1-1-2")));
-        scope.satisfied(&gtids("0-1-9"));
-        assert!(!scope.token(now).is_empty());
-        scope.satisfied(&gtids("0-1-9,1-1-2"));
-        assert!(scope.token(now).is_empty());
-    }
-
-    #[test]
-    fn a_satisfied_wait_is_remembered_until_the_next_write() {
-        let (scope, now, replica) = (Scope::default(), Instant::now(), ServerId(1));
-        scope.wrote(Written::Gtids(gtids("0-1-5")), Changed::Data, now, PIN);
-        scope.satisfied_on(replica, &gtids("0-1-4"));
-        assert!(!scope.token(now).is_satisfied_on(replica));
-        scope.satisfied_on(replica, &gtids("0-1-5"));
-        assert!(scope.token(now).is_satisfied_on(replica));
-        scope.wrote(Written::Gtids(gtids("0-1-6")), Changed::Data, now, PIN);
-        assert!(!scope.token(now).is_satisfied_on(replica));
-    }
-
-    #[test]
-    fn only_schema_changes_concern_those_who_prepare() {
-        let (scope, now) = (Scope::default(), Instant::now());
-        scope.wrote(Written::Gtids(gtids("0-1-5")), Changed::Schema, now, PIN);
-        scope.wrote(Written::Gtids(gtids("0-1-6")), Changed::Data, now, PIN);
-        assert_eq!(scope.token(now).gtids, Some(gtids("0-1-6")));
-        assert_eq!(scope.schema_token(now).gtids, Some(gtids("0-1-5")));
-        scope.satisfied(&gtids("0-1-5"));
-        assert!(scope.schema_token(now).is_empty() && !scope.token(now).is_empty());
-    }
-
-    #[test]
-    fn without_gtids_time_decides() {
-        let (scope, now) = (Scope::default(), Instant::now());
-        scope.wrote(Written::Unnamed, Changed::Data, now, PIN);
-        assert!(!scope.token(now).is_empty());
-        assert!(scope.token(now + PIN).is_empty());
-    }
-
-    #[test]
-    fn a_lost_answer_is_resolved_by_a_later_look_at_the_primary() {
-        let (scope, now) = (Scope::default(), Instant::now());
-        let (before, after) = (now, now + Duration::from_secs(2));
-        let lost = now + Duration::from_secs(1);
-        scope.wrote(Written::Uncertain, Changed::Data, lost, PIN);
-        scope.resolve(before, &gtids("0-1-7"));
-        assert_eq!(scope.token(after).uncertain_since, Some(lost));
-        scope.resolve(after, &gtids("0-1-8"));
-        assert_eq!(scope.token(after), Token { gtids: Some(gtids("0-1-8")), ..Token::default() });
-    }
 }

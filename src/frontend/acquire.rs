@@ -4,13 +4,13 @@ use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
 use super::session::Session;
+use crate::backend::executed::{executed, executed_sql};
 use crate::backend::query::Reply;
 use crate::consistency::gtid::{Family, GtidSet};
-use crate::consistency::token::Token;
 use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
-use crate::route::{self, Need, NoRoute, Reason, Route};
+use crate::route::{self, Need, NoRoute, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,10 @@ pub(super) struct Held {
     pub pins: PinSet,
     /// Whether the job runs beside the session's transaction, on another connection.
     pub beside: bool,
+    /// Why another connection was chosen, if one was.
+    pub reason: Option<Reason>,
+    /// The replicas that served reads when that was decided.
+    pub epoch: u64,
 }
 
 /// How often a read whose connection died before its answer is sent again.
@@ -60,11 +64,11 @@ impl Session {
                 return Err(asked_elsewhere());
             }
             let reason = if pins.is_empty() { Reason::InTransaction } else { Reason::Pinned };
-            return Ok(Acquired { lease, held: Held { connection: true, pins, beside }, reason });
+            let held = Held { connection: true, pins, beside, ..Held::default() };
+            return Ok(Acquired { lease, held, reason });
         }
         let need = self.need(job, beside);
-        let token = self.token_for(job);
-        let acquired = self.acquire_for(need, &token, retries).await?;
+        let acquired = self.acquire_for(job, need, retries).await?;
         Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
     }
 
@@ -75,23 +79,13 @@ impl Session {
     /// A connection to a replica, beside the one that the session holds.
     async fn acquire_nearby(&mut self, job: &Job, retries: u32) -> Option<Acquired> {
         let snapshot = self.shared.snapshot();
-        let token = self.token_for(job);
-        let route = route::decide(Need::Read, &token, &snapshot, self.picks).ok()?;
+        let reader = self.sight.reader(&self.shared, job, &snapshot);
+        let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
         if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
-        let lease = self.lease_for(&route).await.ok().flatten()?;
+        let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
         Some(Acquired { lease, held: Held { beside: true, ..Held::default() }, reason: route.reason })
-    }
-
-    /// What a server must contain for a job, if the job only reads.
-    fn token_for(&self, job: &Job) -> Token {
-        let now = Instant::now();
-        match &self.scope {
-            None => Token::default(),
-            Some(scope) if job.only_prepares() => scope.schema_token(now),
-            Some(scope) => scope.token(now),
-        }
     }
 
     /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
@@ -117,19 +111,29 @@ impl Session {
         }
     }
 
-    async fn acquire_for(&mut self, need: Need, token: &Token, retries: u32) -> Result<Acquired, ServerError> {
+    async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
         let snapshot = self.shared.snapshot();
-        self.picks = self.picks.wrapping_add(1);
+        let reader = self.sight.reader(&self.shared, job, &snapshot);
         let decided = match retries {
-            0..READ_RETRIES => route::decide(need, token, &snapshot, self.picks),
+            0..READ_RETRIES => route::decide(need, &reader, &snapshot),
             _ => route::to_primary(&snapshot, Reason::NoReplica),
         };
         let route = decided.map_err(|e| no_route(&e))?;
-        match self.lease_for(&route).await {
-            Ok(Some(lease)) => Ok(Acquired { lease, held: Held::default(), reason: route.reason }),
-            Ok(None) => self.lease_primary(Reason::ReplicaBehind).await,
+        match self.lease_for(&route, job).await {
+            Ok(Ok(lease)) => Ok(acquired(lease, route.reason, snapshot.epoch)),
+            Ok(Err(seen)) => {
+                // As others see it by now.
+                let snapshot = self.shared.snapshot();
+                let other = seen.and_then(|seen| another_replica(&reader, &snapshot, route.server, &seen));
+                if let Some(other) = other
+                    && let Ok(Ok(lease)) = self.lease_for(&other, job).await
+                {
+                    return Ok(acquired(lease, other.reason, snapshot.epoch));
+                }
+                self.lease_primary(job, Reason::ReplicaBehind).await
+            }
             Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
-                self.lease_primary(Reason::NoReplica).await
+                self.lease_primary(job, Reason::NoReplica).await
             }
             Err(error) => Err(error),
         }
@@ -160,51 +164,65 @@ impl Session {
         job.need
     }
 
-    async fn lease_primary(&mut self, reason: Reason) -> Result<Acquired, ServerError> {
-        let route = route::to_primary(&self.shared.snapshot(), reason).map_err(|e| no_route(&e))?;
-        match self.lease_for(&route).await? {
-            Some(lease) => Ok(Acquired { lease, held: Held::default(), reason }),
-            None => Err(no_route(&NoRoute::NoPrimary)),
+    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {
+        let snapshot = self.shared.snapshot();
+        let route = route::to_primary(&snapshot, reason).map_err(|e| no_route(&e))?;
+        match self.lease_for(&route, job).await? {
+            Ok(lease) => Ok(acquired(lease, reason, snapshot.epoch)),
+            Err(_) => Err(no_route(&NoRoute::NoPrimary)),
         }
     }
 
-    /// A connection for a route; `None` if the replica does not catch up in time.
-    async fn lease_for(&mut self, route: &Route) -> Result<Option<Lease>, ServerError> {
+    /// A connection for a route. The inner error is of a replica that does not catch up in time: what it has
+    /// executed instead, if it told.
+    async fn lease_for(&mut self, route: &Route, job: &Job) -> Result<Result<Lease, Option<GtidSet>>, ServerError> {
         let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
             return Err(no_route(&NoRoute::NoPrimary));
         };
         let lease = pool.checkout(&self.state).await.map_err(|error| checkout_error(&pool, &error))?;
         match &route.wait_for {
-            None => Ok(Some(lease)),
-            Some(gtids) => Ok(self.wait_for(lease, route, gtids).await),
+            None => Ok(Ok(lease)),
+            Some(gtids) => Ok(self.wait_for(lease, route, job, gtids).await),
         }
     }
 
-    /// Waits until the leased replica has executed `gtids`; a real `None` when it has not in time.
-    async fn wait_for(&mut self, mut lease: Lease, route: &Route, gtids: &GtidSet) -> Option<Lease> {
+    /// Waits until the leased replica has executed `gtids`.
+    async fn wait_for(
+        &mut self,
+        mut lease: Lease,
+        route: &Route,
+        job: &Job,
+        gtids: &GtidSet,
+    ) -> Result<Lease, Option<GtidSet>> {
         let budget = self.wait_budget();
         let started = Instant::now();
-        let conn = lease.take()?;
-        let sql = wait_sql(conn.family(), gtids, budget);
+        let conn = lease.take().ok_or(None)?;
+        let family = conn.family();
+        let sql = wait_sql(family, gtids, budget);
         // The server keeps to the budget; the margin is for the way there and back.
         let answer = tokio::time::timeout(budget + Duration::from_secs(1), conn.query(&sql)).await;
         self.shared.metrics.gtid_wait_seconds.observe(started.elapsed().as_secs_f64());
-        let outcome = match answer {
+        let (outcome, waited) = match answer {
             Ok(Ok((conn, reply))) => {
                 lease.put(conn);
-                if caught_up(&reply) { "caught_up" } else { "timed_out" }
+                match caught_up(family, &reply) {
+                    Ok(()) => ("caught_up", Ok(())),
+                    Err(seen) => ("timed_out", Err(seen)),
+                }
             }
-            _ => "failed",
+            _ => ("failed", Err(None)),
         };
         self.shared.metrics.gtid_waits.with_label_values(&[outcome]).inc();
-        if outcome == "caught_up" {
-            if let Some(scope) = &self.scope {
-                scope.satisfied_on(route.server, gtids);
+        match waited {
+            Ok(()) => {
+                self.sight.satisfied_on(&self.shared, job, route.server, gtids);
+                Ok(lease)
             }
-            return Some(lease);
+            Err(seen) => {
+                lease.give_back(Disposition::Clean);
+                Err(seen)
+            }
         }
-        lease.give_back(Disposition::Clean);
-        None
     }
 
     /// How long a read may wait on a replica: about what asking the primary would cost.
@@ -241,15 +259,26 @@ fn checkout_error(pool: &Pool, error: &CheckoutError) -> ServerError {
     }
 }
 
+/// Waits, and tells what the replica has executed after that.
 fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
     let seconds = budget.as_secs_f64();
+    let executed = executed_sql(family).trim_start_matches("SELECT ");
     match family {
-        Family::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds:.3})"),
-        Family::MariaDb => format!("SELECT MASTER_GTID_WAIT('{gtids}', {seconds:.3})"),
+        Family::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds:.3}), {executed}"),
+        Family::MariaDb => format!("SELECT MASTER_GTID_WAIT('{gtids}', {seconds:.3}), {executed}"),
     }
 }
 
-/// Both families answer 0 when the replica has everything.
-fn caught_up(reply: &Reply) -> bool {
-    reply.first_value() == Some("0")
+/// Both families answer 0 when the replica has everything. If it has not: what it has.
+fn caught_up(family: Family, reply: &Reply) -> Result<(), Option<GtidSet>> {
+    if reply.first_value() == Some("0") {
+        return Ok(());
+    }
+    let Reply::Rows { columns, rows } = reply else { return Err(None) };
+    let rest = rows.iter().map(|row| row.iter().skip(1).cloned().collect()).collect();
+    Err(executed(family, &Reply::Rows { columns: columns.clone(), rows: rest }))
+}
+
+fn acquired(lease: Lease, reason: Reason, epoch: u64) -> Acquired {
+    Acquired { lease, held: Held { reason: Some(reason), epoch, ..Held::default() }, reason }
 }

@@ -20,6 +20,8 @@ pub struct Client {
     pub compression: Option<Algorithm>,
     /// Whether its library takes errors with numbers of its own for broken packets, and hides them.
     pub hides_its_errors: bool,
+    /// The key it named when it connected (attribute `landbridge_key`): whose writes it must see.
+    pub key: Option<Box<[u8]>>,
     /// Sequence id of the next packet it gets.
     pub seq: u8,
     /// Whether part of an answer to the current command has been handed to it.
@@ -34,6 +36,7 @@ impl Client {
             caps: Capabilities::empty(),
             compression: None,
             hides_its_errors: false,
+            key: None,
             seq: 0,
             answered: false,
         }

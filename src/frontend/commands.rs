@@ -1,11 +1,13 @@
 //! What each command of a client asks for; the work is done by `execute`, `variables`, `statements`.
 
 use super::binding::{Beginning, Binding, PinReason};
+use super::carried::token_set;
 use super::handshake::Rejected;
-use super::job::{Job, JobCommand};
+use super::job::{Job, JobCommand, Wishes};
 use super::kill::Kill;
 use super::proof::{Proof, prove};
 use super::session::{Gone, Last, Session};
+use super::sight::Sight;
 use crate::consistency::gtid::Family;
 use crate::metrics::Saved;
 use crate::protocol::capability::Capabilities;
@@ -17,7 +19,7 @@ use crate::protocol::parameters::{NO_ATTRIBUTES, split_query};
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
-use crate::sql::{Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, Why, classify};
+use crate::sql::{Begin, Completion, Hint, Kind, Parts, Statement, Traits, Why, classify};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -43,6 +45,12 @@ impl Session {
         if let Some(kill) = super::kill::parse(text).filter(|kill| Self::is_client_id(*kill)) {
             return self.kill(kill).await;
         }
+        if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
+            if let Some(value) = token_set(&statement) {
+                return self.set_token(value).await;
+            }
+            self.name_what_was_read().await;
+        }
         if let Some(answer) = self.local_answer(text, &statement) {
             return self.send_answer(answer, Protocol::Text).await;
         }
@@ -56,25 +64,29 @@ impl Session {
             Kind::Set(assignments) => self.set(text.into(), assignments, &statement).await,
             Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], text].concat()).await,
             _ => {
-                let job = Self::text_job(text, &statement);
+                let job = self.text_job(text, &statement);
                 self.execute(job).await
             }
         }
     }
 
-    fn text_job(text: &[u8], statement: &Statement<'_>) -> Job {
+    /// What a hint asks for.
+    pub(super) fn wishes(&self, hint: &Hint<'_>) -> Wishes {
+        Wishes { key: hint.key.map(|key| self.shared.scopes.key(key)), max_lag: hint.max_lag }
+    }
+
+    fn text_job(&self, text: &[u8], statement: &Statement<'_>) -> Job {
         let ends = match statement.kind {
             Kind::Commit(end) | Kind::Rollback(end) => Some(end),
             _ => None,
         };
+        let need = Need::of(statement);
         Job {
-            command: JobCommand::Text(text.into()),
-            need: Need::of(statement),
             traits: statement.traits,
             ends,
             semicolons: statement.semicolons,
-            becomes: None,
-            pins: None,
+            wishes: self.wishes(&statement.hint),
+            ..Job::new(JobCommand::Text(text.into()), need)
         }
     }
 
@@ -170,6 +182,7 @@ impl Session {
     /// which becomes the server's default.
     pub(super) async fn reset_connection(&mut self) -> Result<(), Gone> {
         self.let_go();
+        self.sight.reset();
         self.begin_with_defaults();
         let mut state = SessionState::default();
         match self.shared.family() {
@@ -209,7 +222,7 @@ impl Session {
             Err(Rejected::Read(error)) => return Err(Gone::Left(error.to_string())),
         }
         self.pools = shared.pools.of(&self.account, self.client.caps);
-        self.scope = shared.scope(&self.account.user);
+        self.sight = Sight::new(&shared, &self.account.user, self.entry.id(), self.client.key.as_deref());
         self.entry.handle().set_user(&self.account.user);
         self.prepared.clear();
         self.last = Last::default();
@@ -280,15 +293,7 @@ fn is_blank(text: &[u8]) -> bool {
 
 /// A command passed on byte for byte.
 pub(super) fn raw_job(payload: &[u8], expect: Expect, need: Need) -> Job {
-    Job {
-        command: JobCommand::Raw(payload.to_vec(), expect),
-        need,
-        traits: Traits::NONE,
-        ends: None,
-        semicolons: Semicolons::None,
-        becomes: None,
-        pins: None,
-    }
+    Job::new(JobCommand::Raw(payload.to_vec(), expect), need)
 }
 
 /// The need of commands about the server.

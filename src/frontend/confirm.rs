@@ -5,13 +5,12 @@ use super::proven::Accepted;
 use super::session::Session;
 use crate::backend::conn::{Lost, Ready};
 use crate::backend::query::Reply;
-use crate::consistency::token::Token;
 use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
-use crate::route::{self, Need};
+use crate::route::{self, Need, Reader};
 use crate::state::{SessionState, literal};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +55,8 @@ impl Session {
     /// refuses, the primary is asked: the replica may only be late.
     pub(super) async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
         let snapshot = self.shared.snapshot();
-        self.picks = self.picks.wrapping_add(1);
-        let near = route::decide(Need::Read, &Token::default(), &snapshot, self.picks).ok().map(|r| r.server);
+        let reader = Reader { pick: self.entry.id().into(), ..Reader::default() };
+        let near = route::decide(Need::Read, &reader, &snapshot).ok().map(|r| r.server);
         let primary = snapshot.primary().map(|p| p.id);
         let mut refused = None;
         for id in near.into_iter().chain(primary.filter(|p| Some(*p) != near)) {

@@ -7,14 +7,13 @@ use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
 use super::session::{Gone, Session};
 use super::summary::Summary;
-use crate::consistency::token::Written;
+use crate::consistency::token::Noted;
 use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
-use std::time::Instant;
 
 impl Session {
     /// Runs a job and answers the client.
@@ -32,6 +31,7 @@ impl Session {
     /// Runs a job where it belongs, or where it can be run instead. `homeless`: in no schema, because the
     /// session's own is gone.
     async fn attempt(&mut self, job: &Job, homeless: &mut bool) -> Result<(), Gone> {
+        self.sight.begins(job);
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
@@ -144,14 +144,12 @@ impl Session {
     }
 
     /// Nobody saw the answer to a job: if it writes, its scope must find out what was written.
-    fn is_uncertain(&self, job: &Job) {
-        if !job.is_repeatable()
-            && let Some(scope) = &self.scope
-        {
+    fn is_uncertain(&mut self, job: &Job) {
+        if !job.is_repeatable() {
             // Only a primary that names its transactions can resolve the uncertainty later.
             let named = self.shared.snapshot().primary().is_none_or(|p| p.executed.is_some());
-            let written = if named { Written::Uncertain } else { Written::Unnamed };
-            scope.wrote(written, job.changes(), Instant::now(), self.shared.settings.pin_for);
+            let noted = if named { Noted::Uncertain } else { Noted::Untold };
+            self.sight.note(&self.shared, &noted, job.changes());
         }
     }
 

@@ -14,6 +14,7 @@ use crate::protocol::compression::Algorithm;
 use crate::protocol::errno;
 use crate::protocol::handshake::{Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
 use crate::protocol::response::ServerError;
+use crate::protocol::wire::Reader;
 use std::io;
 use std::sync::Arc;
 
@@ -183,12 +184,25 @@ async fn log_in(
         _ => None,
     };
     // MariaDB's library for C replaces an error of its own numbers by "malformed packet".
-    client.hides_its_errors = memchr::memmem::find(&login.attributes, b"\x0c_client_name\x0alibmariadb").is_some();
+    client.hides_its_errors = attribute(&login.attributes, b"_client_name") == Some(b"libmariadb");
+    client.key = attribute(&login.attributes, b"landbridge_key").filter(|key| !key.is_empty()).map(Box::from);
     let proof = Proof::from(&login);
     match prove(door, welcome.scramble, &mut client, &nonce, proof, host).await {
         Ok(account) => Ok(Authenticated { client, account, nonce, schema: login.schema, collation: login.collation }),
         Err(rejected) => Err((rejected, Some(client))),
     }
+}
+
+/// The value of a connection attribute.
+fn attribute<'a>(attributes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut reader = Reader::new(attributes, "connection attributes");
+    while !reader.is_empty() {
+        let (found, value) = (reader.lenenc_bytes().ok()?, reader.lenenc_bytes().ok()?);
+        if found == name {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// Reads the login packet, through TLS if the client asks for it.

@@ -1,6 +1,7 @@
 //! One command on its way to a server: what it is and what it needs.
 
 use super::binding::PinReason;
+use crate::consistency::scopes::Key;
 use crate::consistency::token::Changed;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
@@ -11,6 +12,7 @@ use crate::sql::{Completion, Semicolons, Traits, Why};
 use crate::state::SessionState;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One command to be run on a server.
 #[derive(Debug, Clone)]
@@ -29,6 +31,17 @@ pub(super) struct Job {
     pub becomes: Option<Arc<SessionState>>,
     /// Why it ties the session to its connection, if it does by what it is.
     pub pins: Option<PinReason>,
+    /// What a hint asks for.
+    pub wishes: Wishes,
+}
+
+/// What a hint asks for, besides a server.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// The key of the application that it concerns.
+    pub key: Option<Key>,
+    /// How far a replica may be behind.
+    pub max_lag: Option<Duration>,
 }
 
 /// The forms of commands that run on servers.
@@ -79,6 +92,20 @@ impl Body {
 }
 
 impl Job {
+    /// A command with nothing special about it.
+    pub(super) fn new(command: JobCommand, need: Need) -> Self {
+        Self {
+            command,
+            need,
+            traits: Traits::NONE,
+            ends: None,
+            semicolons: Semicolons::None,
+            becomes: None,
+            pins: None,
+            wishes: Wishes::default(),
+        }
+    }
+
     /// Whoever asks a server for the number of its connection will use it there: to look itself up, to
     /// have it killed, as a name for what it left behind.
     pub(super) fn staying_if_identified(self) -> Self {
@@ -100,6 +127,12 @@ impl Job {
         let JobCommand::Text(text) = &self.command else { return false };
         let starts_with = |verb: &&[u8]| text.get(..verb.len()).is_some_and(|head| head.eq_ignore_ascii_case(verb));
         self.traits.contains(Traits::TABLE_FREE) || VERBS.iter().any(starts_with)
+    }
+
+    /// Whether its answer may show what is in tables, be it only by failing.
+    pub(super) fn shows_data(&self) -> bool {
+        let is_data = matches!(self.command, JobCommand::Text(_) | JobCommand::Execute(_));
+        is_data && !self.traits.contains(Traits::TABLE_FREE) && self.becomes.is_none()
     }
 
     /// What it changes, if it writes.

@@ -6,6 +6,7 @@
 use super::session::{Gone, Session};
 use crate::backend::query::Row;
 use crate::consistency::gtid::Family;
+use crate::consistency::printed;
 use crate::metrics::Saved;
 use crate::protocol::resultset::{Column, ColumnType, Protocol};
 use crate::sql::{Statement, Traits};
@@ -82,8 +83,8 @@ impl Session {
     }
 
     fn token_text(&self) -> Vec<u8> {
-        let token = self.scope.as_ref().map(|scope| scope.token(std::time::Instant::now()));
-        token.and_then(|t| t.gtids).map_or_else(Vec::new, |gtids| gtids.to_string().into_bytes())
+        let now = std::time::Instant::now();
+        printed::print(&self.sight.portable(now, &self.shared.snapshot()), now).into_bytes()
     }
 
     /// `SHOW WARNINGS` and `SHOW ERRORS` after a statement without warnings: empty, or its error.
@@ -154,6 +155,11 @@ impl Session {
 fn words(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     text.trim_end_matches([';', ' ', '\n', '\r', '\t']).split_whitespace().map(str::to_ascii_lowercase).collect()
+}
+
+/// The names of the columns of `SELECT a [AS] b, c`, if that is all there is.
+pub(super) fn column_names(text: &[u8]) -> Option<Vec<Vec<u8>>> {
+    Some(select_list(text)?.into_iter().map(|item| item.name).collect())
 }
 
 /// The items of `SELECT a [AS] b, c`, if that is all there is.

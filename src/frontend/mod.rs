@@ -6,7 +6,8 @@
 
 mod acquire;
 pub mod binding;
-pub mod client;
+pub mod carried;
+mod client;
 mod commands;
 mod confirm;
 mod defaults;
@@ -30,6 +31,7 @@ mod rsa;
 pub mod session;
 mod settle;
 pub mod shared;
+mod sight;
 mod statements;
 pub mod summary;
 pub mod translate;

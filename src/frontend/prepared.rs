@@ -4,6 +4,7 @@
 //! [`Statements`](crate::backend::statements::Statements)); here is what it takes to run a statement
 //! on whichever connection serves next.
 
+use super::job::Wishes;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::parameters::{self, Types};
 use crate::protocol::wire::{Malformed, Reader};
@@ -33,6 +34,8 @@ pub struct PreparedStatement {
     pub as_text: bool,
     /// Whether it asks for what the statement before it left.
     pub asks: bool,
+    /// What a hint in it asks for.
+    pub wishes: Wishes,
     /// Types bound by the last execution.
     types: Types,
     /// Data sent ahead of the execution: whole `COM_STMT_SEND_LONG_DATA` bodies behind the id.
@@ -51,6 +54,7 @@ impl PreparedStatement {
             params,
             as_text: false,
             asks: false,
+            wishes: Wishes::default(),
             types: Types::default(),
             long_data: Vec::new(),
             long_data_bytes: 0,

@@ -6,10 +6,11 @@ use super::handshake::Authenticated;
 use super::prepared::PreparedStatements;
 use super::registry::Entry;
 use super::shared::Shared;
+use super::sight::Sight;
 use crate::backend::login::Account;
 use crate::backend::query::Row;
 use crate::backend::server::Facts;
-use crate::consistency::token::Scope;
+use crate::consistency::gtid::GtidSet;
 use crate::metrics::Saved;
 use crate::net::packets::{Packet, ReadError};
 use crate::pool::{Disposition, Pool};
@@ -82,15 +83,17 @@ pub struct Session {
     pub(super) attributes: Option<Vec<u8>>,
     /// What was said of the next transaction only.
     pub(super) next_transaction: Option<Characteristics>,
-    pub(super) scope: Option<Arc<Scope>>,
+    /// What it must see.
+    pub(super) sight: Sight,
     pub(super) prepared: PreparedStatements,
     pub(super) multi_statements: bool,
     pub(super) last: Last,
-    pub(super) picks: u64,
     /// Handles of statements whose cursor is open, by the client's id.
     pub(super) cursors: HashMap<u32, u32>,
     /// The warnings of the statement under way, asked for behind it.
     pub(super) asked_warnings: Option<Vec<Row>>,
+    /// What the server had executed after the statement under way, asked for behind it.
+    pub(super) asked_executed: Option<GtidSet>,
     /// How statement bytes are to be read, and for which state that was worked out.
     pub(super) read_as: Option<(Arc<SessionState>, Mode)>,
     /// Parameters of the statement just prepared.
@@ -108,9 +111,8 @@ impl Session {
         let (client, account, nonce, schema, collation) = client.into_parts();
         let mut session = Self {
             pools: shared.pools.of(&account, client.caps),
-            scope: shared.scope(&account.user),
+            sight: Sight::new(&shared, &account.user, entry.id(), client.key.as_deref()),
             multi_statements: client.caps.contains(Capabilities::MULTI_STATEMENTS),
-            picks: u64::from(entry.id()),
             client,
             shared,
             entry,
@@ -127,6 +129,7 @@ impl Session {
             last: Last::default(),
             cursors: HashMap::new(),
             asked_warnings: None,
+            asked_executed: None,
             read_as: None,
             last_prepared: None,
             tracks_itself: false,
@@ -292,6 +295,9 @@ impl Session {
             None => {}
         }
         self.binding = Binding::Free;
+        // What was seen on the connection it held, nobody will name.
+        self.sight.doubt(&self.shared);
+        self.sight.ends();
         self.next_transaction = None;
         self.tracks_itself = false;
         self.cursors.clear();

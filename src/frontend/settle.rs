@@ -6,9 +6,12 @@ use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
 use super::job::{Execution, Job, JobCommand};
 use super::session::{Gone, Session};
+use super::sight::Unnamed;
 use super::summary::Summary;
+use crate::backend::conn::Ready;
+use crate::backend::executed::{executed, executed_sql};
 use crate::backend::query::Reply;
-use crate::consistency::token::Written;
+use crate::consistency::token::{Changed, Noted};
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
 use crate::route::{Need, Reason};
@@ -16,7 +19,7 @@ use crate::sql::{Traits, Why};
 use crate::state::literal;
 use crate::topology::ServerId;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a connection may take to tell what only it knows, before it is given up instead.
 pub(super) const LAST_QUESTION: Duration = Duration::from_secs(5);
@@ -129,15 +132,24 @@ impl Session {
         (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
     }
 
-    /// What was written raises the token of the session's scope.
-    pub(super) fn remember_writes(&self, server: ServerId, job: &Job, summary: &Summary) {
-        let Some(scope) = &self.scope else { return };
-        let (now, pin_for) = (Instant::now(), self.shared.settings.pin_for);
-        let wrote = |written| scope.wrote(written, job.changes(), now, pin_for);
-        if let Some(gtids) = &summary.gtids {
-            wrote(Written::Gtids(gtids.clone()));
+    /// What was written or seen raises the tokens of the session's scopes.
+    pub(super) fn remember_writes(&mut self, server: ServerId, job: &Job, held: &Held, summary: &Summary) {
+        let snapshot = self.shared.snapshot();
+        let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
+        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
+        if job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
+            self.sight.observes();
         }
-        let names_gtids = self.shared.snapshot().server(server).is_some_and(|s| s.executed.is_some());
+        if job.shows_data() && !is_primary && !held.connection {
+            self.sight.read_from(server);
+            if snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
+                // Others serve reads by now, who may not have what was just seen.
+                self.sight.observes();
+            }
+        }
+        if let Some(gtids) = &summary.gtids {
+            self.note(&Noted::Gtids(gtids.clone()), job.changes());
+        }
         let writes = job.need != Need::Read && !matches!(job.command, JobCommand::Prepare(..));
         // An error names no transactions, but what ran before it may have committed some.
         // A statement that fails has committed what went before it all the same, if it does so at all.
@@ -146,10 +158,44 @@ impl Session {
         // It may have switched off the report.
         let silent = self.tracks_itself && summary.gtids.is_none();
         match (writes, names_gtids) {
-            (true, true) if partly || silent => wrote(Written::Uncertain),
-            (true, false) if partly || summary.is_ok() => wrote(Written::Unnamed),
+            (true, true) if partly || silent => self.note(&Noted::Uncertain, job.changes()),
+            (true, false) if partly || summary.is_ok() => self.note(&Noted::Untold, job.changes()),
             _ => {}
         }
+        let stays = self.is_open(job, summary) || (!held.pins.is_empty() && !held.pins.is_brief());
+        if !stays && job.pins.is_none() && !job.traits.intersects(PINNING) {
+            self.sight.doubt(&self.shared);
+        }
+    }
+
+    fn note(&mut self, noted: &Noted, changed: Changed) {
+        self.sight.note(&self.shared, noted, changed);
+        self.shared.news.send_replace(());
+    }
+
+    /// Whether what the server has executed must be asked behind this job: a client that has seen it must not
+    /// unsee it on a replica.
+    pub(super) fn must_ask_executed(&self, job: &Job, held: &Held, acquired_on: ServerId) -> bool {
+        let snapshot = self.shared.snapshot();
+        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
+        let of_interest = if is_primary {
+            // Where nobody reads from replicas now, that can wait until somebody does.
+            snapshot.report.is_some() && !snapshot.readers.is_empty() && held.reason != Some(Reason::PrimaryIsNearer)
+        } else {
+            held.reason == Some(Reason::OtherReplica)
+        };
+        if !of_interest || !self.sight.is_consistent() || !job.shows_data() || held.beside {
+            return false;
+        }
+        // What is asked behind these would change what they left.
+        let fragile = PINNING | ASKING | Traits::CALC_FOUND_ROWS | Traits::LOCAL_INFILE;
+        if job.traits.intersects(fragile) || job.pins.is_some() || !held.pins.is_empty() {
+            return false;
+        }
+        let only_looks = job.need == Need::Read || job.need == Need::Primary(Reason::Statement(Why::LockingRead));
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
+        let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
+        (only_looks && alone) || (ends && held.connection)
     }
 
     /// Session changes the server reports that no `SET` or `USE` of the client announced: from
@@ -262,6 +308,12 @@ impl Session {
             // An error says nothing of it; whoever would let the connection go looks there.
             conn.may_be_in_transaction();
         }
+        if !open {
+            self.sight.ends();
+        }
+        if !open && (pins.is_empty() || pins.is_brief()) {
+            self.sight.doubt(&self.shared);
+        }
         if !pins.is_empty() {
             self.binding = Binding::Pinned(lease, pins);
         } else if open {
@@ -285,8 +337,30 @@ impl Session {
             lease.put(conn);
         }
         self.last.insert_id_stale = false;
-        lease.give_back(disposition);
+        match (self.sight.take_unnamed(), lease.take()) {
+            (Some(unnamed), Some(conn)) if self.is_at_primary(&lease) => {
+                tokio::spawn(name(unnamed, conn, lease, disposition));
+            }
+            (_, conn) => {
+                if let Some(conn) = conn {
+                    lease.put(conn);
+                }
+                lease.give_back(disposition);
+            }
+        }
     }
+}
+
+/// Finds out what was seen on a connection before it is given back; nobody waits for it.
+async fn name(unnamed: Unnamed, conn: Ready, mut lease: Lease, disposition: Disposition) {
+    let family = conn.family();
+    if let Ok(Ok((conn, reply))) = tokio::time::timeout(LAST_QUESTION, conn.query(executed_sql(family))).await {
+        if let Some(gtids) = executed(family, &reply) {
+            unnamed.named(&gtids);
+        }
+        lease.put(conn);
+    }
+    lease.give_back(disposition);
 }
 
 /// Whether a statement that failed may have done something before, and committed it or not.

@@ -6,7 +6,7 @@ use super::proven::Proven;
 use super::registry::Registry;
 use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
-use crate::consistency::token::{Scope, Scopes};
+use crate::consistency::scopes::Scopes;
 use crate::metrics::SessionMetrics;
 use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
@@ -27,6 +27,8 @@ pub enum ScopeKind {
     Connection,
     /// For the user, across connections.
     User,
+    /// For a key that the application names, across connections and users.
+    Key,
     /// For everyone here.
     Sidecar,
 }
@@ -56,6 +58,8 @@ pub struct SessionSettings {
     pub wait: Option<Duration>,
     /// How long reads stay at the primary after a write, where servers have no GTIDs.
     pub pin_for: Duration,
+    /// How far a replica may be behind for users with a limit of their own.
+    pub max_lag_by_user: HashMap<String, Duration>,
     /// Who keeps one connection for each session (`pool.mode = "session"`).
     pub session_mode: SessionMode,
     /// Largest command.
@@ -87,8 +91,10 @@ pub struct Shared {
     pub topology: watch::Receiver<Arc<Snapshot>>,
     /// Connections.
     pub pools: Pools,
-    /// Consistency scopes of users.
+    /// Consistency scopes of users and keys.
     pub scopes: Arc<Scopes>,
+    /// Tells the monitor of each write: replicas will apply it in a moment.
+    pub news: watch::Sender<()>,
     /// What is counted.
     pub metrics: SessionMetrics,
     /// Who is connected.
@@ -191,15 +197,5 @@ impl Shared {
             _ => 1,
         };
         Some((*id, bytes))
-    }
-
-    /// The consistency scope of a new session of `user`.
-    pub fn scope(&self, user: &str) -> Option<Arc<Scope>> {
-        match self.settings.scope {
-            ScopeKind::Off => None,
-            ScopeKind::Connection => Some(Arc::default()),
-            ScopeKind::User => Some(self.scopes.scope(user)),
-            ScopeKind::Sidecar => Some(self.scopes.scope("")),
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! The commands of prepared statements.
 
 use super::binding::{Binding, PinReason};
+use super::carried::{stand_in, token_set};
 use super::commands::{ASKING, PINNED, asked_elsewhere, chooses_reports, raw_job};
 use super::job::{Body, Execution, Job, JobCommand};
+use super::local::column_names;
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
 use crate::consistency::gtid::Family;
@@ -11,11 +13,12 @@ use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
+use crate::protocol::parameters::Execution as Parameters;
 use crate::protocol::response::ServerError;
 use crate::protocol::resultset::Protocol;
 use crate::protocol::wire::Reader;
 use crate::route::Need;
-use crate::sql::{Completion, Kind, Semicolons, Statement, Traits, classify};
+use crate::sql::{Kind, Statement, Traits, classify};
 use std::sync::Arc;
 
 impl Session {
@@ -32,21 +35,23 @@ impl Session {
         let statement = classify(text, self.mode());
         self.tracks_itself |= chooses_reports(text, &statement);
         let as_text = is_same_as_text(&statement, text);
-        let pins = !as_text && acts_on_session(&statement);
+        let stand_in = stand_in(&statement, column_names(text));
+        let pins = !as_text && stand_in.is_none() && acts_on_session(&statement);
         let asks =
             statement.traits.intersects(ASKING.or(Traits::USES_CONNECTION_ID).or(Traits::READS_LANDBRIDGE_VARIABLE));
         let text: Arc<[u8]> = text.into();
         let id = self.prepared.next_id();
         let need = Need::of(&statement);
         let traits = statement.traits;
+        let wishes = self.wishes(&statement.hint);
         let job = Job {
-            command: JobCommand::Prepare(text.clone(), id),
-            need: if pins { PINNED } else { Need::Read },
-            traits: Traits::NONE,
-            ends: None,
-            semicolons: Semicolons::None,
-            becomes: None,
             pins: pins.then_some(PinReason::SessionVariable),
+            wishes,
+            ..Job::new(JobCommand::Prepare(text.clone(), id), if pins { PINNED } else { Need::Read })
+        };
+        let job = match stand_in {
+            Some(stand_in) => self.stand_in_job(stand_in, id),
+            None => job,
         };
         self.last_prepared = None;
         self.execute(job).await?;
@@ -54,6 +59,7 @@ impl Session {
             let mut statement = PreparedStatement::new(text, self.state.clone(), need, traits, params);
             statement.as_text = as_text;
             statement.asks = asks;
+            statement.wishes = wishes;
             self.prepared.insert(statement);
         }
         Ok(())
@@ -81,7 +87,15 @@ impl Session {
         }
         if statement.asks {
             let (text, params) = (statement.text.clone(), statement.params);
+            let complete = statement.complete(rest, self.client.caps).ok();
             let statement = classify(&text, self.mode());
+            if token_set(&statement).is_some() {
+                let value = complete.as_ref().and_then(Parameters::only_text).unwrap_or(b"?").to_vec();
+                return self.carry_token(&value).await;
+            }
+            if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
+                self.name_what_was_read().await;
+            }
             if let Some(answer) = self.local_answer(&text, &statement).filter(|_| params == 0) {
                 return self.send_answer(answer, Protocol::Binary).await;
             }
@@ -96,21 +110,16 @@ impl Session {
         let Ok(complete) = statement.complete(rest, caps) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
-        let job = Job {
-            need: if complete.opens_cursor() { PINNED } else { statement.need },
-            traits: statement.traits,
-            command: JobCommand::Execute(Execution {
-                text: statement.text.clone(),
-                prepared_in: statement.prepared_in.clone(),
-                cursor: complete.opens_cursor().then_some(id),
-                body: Body::Once(complete, statement.params),
-                long_data: statement.take_long_data(),
-            }),
-            ends: None::<Completion>,
-            semicolons: Semicolons::None,
-            becomes: None,
-            pins: None,
+        let need = if complete.opens_cursor() { PINNED } else { statement.need };
+        let execution = Execution {
+            text: statement.text.clone(),
+            prepared_in: statement.prepared_in.clone(),
+            cursor: complete.opens_cursor().then_some(id),
+            body: Body::Once(complete, statement.params),
+            long_data: statement.take_long_data(),
         };
+        let (traits, wishes) = (statement.traits, statement.wishes);
+        let job = Job { traits, wishes, ..Job::new(JobCommand::Execute(execution), need) };
         self.execute(job).await
     }
 
@@ -138,21 +147,15 @@ impl Session {
         let Ok(body) = statement.complete_bulk(rest) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
-        let job = Job {
-            need: statement.need,
-            traits: statement.traits,
-            command: JobCommand::Execute(Execution {
-                text: statement.text.clone(),
-                prepared_in: statement.prepared_in.clone(),
-                cursor: None,
-                body: Body::InBulk(body),
-                long_data: Vec::new(),
-            }),
-            ends: None,
-            semicolons: Semicolons::None,
-            becomes: None,
-            pins: None,
+        let execution = Execution {
+            text: statement.text.clone(),
+            prepared_in: statement.prepared_in.clone(),
+            cursor: None,
+            body: Body::InBulk(body),
+            long_data: Vec::new(),
         };
+        let (traits, wishes) = (statement.traits, statement.wishes);
+        let job = Job { traits, wishes, ..Job::new(JobCommand::Execute(execution), statement.need) };
         self.execute(job).await
     }
 

@@ -20,23 +20,15 @@ use crate::protocol::response::OkPacket;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::Put;
 use crate::route::{Need, Reason};
-use crate::sql::{
-    Assignment, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why,
-};
+use crate::sql::{Assignment, Mode, Semicolons, Statement, Target, TransactionScope, ValueClass, VariableScope, Why};
 use crate::state::SessionState;
 use std::sync::Arc;
 
 /// A `SET` or `USE` that runs on the connection the session holds, or comes to hold.
 fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
-    Job {
-        command: JobCommand::Text(text),
-        need: Need::Primary(Reason::Statement(Why::Admin)),
-        traits: Traits::NONE,
-        ends: None,
-        semicolons,
-        becomes: None,
-        pins: pins.then_some(PinReason::SessionVariable),
-    }
+    let need = Need::Primary(Reason::Statement(Why::Admin));
+    let pins = pins.then_some(PinReason::SessionVariable);
+    Job { semicolons, pins, ..Job::new(JobCommand::Text(text), need) }
 }
 
 impl Session {

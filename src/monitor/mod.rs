@@ -7,6 +7,7 @@
 //! `probe` talks to servers and only `publish` to the rest of the program. A session never asks a
 //! server how it is: it reads the snapshot.
 
+mod calls;
 mod health;
 mod lag;
 mod probe;
@@ -17,17 +18,17 @@ mod rtt;
 mod table;
 mod watcher;
 
+use self::calls::Calls;
 use self::health::Thresholds;
 use self::publish::Board;
 use self::table::Table;
 use self::watcher::Watcher;
 use crate::backend::login::Account;
 use crate::backend::server::Server;
-use crate::consistency::token::Scopes;
 use crate::metrics::ServerMetrics;
 use crate::topology::Snapshot;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,7 +72,8 @@ pub enum Planned {
     Auto,
 }
 
-/// Starts a task for each server, in `tracker`, until `stop`. Servers are in configuration order.
+/// Starts a task for each server, in `tracker`, until `stop`. Servers are in configuration order. `news` tells
+/// that clients wrote something.
 ///
 /// The first snapshot has configured roles and [`Health::Unknown`](crate::topology::Health::Unknown);
 /// servers whose role is to be discovered are replicas in it.
@@ -80,7 +82,7 @@ pub fn spawn(
     settings: MonitorSettings,
     servers: Vec<(Arc<Server>, ServerPlan)>,
     account: Arc<Account>,
-    scopes: Arc<Scopes>,
+    news: watch::Receiver<()>,
     metrics: ServerMetrics,
     tracker: &TaskTracker,
     stop: CancellationToken,
@@ -88,11 +90,19 @@ pub fn spawn(
     let thresholds = Thresholds { down_after: settings.down_after, up_after: settings.up_after };
     let sight = settings.interval * 2 + settings.timeout;
     let rows = servers.iter().map(|(server, plan)| (server.id, server.name.as_str().into(), plan.clone()));
-    let table = Table::new(rows.collect(), thresholds, sight);
-    let (board, snapshots) = Board::new(table, scopes, metrics, settings.timeout);
+    let table = Table::new(rows.collect(), thresholds, [sight, settings.timeout], Instant::now());
+    let calls = Calls::new(servers.len());
+    let (board, snapshots) = Board::new(table, calls.clone(), metrics);
     let board = Arc::new(board);
     for (server, plan) in servers {
-        let watcher = Watcher::new(server, plan.role, account.clone(), settings.clone(), board.clone());
+        let watcher = Watcher::new(
+            server,
+            plan.role,
+            account.clone(),
+            settings.clone(),
+            board.clone(),
+            (calls.clone(), news.clone()),
+        );
         tracker.spawn(watcher.run(stop.clone()));
     }
     snapshots

@@ -1,13 +1,13 @@
 //! From what probes find to what others see: the snapshot, metrics, the log and consistency tokens.
 
+use super::calls::Calls;
 use super::report::replication_privilege;
 use super::table::{Event, Probed, Table};
 use crate::consistency::gtid::GtidSet;
-use crate::consistency::token::Scopes;
 use crate::metrics::ServerMetrics;
 use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// The one place where probes of all servers meet.
@@ -15,71 +15,52 @@ use tokio::sync::watch;
 pub(super) struct Board {
     table: Mutex<Table>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    scopes: Arc<Scopes>,
     metrics: ServerMetrics,
-    /// A write whose connection died may still be on its way or under way for about this long.
-    grace: Duration,
+    /// Wakes the watchers of servers whose word is waited for.
+    calls: Calls,
 }
 
 impl Board {
     /// A board, and where its snapshots come out.
-    pub(super) fn new(
-        table: Table,
-        scopes: Arc<Scopes>,
-        metrics: ServerMetrics,
-        grace: Duration,
-    ) -> (Self, watch::Receiver<Arc<Snapshot>>) {
+    pub(super) fn new(table: Table, calls: Calls, metrics: ServerMetrics) -> (Self, watch::Receiver<Arc<Snapshot>>) {
         let (snapshots, receiver) = watch::channel(table.snapshot().clone());
-        (Self { table: Mutex::new(table), snapshots, scopes, metrics, grace }, receiver)
+        (Self { table: Mutex::new(table), snapshots, metrics, calls }, receiver)
     }
 
     /// A full probe succeeded. Returns whether the server's GTIDs should be asked for in between.
     pub(super) fn probed(&self, id: ServerId, probed: Probed) -> bool {
-        let asked = probed.asked;
         let mut table = self.lock();
         let events = table.probed(id, probed);
         self.publish(&mut table, id, &events);
-        let committed = table.committed(id);
-        let everywhere = table.everywhere();
-        let is_tracked = table.is_tracked_replica(id);
-        drop(table);
-        if let Some((committed, asked)) = committed.zip(asked.checked_sub(self.grace)) {
-            self.resolve(asked, &committed);
-        }
-        self.forget(everywhere.as_deref());
-        is_tracked
+        table.is_tracked_replica(id)
     }
 
     /// A replica told what it has executed. Returns whether to ask again.
     pub(super) fn applied(&self, id: ServerId, asked: Instant, answered: Instant, applied: GtidSet) -> bool {
         let mut table = self.lock();
-        let is_news = table.applied(id, asked, answered, applied);
+        table.applied(id, asked, answered, applied);
         self.publish(&mut table, id, &[]);
-        let everywhere = if is_news { table.everywhere() } else { None };
-        let is_tracked = table.is_tracked_replica(id);
-        drop(table);
-        self.forget(everywhere.as_deref());
-        is_tracked
+        table.is_tracked_replica(id)
     }
 
     /// A probe failed.
     pub(super) fn failed(&self, id: ServerId, why: &Arc<str>) {
         let mut table = self.lock();
-        let events = table.failed(id, why);
+        let events = table.failed(id, why, Instant::now());
         self.publish(&mut table, id, &events);
     }
 
     /// The server answers, but not to us: its clients may still be served.
     pub(super) fn refused(&self, id: ServerId) {
         let mut table = self.lock();
-        let events = table.refused(id);
+        let events = table.refused(id, Instant::now());
         self.publish(&mut table, id, &events);
     }
 
     /// The control connection broke; whether that means anything, the next probe will tell.
     pub(super) fn lost(&self, id: ServerId) {
         let mut table = self.lock();
-        table.lost(id);
+        table.lost(id, Instant::now());
         self.publish(&mut table, id, &[]);
     }
 
@@ -90,11 +71,15 @@ impl Board {
 
     /// Sends a snapshot if anything changed. Under the lock, so that they are sent in order.
     fn publish(&self, table: &mut Table, id: ServerId, events: &[Event]) {
-        if let Some(snapshot) = table.publish() {
+        if let Some(snapshot) = table.publish(Instant::now()) {
             let before = self.snapshots.send_replace(snapshot.clone());
             for (old, new) in before.servers.iter().zip(&snapshot.servers) {
                 self.show_role(old, new);
             }
+        }
+        // Who was just heard, or does not answer, is asked when it is due.
+        for awaited in table.awaited().into_iter().filter(|awaited| *awaited != id) {
+            self.calls.ask(awaited);
         }
         let snapshot = table.snapshot();
         if let Some(server) = snapshot.server(id) {
@@ -131,19 +116,6 @@ impl Board {
         }
         if let Some(rtt) = server.rtt {
             metrics.rtt_microseconds.with_label_values(&[name]).set(gauge(rtt.as_micros()));
-        }
-    }
-
-    fn resolve(&self, asked: Instant, committed: &GtidSet) {
-        for scope in self.scopes.all() {
-            scope.resolve(asked, committed);
-        }
-    }
-
-    fn forget(&self, everywhere: Option<&GtidSet>) {
-        let Some(everywhere) = everywhere.filter(|set| !set.is_empty()) else { return };
-        for scope in self.scopes.all() {
-            scope.satisfied(everywhere);
         }
     }
 }

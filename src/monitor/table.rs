@@ -1,14 +1,17 @@
 //! All that is known of the servers, and the snapshot made of it. Pure: time is a parameter, and
 //! what a person should hear comes out as [`Event`]s.
 
-use super::health::{Opinion, Thresholds};
+mod entry;
+
+use self::entry::Entry;
+use super::health::Thresholds;
 use super::lag::{Evidence, History};
-use super::report::{Gtids, Replication, Report, Threads};
+use super::report::Report;
 use super::roles::{Choice, Claim, choose};
-use super::rtt::RoundTrips;
 use super::{Planned, ServerPlan};
+use crate::consistency::floor::Floor;
 use crate::consistency::gtid::{Family, GtidSet};
-use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
+use crate::topology::{FloorView, Health, Lag, PrimaryReport, ServerId, ServerView, Snapshot, readers};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,45 +62,42 @@ pub(super) struct Table {
     /// A primary that did not answer for this long is out of sight.
     sight: Duration,
     choice: Choice,
+    /// Since when it is the primary that is.
+    primary_since: Instant,
+    /// What was sent to a server on a connection that broke may still be on its way for about this long.
+    grace: Duration,
     history: History,
+    report: Option<PrimaryReport>,
+    floor: Floor,
     snapshot: Arc<Snapshot>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    id: ServerId,
-    name: Arc<str>,
-    plan: ServerPlan,
-    opinion: Opinion,
-    round_trips: RoundTrips,
-    /// When a full probe last succeeded.
-    seen_at: Option<Instant>,
-    family: Option<Family>,
-    is_writable: bool,
-    gtids: Gtids,
-    replication: Replication,
-    /// Whether it may ask for replication, as far as people were told.
-    told_hidden: bool,
-    told_stopped: bool,
-    /// When its replication was last seen running.
-    ran_at: Option<Instant>,
-    lag: Lag,
 }
 
 impl Table {
     /// Servers nothing is known of, in configuration order.
-    pub(super) fn new(servers: Vec<(ServerId, Arc<str>, ServerPlan)>, thresholds: Thresholds, sight: Duration) -> Self {
+    pub(super) fn new(
+        servers: Vec<(ServerId, Arc<str>, ServerPlan)>,
+        thresholds: Thresholds,
+        [sight, grace]: [Duration; 2],
+        now: Instant,
+    ) -> Self {
         let servers = servers.into_iter().map(|(id, name, plan)| Entry::new(id, name, plan)).collect();
+        let mut floor = Floor::default();
+        // Before this process, clients may have written and seen anything.
+        floor.unknown(now);
         let mut table = Self {
             servers,
             thresholds,
             sight,
             choice: Choice::default(),
+            primary_since: now,
+            grace,
             history: History::default(),
+            report: None,
+            floor,
             snapshot: Arc::default(),
         };
         table.choice = choose(&table.claims(), None);
-        table.publish();
+        table.publish(now);
         table
     }
 
@@ -114,14 +114,29 @@ impl Table {
         entry.round_trips.record(answered.saturating_duration_since(asked));
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
         entry.learn(report, answered, &mut events);
-        self.choose(&mut events);
-        let entry = self.servers.iter().find(|s| s.id == id);
-        let logged = entry.filter(|_| self.choice.primary == Some(id)).and_then(|s| s.gtids.logged.as_ref());
-        if let Some(logged) = logged {
-            self.history.record(asked + answered.saturating_duration_since(asked) / 2, logged);
+        let gtids = entry.gtids.clone();
+        self.choose(&mut events, asked);
+        if self.choice.primary == Some(id) {
+            if let Some(logged) = &gtids.logged {
+                self.history.record(asked + answered.saturating_duration_since(asked) / 2, logged);
+            }
+            self.primary_told(id, asked, gtids.committed);
+        } else if let Some(applied) = &gtids.applied {
+            self.floor.told(id, false, asked, applied);
         }
         self.measure(id, answered);
         events
+    }
+
+    fn primary_told(&mut self, id: ServerId, asked: Instant, committed: Option<Arc<GtidSet>>) {
+        let Some(executed) = committed else {
+            self.report = None;
+            self.floor.give_up();
+            return;
+        };
+        self.floor.told(id, true, asked, &executed);
+        let nothing_on_its_way = asked.checked_sub(self.grace).unwrap_or(asked);
+        self.report = Some(PrimaryReport { asked, nothing_on_its_way, primary_since: self.primary_since, executed });
     }
 
     /// A replica was asked for its GTIDs between two full probes. Returns whether they are news.
@@ -132,62 +147,101 @@ impl Table {
         if is_news {
             entry.gtids.applied = Some(Arc::new(applied));
         }
+        if let Some(applied) = entry.gtids.applied.clone() {
+            self.floor.told(id, false, asked, &applied);
+        }
         self.measure(id, answered);
         is_news
     }
 
     /// A probe failed.
-    pub(super) fn failed(&mut self, id: ServerId, why: &Arc<str>) -> Vec<Event> {
+    pub(super) fn failed(&mut self, id: ServerId, why: &Arc<str>, now: Instant) -> Vec<Event> {
         let thresholds = self.thresholds;
-        self.lost(id);
+        self.lost(id, now);
         let Some(entry) = self.entry(id) else { return Vec::new() };
         let mut events = entry.judge(|opinion| opinion.failed(thresholds, why));
         if matches!(entry.opinion.health(), Health::Down(_)) {
-            entry.lag = Lag::Unknown;
+            entry.lags(Lag::Unknown);
         }
-        self.choose(&mut events);
+        self.choose(&mut events, now);
         events
     }
 
     /// The server refused the monitor's account: it is there, and nothing else is known of it.
-    pub(super) fn refused(&mut self, id: ServerId) -> Vec<Event> {
+    pub(super) fn refused(&mut self, id: ServerId, now: Instant) -> Vec<Event> {
         let thresholds = self.thresholds;
-        self.lost(id);
+        self.lost(id, now);
         let Some(entry) = self.entry(id) else { return Vec::new() };
-        entry.lag = Lag::Unknown;
+        entry.lags(Lag::Unknown);
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
-        self.choose(&mut events);
+        self.choose(&mut events, now);
+        if self.choice.primary == Some(id) {
+            self.report = None;
+            self.floor.give_up();
+        }
         events
     }
 
     /// The control connection broke. A server that restarts after a crash may have lost its last
     /// transactions, so nothing it was known to contain is believed until it answers again.
-    pub(super) fn lost(&mut self, id: ServerId) {
-        if let Some(applied) = self.entry(id).and_then(|s| s.gtids.applied.as_mut()) {
-            *applied = Arc::new(GtidSet::empty(applied.family()));
+    pub(super) fn lost(&mut self, id: ServerId, now: Instant) {
+        self.floor.silent(id);
+        let Some(applied) = self.entry(id).and_then(|s| s.gtids.applied.as_mut()) else { return };
+        let was_known = !applied.is_empty();
+        *applied = Arc::new(GtidSet::empty(applied.family()));
+        if was_known && self.snapshot.readers.contains(&id) {
+            // What was read there it may not have any more.
+            self.floor.unknown(now);
         }
     }
 
     /// Makes a new snapshot if anything changed; `None` if nothing did.
-    pub(super) fn publish(&mut self) -> Option<Arc<Snapshot>> {
-        let views = || self.servers.iter().map(|s| s.view(self.choice.role(s.id)));
-        let published = &self.snapshot.servers;
-        if published.len() == self.servers.len() && views().zip(published).all(|(new, old)| is_same(&new, old)) {
+    pub(super) fn publish(&mut self, now: Instant) -> Option<Arc<Snapshot>> {
+        let servers: Vec<_> = self.servers.iter().map(|s| s.view(self.choice.role(s.id))).collect();
+        let readers = readers(&servers);
+        let published = self.snapshot.clone();
+        let same_readers = readers == published.readers;
+        if !same_readers {
+            self.replace(&published, &readers, now);
+        }
+        let everywhere = self.everywhere().filter(|set| !set.is_empty());
+        if let Some(everywhere) = &everywhere {
+            self.floor.contained(everywhere);
+        }
+        let floor = FloorView { gtids: self.floor.gtids().cloned(), pending: self.floor.is_pending() };
+        let same_servers = published.servers.len() == servers.len()
+            && servers.iter().zip(&published.servers).all(|(new, old)| is_same(new, old));
+        let same_rest =
+            (&self.report, &everywhere, &floor) == (&published.report, &published.everywhere, &published.floor);
+        if same_readers && same_servers && same_rest {
             return None;
         }
-        self.snapshot = Arc::new(Snapshot { servers: views().collect() });
+        let epoch = published.epoch + u64::from(!same_readers);
+        let report = self.report.clone();
+        self.snapshot = Arc::new(Snapshot { servers, readers, epoch, report, everywhere, floor });
         Some(self.snapshot.clone())
     }
 
-    /// What the primary has executed, if `id` is the primary and names its transactions.
-    pub(super) fn committed(&self, id: ServerId) -> Option<Arc<GtidSet>> {
-        let entry = self.servers.iter().find(|s| s.id == id && self.choice.primary == Some(id))?;
-        entry.gtids.committed.clone()
+    /// Others serve reads from now on: whoever read from a server before may find himself at another.
+    fn replace(&mut self, published: &Snapshot, readers: &[ServerId], now: Instant) {
+        let only_leave = readers.iter().all(|id| published.readers.contains(id));
+        for id in published.readers.iter().filter(|id| !(only_leave && readers.contains(id))) {
+            match self.servers.iter().find(|s| s.id == *id) {
+                Some(entry) if *entry.opinion.health() == Health::Up => self.floor.replaced(*id, now),
+                _ => self.floor.unknown(now),
+            }
+        }
+    }
+
+    /// Servers that answer and whose GTIDs somebody waits for.
+    pub(super) fn awaited(&self) -> Vec<ServerId> {
+        let is_up = |id: &ServerId| self.snapshot.server(*id).is_some_and(|s| s.health == Health::Up);
+        self.floor.awaited().filter_map(|replica| replica.or(self.choice.primary)).filter(is_up).collect()
     }
 
     /// A set that every replica contains that may ever serve reads; one that is down counts too,
     /// because it will come back with what it had.
-    pub(super) fn everywhere(&self) -> Option<Arc<GtidSet>> {
+    fn everywhere(&self) -> Option<Arc<GtidSet>> {
         let replicas = || self.servers.iter().filter(|s| self.choice.primary != Some(s.id) && s.plan.weight > 0);
         let sets: Vec<_> = replicas().map(|s| s.gtids.applied.as_ref()).collect::<Option<_>>()?;
         let least = sets.iter().find(|least| sets.iter().all(|set| set.contains(least)));
@@ -212,7 +266,7 @@ impl Table {
         self.servers.iter().map(Entry::claim).collect()
     }
 
-    fn choose(&mut self, events: &mut Vec<Event>) {
+    fn choose(&mut self, events: &mut Vec<Event>, now: Instant) {
         let choice = choose(&self.claims(), self.choice.primary);
         if choice == self.choice {
             return;
@@ -220,6 +274,9 @@ impl Table {
         if choice.primary != self.choice.primary {
             // Samples of another server's history say nothing about this one's replicas.
             self.history = History::default();
+            self.report = None;
+            self.primary_since = now;
+            self.floor.begin_anew(now);
             events.push(choice.primary.map_or(Event::NoPrimary, Event::PrimaryIs));
         }
         if !choice.rivals.is_empty() && choice.rivals != self.choice.rivals {
@@ -242,111 +299,8 @@ impl Table {
             primary_is_seen,
             max_lag: entry.plan.max_lag,
         };
-        entry.lag = if is_primary { Lag::Behind(Duration::ZERO) } else { evidence.lag(&self.history, now) };
-    }
-}
-
-impl Entry {
-    fn new(id: ServerId, name: Arc<str>, plan: ServerPlan) -> Self {
-        Self {
-            id,
-            name,
-            plan,
-            opinion: Opinion::new(),
-            round_trips: RoundTrips::default(),
-            seen_at: None,
-            family: None,
-            is_writable: false,
-            gtids: Gtids::default(),
-            replication: Replication::Hidden,
-            told_hidden: false,
-            told_stopped: false,
-            ran_at: None,
-            lag: Lag::Unknown,
-        }
-    }
-
-    /// Changes the opinion and tells if it became another one.
-    fn judge(&mut self, change: impl FnOnce(&mut Opinion)) -> Vec<Event> {
-        let was_up = (self.opinion.health() != &Health::Unknown).then(|| self.opinion.health() == &Health::Up);
-        change(&mut self.opinion);
-        match self.opinion.health() {
-            Health::Up if was_up != Some(true) => vec![Event::Up(self.id)],
-            Health::Down(why) if was_up != Some(false) => vec![Event::Down(self.id, why.clone())],
-            _ => Vec::new(),
-        }
-    }
-
-    fn learn(&mut self, report: Report, now: Instant, events: &mut Vec<Event>) {
-        let Report { family, variables, replication } = report;
-        self.seen_at = Some(now);
-        self.family = Some(family);
-        self.is_writable = !variables.read_only;
-        self.gtids = variables.gtids;
-        self.replication = replication;
-        let is_stopped = match &self.replication {
-            Replication::Configured(channels) => match channels.threads {
-                Threads::Running { .. } => {
-                    self.ran_at = Some(now);
-                    false
-                }
-                Threads::Connecting => self.told_stopped,
-                Threads::Stopped => true,
-            },
-            Replication::Hidden | Replication::Absent => false,
-        };
-        match &self.replication {
-            Replication::Configured(channels) if is_stopped && !self.told_stopped => {
-                events.push(Event::ReplicationStopped {
-                    id: self.id,
-                    source: channels.source.clone(),
-                    error: channels.error.clone(),
-                });
-            }
-            Replication::Configured(_) if !is_stopped && self.told_stopped => {
-                events.push(Event::ReplicationRuns(self.id));
-            }
-            Replication::Hidden if self.plan.role.asks_replication() && !self.told_hidden => {
-                self.told_hidden = true;
-                events.push(Event::ReplicationHidden(self.id, family));
-            }
-            _ => {}
-        }
-        self.told_stopped = is_stopped;
-    }
-
-    fn claim(&self) -> Claim {
-        Claim {
-            id: self.id,
-            planned: self.plan.role,
-            health: self.opinion.health().clone(),
-            answers_now: self.opinion.answers_now(),
-            is_writable: self.is_writable,
-            follows: match &self.replication {
-                Replication::Hidden => None,
-                Replication::Absent => Some(false),
-                Replication::Configured(channels) => Some(channels.is_alive),
-            },
-        }
-    }
-
-    fn view(&self, role: Role) -> ServerView {
-        ServerView {
-            id: self.id,
-            name: self.name.clone(),
-            local: self.plan.local,
-            role,
-            health: self.opinion.health().clone(),
-            lag: self.lag,
-            max_lag: self.plan.max_lag,
-            weight: self.plan.weight,
-            rtt: self.round_trips.steady(),
-            family: self.family,
-            executed: match role {
-                Role::Primary => self.gtids.committed.clone(),
-                Role::Replica => self.gtids.applied.clone(),
-            },
-        }
+        let lag = if is_primary { Lag::Behind(Duration::ZERO) } else { evidence.lag(&self.history, now) };
+        entry.lags(lag);
     }
 }
 
@@ -359,7 +313,7 @@ impl Planned {
 
 /// Whether two views of one server say the same; what is only configured does not change.
 fn is_same(a: &ServerView, b: &ServerView) -> bool {
-    let seen = |s: &ServerView| (s.id, s.role, s.lag, s.rtt, s.family);
+    let seen = |s: &ServerView| (s.id, s.role, s.lag, s.held_lag, s.rtt, s.family);
     let is_same_set = match (&a.executed, &b.executed) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
         (a, b) => a.is_none() && b.is_none(),

@@ -1,5 +1,6 @@
 //! The task of one server: when to ask what.
 
+use super::Calls;
 use super::MonitorSettings;
 use super::Planned;
 use super::probe::{Control, Failure};
@@ -9,6 +10,7 @@ use crate::backend::server::Server;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,8 @@ const PATIENCE: u32 = 8;
 const ACCOUNT_ERRORS: [u16; 6] = [1044, 1045, 1203, 1226, 1698, 3118];
 /// A probe in between may be under way for one part in so many of the time.
 const IDLE_SHARE: u32 = 10;
+/// While clients write, a replica is asked so often.
+const AFTER_NEWS: Duration = Duration::from_millis(10);
 
 /// Watches one server.
 #[derive(Debug)]
@@ -28,6 +32,9 @@ pub(super) struct Watcher {
     account: Arc<Account>,
     settings: MonitorSettings,
     board: Arc<Board>,
+    calls: Calls,
+    /// Tells that clients wrote something.
+    news: watch::Receiver<()>,
     control: Option<Control>,
     /// When the next full probe is due.
     full_due: Instant,
@@ -43,9 +50,10 @@ impl Watcher {
         account: Arc<Account>,
         settings: MonitorSettings,
         board: Arc<Board>,
+        (calls, news): (Calls, watch::Receiver<()>),
     ) -> Self {
         let full_due = Instant::now();
-        Self { server, planned, account, settings, board, control: None, full_due, refusals: 0 }
+        Self { server, planned, account, settings, board, calls, news, control: None, full_due, refusals: 0 }
     }
 
     /// Watches until `stop`.
@@ -67,13 +75,33 @@ impl Watcher {
                 Some(control) if started < self.full_due => self.glance(control).await,
                 control => self.probe(control).await,
             };
-            let due = again.map_or(self.full_due, |pause| self.full_due.min(started + pause));
-            sleep_until(due).await;
+            self.rest(started, again).await;
+        }
+    }
+
+    /// Waits until something is due, or somebody calls.
+    async fn rest(&mut self, started: Instant, again: Option<Pause>) {
+        let due = again.map_or(self.full_due, |pause| self.full_due.min(started + pause.usual));
+        let news = async {
+            match again {
+                Some(pause) if self.news.changed().await.is_ok() => sleep_until(started + pause.after_news).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = news => {}
+            () = self.calls.asked(self.server.id) => {
+                // Replicas tell what is asked for in either kind of probe.
+                if again.is_none() {
+                    self.full_due = Instant::now();
+                }
+            }
         }
     }
 
     /// A full probe. Returns after what time from its start to ask for GTIDs alone.
-    async fn probe(&mut self, control: Option<Control>) -> Option<Duration> {
+    async fn probe(&mut self, control: Option<Control>) -> Option<Pause> {
         self.full_due = Instant::now() + self.settings.interval;
         let was_open = control.is_some();
         let probed = match control {
@@ -107,7 +135,7 @@ impl Watcher {
     }
 
     /// Asks for GTIDs alone. Returns after what time from its start to do so again.
-    async fn glance(&mut self, control: Control) -> Option<Duration> {
+    async fn glance(&mut self, control: Control) -> Option<Pause> {
         match control.applied(self.settings.timeout).await {
             Ok((control, applied, [asked, answered])) => {
                 self.control = Some(control);
@@ -147,9 +175,20 @@ impl Watcher {
     }
 
     /// How long to wait between questions for GTIDs: a far server is not asked all the time.
-    fn pause(&self, rtt: Duration) -> Duration {
-        self.settings.replica_interval.max(rtt * IDLE_SHARE)
+    fn pause(&self, rtt: Duration) -> Pause {
+        let least = rtt * IDLE_SHARE;
+        let usual = self.settings.replica_interval.max(least);
+        Pause { usual, after_news: usual.min(AFTER_NEWS.max(least)) }
     }
+}
+
+/// How long to wait between two questions for GTIDs.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// Where nobody here wrote anything.
+    usual: Duration,
+    /// Where somebody did: the sooner it is known that the replica has it, the fewer reads must wait.
+    after_news: Duration,
 }
 
 /// After so many refusals, how many intervals to wait.

@@ -216,6 +216,11 @@ pub fn state_not_restored(server: &str, cause: &ServerError) -> ServerError {
     )
 }
 
+/// `ER_WRONG_VALUE_FOR_VAR`
+pub fn wrong_value(variable: &str, fix: &str) -> ServerError {
+    ServerError::new(1231, b"42000", format!("Variable '{variable}' can't be set to that value; {fix}"))
+}
+
 /// Something Landbridge does not do.
 pub fn not_supported(what: &str) -> ServerError {
     ServerError::new(1235, b"42000", format!("This version of Landbridge doesn't yet support '{what}'"))

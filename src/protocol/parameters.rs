@@ -136,6 +136,17 @@ impl Execution {
         self.flags & CURSOR_FLAGS != 0
     }
 
+    /// The value of the one parameter, if it is text or bytes.
+    pub fn only_text(&self) -> Option<&[u8]> {
+        let is_null = self.nulls.first().is_none_or(|nulls| nulls & 1 != 0);
+        let (kind, _) = self.bound.as_ref()?.0.first()?;
+        let is_text = matches!(kind[0], 0x0F | 0xF9..=0xFE);
+        if is_null || !is_text {
+            return None;
+        }
+        Reader::new(&self.values, "the value of a parameter").lenenc_bytes().ok()
+    }
+
     /// Whether so many types are those of its parameters.
     pub fn fits(&self, types: &Types) -> bool {
         types.0.len() == self.count

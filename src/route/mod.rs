@@ -5,7 +5,8 @@
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::Token;
 use crate::sql::{HintTarget, Kind, Statement, Why};
-use crate::topology::{Health, Role, ServerId, ServerView, Snapshot};
+use crate::topology::{Health, Role, ServerId, ServerView, Snapshot, distance};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a statement went where it went.
@@ -31,6 +32,12 @@ pub enum Reason {
     ReplicaBehind,
     /// A read soon after a write, on servers without GTIDs or after a lost answer.
     RecentWrite,
+    /// A read that another replica answers, because the first one did not catch up in time.
+    OtherReplica,
+    /// What was seen at the primary, or on a replica that is gone, is not known to be on a replica yet.
+    Unproven,
+    /// The connection's rule or hint asks again at the primary, because a replica had no row.
+    OnEmpty,
     /// No replica may serve reads now.
     NoReplica,
     /// The primary is nearer than any replica.
@@ -53,6 +60,9 @@ impl Reason {
             Self::ReadAfterWait => "read_after_wait",
             Self::ReplicaBehind => "replica_behind",
             Self::RecentWrite => "recent_write",
+            Self::OtherReplica => "other_replica",
+            Self::Unproven => "unproven",
+            Self::OnEmpty => "on_empty",
             Self::NoReplica => "no_replica",
             Self::PrimaryIsNearer => "primary_is_nearer",
             Self::PrimaryIsDown => "primary_is_down",
@@ -93,7 +103,7 @@ pub struct Route {
     /// Why.
     pub reason: Reason,
     /// What the server must contain first, and is not known to.
-    pub wait_for: Option<GtidSet>,
+    pub wait_for: Option<Arc<GtidSet>>,
 }
 
 impl Route {
@@ -118,14 +128,27 @@ pub enum NoRoute {
     NoPrimary,
 }
 
-/// Decides. `pick` is any number; equal replicas share reads by it.
+/// What matters of whoever reads.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    /// What must be seen.
+    pub token: Token,
+    /// Whether nothing that was seen may be unseen.
+    pub is_consistent: bool,
+    /// Any number: equal replicas share readers by it. Who sees what others saw has the same one.
+    pub pick: u64,
+    /// A replica further behind than this will not do.
+    pub max_lag: Option<Duration>,
+}
+
+/// Decides.
 ///
 /// # Errors
 /// When the only server that would do is known to be down.
-pub fn decide(need: Need, token: &Token, snapshot: &Snapshot, pick: u64) -> Result<Route, NoRoute> {
+pub fn decide(need: Need, reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
     match need {
         Need::Primary(reason) => to_primary(snapshot, reason),
-        Need::Read => read(token, snapshot, pick),
+        Need::Read => read(reader, snapshot),
     }
 }
 
@@ -141,21 +164,61 @@ pub fn to_primary(snapshot: &Snapshot, reason: Reason) -> Result<Route, NoRoute>
     }
 }
 
-fn read(token: &Token, snapshot: &Snapshot, pick: u64) -> Result<Route, NoRoute> {
+fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
+    let token = &reader.token;
     if token.primary_until.is_some() || token.uncertain_since.is_some() {
         return to_primary(snapshot, Reason::RecentWrite);
     }
-    let Some(replica) = nearest_replica(snapshot, token, pick) else {
+    let Some(replica) = assigned(snapshot, reader) else {
         // Old data is better than none, and nobody is promised fresher than his own writes.
         return to_primary(snapshot, Reason::NoReplica).or_else(|down| late_replica(snapshot, token).ok_or(down));
     };
     if let Some(primary) = snapshot.primary().filter(|p| p.is_usable() && is_much_nearer(p, replica)) {
         return Ok(Route::to(primary, Reason::PrimaryIsNearer));
     }
-    match &token.gtids {
-        None => Ok(Route::to(replica, Reason::Read)),
-        Some(_) if contains(replica, token) => Ok(Route::to(replica, Reason::ReadAfterWrite)),
-        Some(gtids) => Ok(Route { wait_for: Some(gtids.clone()), ..Route::to(replica, Reason::ReadAfterWait) }),
+    let is_unproven = token.unnamed_since.is_some() || (reader.is_consistent && snapshot.floor.pending);
+    // Without a primary nobody can prove it, and reads go on.
+    if is_unproven && let Ok(route) = to_primary(snapshot, Reason::Unproven) {
+        return Ok(route);
+    }
+    let floor = snapshot.floor.gtids.as_ref().filter(|_| reader.is_consistent);
+    let lacked = [token.gtids.as_ref().filter(|_| !token.is_satisfied_on(replica.id)), floor];
+    let mut lacked = lacked.into_iter().flatten().filter(|gtids| !has(replica, gtids));
+    match (lacked.next(), lacked.next()) {
+        (None, _) if token.gtids.is_none() => Ok(Route::to(replica, Reason::Read)),
+        (None, _) => Ok(Route::to(replica, Reason::ReadAfterWrite)),
+        (Some(one), other) => {
+            let wait_for = match other {
+                Some(other) => united(one, other),
+                None => one.clone(),
+            };
+            Ok(Route { wait_for: Some(wait_for), ..Route::to(replica, Reason::ReadAfterWait) })
+        }
+    }
+}
+
+/// Another replica, where the one that was to answer has not got what it should in time: one that is known to
+/// have that, and all that was seen on the first.
+pub fn another_replica(reader: &Reader, snapshot: &Snapshot, not: ServerId, seen: &GtidSet) -> Option<Route> {
+    let token = &reader.token;
+    if token.keeps_to_primary() || snapshot.floor.pending {
+        return None;
+    }
+    let mut others = snapshot.readers.iter().filter(|id| **id != not).filter_map(|id| snapshot.server(*id));
+    let floor = snapshot.floor.gtids.as_deref();
+    let has_all = |server: &&ServerView| {
+        contains(server, token) && has(server, seen) && floor.is_none_or(|floor| has(server, floor))
+    };
+    let fits = |server: &&ServerView| reader.max_lag.is_none_or(|max_lag| server.is_within(max_lag));
+    others.find(|server| fits(server) && has_all(server)).map(|server| Route::to(server, Reason::OtherReplica))
+}
+
+fn united(a: &Arc<GtidSet>, b: &Arc<GtidSet>) -> Arc<GtidSet> {
+    let mut both = (**a).clone();
+    match both.union(b) {
+        Ok(()) => Arc::new(both),
+        // What is known to be needed of a server of another family cannot be had: the wait will show it.
+        Err(_) => a.clone(),
     }
 }
 
@@ -168,28 +231,26 @@ fn late_replica(snapshot: &Snapshot, token: &Token) -> Option<Route> {
 /// Whether `server` is known to contain everything in `token`.
 fn contains(server: &ServerView, token: &Token) -> bool {
     let Some(gtids) = &token.gtids else { return true };
-    token.is_satisfied_on(server.id) || server.executed.as_ref().is_some_and(|executed| executed.contains(gtids))
+    token.is_satisfied_on(server.id) || has(server, gtids)
 }
 
-/// The nearest replica; among equally near ones those that need no wait, then by weight.
-fn nearest_replica<'a>(snapshot: &'a Snapshot, token: &Token, pick: u64) -> Option<&'a ServerView> {
-    let rank = |s: &ServerView| (!s.local, distance(s.rtt), !contains(s, token));
-    let best = snapshot.readable_replicas().map(rank).min()?;
-    let equals = || snapshot.readable_replicas().filter(|s| rank(s) == best);
+fn has(server: &ServerView, gtids: &GtidSet) -> bool {
+    server.executed.as_ref().is_some_and(|executed| executed.contains(gtids))
+}
+
+/// The one of the nearest replicas that this reader reads from, by weight. As long as the same ones serve
+/// reads it is the same one: what was seen on one may not be on another yet.
+fn assigned<'a>(snapshot: &'a Snapshot, reader: &Reader) -> Option<&'a ServerView> {
+    let equals = || snapshot.readers.iter().filter_map(|id| snapshot.server(*id));
     let total: u64 = equals().map(|s| u64::from(s.weight)).sum();
-    let mut at = pick.checked_rem(total)?;
-    equals().find(|s| {
+    let mut at = reader.pick.checked_rem(total)?;
+    let found = equals().find(|s| {
         let weight = u64::from(s.weight);
         let found = at < weight;
         at = at.saturating_sub(weight);
         found
-    })
-}
-
-/// Round-trip times in classes, so that noise does not decide: below 2 ms, 4 ms, 8 ms ..
-fn distance(rtt: Option<Duration>) -> u32 {
-    let millis = rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX));
-    (millis / 2).checked_ilog2().map_or(0, |log| log + 1)
+    });
+    found.filter(|server| reader.max_lag.is_none_or(|max_lag| server.is_within(max_lag)))
 }
 
 fn is_much_nearer(primary: &ServerView, replica: &ServerView) -> bool {

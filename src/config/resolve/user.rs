@@ -52,6 +52,7 @@ fn user(mut section: Section<'_, '_>, defaults: UserPool) -> (Option<Found<Strin
         section.fault(Problem::new("password is missing", PASSWORD_FIX));
     }
     let max_clients = section.count("max_clients", 1..=super::traffic::MOST_CLIENTS).value();
+    let max_lag = section.positive("max_lag").value();
     let mode = section.word("pool_mode", PoolMode::WORDS).or_default_of(defaults.mode);
     let max = section.count("max", 1..=LARGEST_POOL).or_default_of(defaults.max);
     let min_warm = section.count("min_warm", 0..=LARGEST_POOL);
@@ -62,6 +63,7 @@ fn user(mut section: Section<'_, '_>, defaults: UserPool) -> (Option<Found<Strin
         name: name.value.clone(),
         password,
         max_clients,
+        max_lag,
         pool: UserPool { mode, min_warm: min_warm.or_default_of(defaults.min_warm.min(max)), max },
     });
     (name, user)

@@ -14,6 +14,8 @@ pub struct User {
     pub password: Secret,
     /// Most clients of this user at a time; `None` = only `Limits::max_clients` counts.
     pub max_clients: Option<u32>,
+    /// Replicas further behind answer none of this user's reads; `None` = only that of each server counts.
+    pub max_lag: Option<Duration>,
     /// Its backend connections.
     pub pool: UserPool,
 }

@@ -98,8 +98,12 @@ impl DomainSet {
         }
     }
 
+    pub(super) fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
     /// Takes positions in any order, several of a domain or not.
-    fn new(mut positions: Vec<Position>) -> Self {
+    pub(super) fn new(mut positions: Vec<Position>) -> Self {
         positions.retain(|position| position.sequence > 0);
         positions.sort_by_key(|position| position.domain);
         positions.dedup_by(|next, kept| {
@@ -126,10 +130,10 @@ impl fmt::Display for DomainSet {
 
 /// The last transaction of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Position {
-    domain: u32,
-    server: u32,
-    sequence: u64,
+pub(super) struct Position {
+    pub(super) domain: u32,
+    pub(super) server: u32,
+    pub(super) sequence: u64,
 }
 
 impl Position {

@@ -12,8 +12,8 @@ pub(super) const MAX_NUMBER: u64 = i64::MAX.unsigned_abs() - 1;
 /// A run of sequence numbers without gaps, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Interval {
-    first: u64,
-    last: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
 }
 
 impl Interval {

@@ -12,6 +12,7 @@
 //! <https://dev.mysql.com/doc/refman/9.7/en/replication-gtids-concepts.html>; MariaDB Knowledge
 //! Base, "Global Transaction ID" <https://mariadb.com/kb/en/gtid/>.
 
+mod bytes;
 mod domain_set;
 mod interval_set;
 mod parse;

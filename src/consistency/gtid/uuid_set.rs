@@ -13,7 +13,7 @@ use std::fmt;
 use super::interval_set::{Interval, IntervalSet, MAX_NUMBER};
 use super::parse::{Cursor, GtidError, Malformed};
 
-const TAG_MAX_LEN: usize = 32;
+pub(super) const TAG_MAX_LEN: usize = 32;
 
 /// A set of MySQL GTIDs, with or without tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,11 @@ impl UuidSet {
         }
     }
 
-    fn from_listed(mut listed: Vec<Listed>) -> Self {
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&SourceId, &IntervalSet)> {
+        self.sources.iter().map(|source| (&source.id, &source.numbers))
+    }
+
+    pub(super) fn from_listed(mut listed: Vec<Listed>) -> Self {
         // `sort_by`, not `sort_by_key`: the key would have to borrow from its element.
         listed.sort_by(|a, b| a.id.cmp(&b.id));
         listed.dedup_by(|next, kept| {
@@ -135,18 +139,18 @@ struct Source {
 
 /// What the server calls a TSID. The order of the fields is the order of the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct SourceId {
+pub(super) struct SourceId {
     /// As a big-endian number, so that the order is that of the text.
-    uuid: u128,
+    pub(super) uuid: u128,
     /// In lower case, never empty. `None`, the usual case, sorts first and compares without
     /// touching memory; comparing two empty strings is far slower on some processors.
-    tag: Option<Box<str>>,
+    pub(super) tag: Option<Box<str>>,
 }
 
 /// One UUID or tag of a text with its intervals, in the order of the text.
-struct Listed {
-    id: SourceId,
-    intervals: Vec<Interval>,
+pub(super) struct Listed {
+    pub(super) id: SourceId,
+    pub(super) intervals: Vec<Interval>,
 }
 
 /// Reads a UUID and all that belongs to it, with the white space behind.

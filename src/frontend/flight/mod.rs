@@ -12,7 +12,7 @@ mod steps;
 
 use self::ahead::{insert_id_ahead, plan, prelude, set_insert_id, with_current_login};
 pub(super) use self::behind::{FOUND_ROWS_QUERY, INSERT_ID_QUERY, WARNINGS_QUERY};
-use self::behind::{ask, push_questions};
+use self::behind::{Questions, ask, push_questions};
 use self::steps::{Flight, Grounded, Guard, close, guard, remember};
 use super::acquire::Held;
 use super::job::{Execution, Job, JobCommand};
@@ -32,6 +32,7 @@ use crate::state::SessionState;
 use crate::topology::{Health, ServerId, Snapshot};
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// How an exchange failed.
@@ -174,18 +175,22 @@ async fn fly(
         return not_preparable(session, flight.busy, &setup, insert_id, error).await;
     }
     // A server that waits for a file would take the question for its contents.
-    let asks = session.must_ask_insert_id(job, held);
-    let asks_along = asks && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
+    let questions = Questions {
+        insert_id: session.must_ask_insert_id(job, held),
+        executed: pipelining && session.must_ask_executed(job, held, server),
+    };
+    let asked_at = Instant::now();
+    let asks_along = questions.any() && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
     // Where something is asked behind several statements, its answer shows that one was not answered.
     let several = !prefix.is_empty() || job.semicolons.may_separate();
     let infile = job.traits.contains(Traits::LOCAL_INFILE);
     expected.may_go_silent = several && pipelining && !asks_along && !infile;
     if asks_along {
-        push_questions(&mut flight.busy);
+        push_questions(&mut flight.busy, questions);
     }
     flight.busy.flush().await.map_err(RelayError::from)?;
     let grounded = flight.land(true).await?;
-    if let Some(refusal) = land_execution(session, &mut flight, job, grounded, asks_along).await? {
+    if let Some(refusal) = land_execution(session, &mut flight, job, grounded, questions.along(asks_along)).await? {
         return not_preparable(session, flight.busy, &setup, insert_id, refusal).await;
     }
     let mut busy = flight.busy;
@@ -206,11 +211,23 @@ async fn fly(
     let there = insert_id.or_else(|| busy.insert_id()).filter(|_| !may_differ);
     busy.insert_id_is(there);
     // Before the client can know of its write, its other connections must be told to see it.
-    session.remember_writes(server, job, &summary);
+    if !questions.executed {
+        session.remember_writes(server, job, held, &summary);
+    }
     note_statement(&mut busy, session, job, &summary);
-    if asks {
-        session.client.packets.flush().await.map_err(RelayError::Client)?;
-        if ask(session, &mut busy, asks_along, summary.last_insert_id).await.is_err() {
+    if questions.any() {
+        if !questions.executed {
+            session.client.packets.flush().await.map_err(RelayError::Client)?;
+        }
+        let asked = ask(session, &mut busy, asks_along, questions, summary.last_insert_id).await;
+        if questions.executed {
+            // The end of the answer has waited for it: whoever has it must not see less anywhere else.
+            session.remember_writes(server, job, held, &summary);
+            if let Some(gtids) = session.asked_executed.take() {
+                session.sight.named(&session.shared, asked_at, &gtids);
+            }
+        }
+        if asked.is_err() {
             // The answer has been given; only what nobody asked yet is less certain now.
             session.last.insert_id = summary.last_insert_id;
             return Ok((None, summary));
@@ -235,7 +252,7 @@ async fn land_execution(
     flight: &mut Flight<'_>,
     job: &Job,
     grounded: Option<Grounded>,
-    asked: bool,
+    asked: Option<Questions>,
 ) -> Result<Option<ServerError>, Flown> {
     let JobCommand::Execute(execution) = &job.command else { return Ok(None) };
     match grounded {
@@ -253,8 +270,8 @@ async fn land_execution(
             flight.expect_unknown_handle().await?;
             flight.keep_prepared(session, execution, Some(handle));
             flight.execute(execution, handle);
-            if asked {
-                push_questions(&mut flight.busy);
+            if let Some(questions) = asked {
+                push_questions(&mut flight.busy, questions);
             }
             flight.busy.flush().await.map_err(RelayError::from)?;
         }

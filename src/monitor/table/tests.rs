@@ -1,7 +1,8 @@
 //! Whole histories of a few servers, second by second.
 
-use super::super::report::{Channels, Variables};
+use super::super::report::{Channels, Gtids, Replication, Threads, Variables};
 use super::*;
+use crate::topology::Role;
 
 const ID: [ServerId; 3] = [ServerId(0), ServerId(1), ServerId(2)];
 
@@ -23,8 +24,9 @@ impl Lab {
     fn new(roles: &[Planned]) -> Self {
         let plan = |role| ServerPlan { role, local: true, weight: 1, max_lag: seconds(10) };
         let servers = ID.iter().zip(roles).map(|(id, role)| (*id, format!("s{}", id.0).into(), plan(*role)));
-        let table = Table::new(servers.collect(), Thresholds { down_after: 2, up_after: 1 }, seconds(5));
-        Self { table, start: Instant::now() }
+        let start = Instant::now();
+        let thresholds = Thresholds { down_after: 2, up_after: 1 };
+        Self { table: Table::new(servers.collect(), thresholds, [seconds(5), seconds(3)], start), start }
     }
 
     fn pair() -> Self {
@@ -53,6 +55,14 @@ impl Lab {
         self.table.applied(id, at, at, (*gtids(set)).clone())
     }
 
+    fn fail(&mut self, second: u64, id: ServerId, why: &Arc<str>) -> Vec<Event> {
+        self.table.failed(id, why, self.start + seconds(second))
+    }
+
+    fn publish(&mut self, second: u64) -> Option<Arc<Snapshot>> {
+        self.table.publish(self.start + seconds(second))
+    }
+
     fn view(&self, id: ServerId) -> ServerView {
         let entry = self.table.servers.iter().find(|s| s.id == id).expect("there");
         entry.view(self.table.choice.role(id))
@@ -79,19 +89,21 @@ fn before_the_first_probe_only_configuration_is_known() {
 #[test]
 fn snapshots_come_only_with_news() {
     let mut lab = Lab::pair();
-    assert!(lab.table.publish().is_none());
+    assert!(lab.publish(0).is_none());
     assert_eq!(lab.primary(0, ID[0], "0-1-5"), [Event::Up(ID[0])]);
     assert_eq!(lab.replica(0, ID[1], "0-1-5"), [Event::Up(ID[1])]);
-    let snapshot = lab.table.publish().expect("news");
+    let snapshot = lab.publish(0).expect("news");
     assert_eq!(snapshot.servers[1].executed, Some(gtids("0-1-5")));
     for second in 1..4 {
-        assert!(lab.primary(second, ID[0], "0-1-5").is_empty());
         assert!(lab.replica(second, ID[1], "0-1-5").is_empty());
         assert!(!lab.glance(second, ID[1], "0-1-5"));
-        assert!(lab.table.publish().is_none());
+        assert!(lab.publish(second).is_none());
     }
+    // When the primary was last asked is news: what was in doubt before is not any more.
+    assert!(lab.primary(4, ID[0], "0-1-5").is_empty());
+    assert!(lab.publish(4).is_some());
     assert!(lab.glance(4, ID[1], "0-1-6"));
-    assert!(lab.table.publish().is_some());
+    assert!(lab.publish(4).is_some());
 }
 
 #[test]
@@ -135,10 +147,10 @@ fn a_server_that_broke_its_connection_is_not_known_to_contain_anything() {
     let mut lab = Lab::pair();
     lab.primary(0, ID[0], "0-1-5");
     lab.replica(0, ID[1], "0-1-5");
-    lab.table.lost(ID[1]);
+    lab.table.lost(ID[1], lab.start + seconds(1));
     assert_eq!(lab.view(ID[1]).executed, Some(gtids("")));
     assert_eq!(lab.table.everywhere(), Some(gtids("")));
-    lab.table.lost(ID[0]);
+    lab.table.lost(ID[0], lab.start + seconds(1));
     assert_eq!(lab.view(ID[0]).executed, Some(gtids("0-1-5")));
 }
 
@@ -147,13 +159,13 @@ fn down_and_up_are_told_once_with_hysteresis() {
     let mut lab = Lab::pair();
     lab.replica(0, ID[1], "0-1-5");
     let why: Arc<str> = "connection refused".into();
-    assert_eq!(lab.table.failed(ID[1], &why), []);
+    assert_eq!(lab.fail(2, ID[1], &why), []);
     assert_eq!(lab.view(ID[1]).health, Health::Up);
-    assert_eq!(lab.table.failed(ID[1], &why), [Event::Down(ID[1], why.clone())]);
-    assert_eq!(lab.table.failed(ID[1], &why), []);
+    assert_eq!(lab.fail(2, ID[1], &why), [Event::Down(ID[1], why.clone())]);
+    assert_eq!(lab.fail(2, ID[1], &why), []);
     assert_eq!((lab.view(ID[1]).health, lab.view(ID[1]).lag), (Health::Down(why.clone()), Lag::Unknown));
     assert_eq!(lab.replica(3, ID[1], "0-1-5"), [Event::Up(ID[1])]);
-    assert_eq!(lab.table.failed(ID[0], &why), [Event::Down(ID[0], why)]);
+    assert_eq!(lab.fail(2, ID[0], &why), [Event::Down(ID[0], why)]);
 }
 
 #[test]
@@ -171,8 +183,8 @@ fn what_is_everywhere_is_in_every_replica_that_may_serve_reads() {
     assert_eq!(lab.table.everywhere(), Some(gtids("0-1-5")));
     // One that is down comes back with what it has.
     let why: Arc<str> = "gone".into();
-    lab.table.failed(ID[2], &why);
-    lab.table.failed(ID[2], &why);
+    lab.fail(2, ID[2], &why);
+    lab.fail(2, ID[2], &why);
     assert_eq!(lab.table.everywhere(), Some(gtids("")));
     let alone = Lab::new(&[Planned::Primary]);
     assert_eq!(alone.table.everywhere(), None);
@@ -184,15 +196,18 @@ fn a_promoted_replica_becomes_the_primary_and_the_old_one_does_not_come_back() {
     assert_eq!(lab.primary(0, ID[0], "0-1-5"), [Event::Up(ID[0])]);
     assert_eq!(lab.replica(0, ID[1], "0-1-5"), [Event::Up(ID[1]), Event::PrimaryIs(ID[0])]);
     assert_eq!((lab.view(ID[0]).role, lab.view(ID[1]).role), (Role::Primary, Role::Replica));
-    assert_eq!(lab.table.committed(ID[0]), Some(gtids("0-1-5")));
+    let told = |lab: &Lab| lab.table.report.as_ref().map(|report| report.executed.clone());
+    assert_eq!(told(&lab), None, "it was asked before it was known to be the primary");
+    lab.primary(1, ID[0], "0-1-5");
+    assert_eq!(told(&lab), Some(gtids("0-1-5")));
     let why: Arc<str> = "gone".into();
-    lab.table.failed(ID[0], &why);
-    assert_eq!(lab.table.failed(ID[0], &why), [Event::Down(ID[0], why)]);
+    lab.fail(2, ID[0], &why);
+    assert_eq!(lab.fail(2, ID[0], &why), [Event::Down(ID[0], why)]);
     // A replica whose source is gone is no primary yet.
     assert_eq!(lab.replica(2, ID[1], "0-1-5"), []);
     assert_eq!(lab.view(ID[0]).role, Role::Primary);
     assert_eq!(lab.primary(3, ID[1], "0-2-6"), [Event::PrimaryIs(ID[1])]);
-    assert_eq!((lab.table.committed(ID[0]), lab.table.committed(ID[1])), (None, Some(gtids("0-2-6"))));
+    assert_eq!(told(&lab), Some(gtids("0-2-6")));
     assert_eq!(lab.primary(4, ID[0], "0-1-5"), [Event::Up(ID[0]), Event::Rivals(vec![ID[0]])]);
     assert_eq!(lab.primary(5, ID[0], "0-1-5"), []);
     assert_eq!(lab.view(ID[1]).role, Role::Primary);
@@ -208,4 +223,75 @@ fn hidden_replication_is_told_once_where_it_matters() {
     assert_eq!(lab.probe(0, ID[1], "0-1-5", true, Replication::Hidden), [Event::Up(ID[1]), hidden]);
     assert_eq!(lab.probe(1, ID[1], "0-1-5", true, Replication::Hidden), []);
     assert_eq!(lab.view(ID[1]).lag, Lag::Behind(Duration::ZERO));
+}
+
+fn floor(lab: &mut Lab, second: u64) -> (bool, Option<Arc<GtidSet>>) {
+    lab.publish(second);
+    let floor = lab.table.snapshot().floor.clone();
+    (floor.pending, floor.gtids)
+}
+
+#[test]
+fn before_the_primary_has_told_nothing_is_proven() {
+    let mut lab = Lab::pair();
+    lab.replica(0, ID[1], "0-1-4");
+    assert_eq!(floor(&mut lab, 0), (true, None));
+    lab.primary(1, ID[0], "0-1-5");
+    assert_eq!(floor(&mut lab, 1), (false, Some(gtids("0-1-5"))));
+    lab.glance(2, ID[1], "0-1-5");
+    assert_eq!(floor(&mut lab, 2), (false, None));
+}
+
+#[test]
+fn whoever_reads_elsewhere_sees_no_less() {
+    let mut lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Replica]);
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-5");
+    lab.replica(0, ID[2], "0-1-4");
+    lab.glance(1, ID[2], "0-1-5");
+    floor(&mut lab, 1);
+    let epoch = lab.table.snapshot().epoch;
+    assert_eq!(&*lab.table.snapshot().readers, [ID[1], ID[2]]);
+    // The first falls too far behind: what was read there must be on the second.
+    lab.primary(2, ID[0], "0-1-9");
+    lab.primary(14, ID[0], "0-1-9");
+    lab.replica(14, ID[1], "0-1-7");
+    lab.glance(14, ID[2], "0-1-9");
+    assert_eq!(floor(&mut lab, 14), (true, None));
+    assert_eq!((&*lab.table.snapshot().readers, lab.table.snapshot().epoch), (&[ID[2]][..], epoch + 1));
+    lab.glance(15, ID[2], "0-1-9");
+    assert!(floor(&mut lab, 15).0, "the one that was left must tell");
+    lab.glance(16, ID[1], "0-1-8");
+    assert_eq!(floor(&mut lab, 16), (false, None), "all contain it by now");
+}
+
+#[test]
+fn a_replica_that_may_have_lost_what_it_had_is_not_trusted_before_the_primary_has_told() {
+    let mut lab = Lab::pair();
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-5");
+    assert_eq!(floor(&mut lab, 0), (false, None));
+    lab.table.lost(ID[1], lab.start + seconds(1));
+    assert_eq!(floor(&mut lab, 1), (true, None));
+    lab.replica(2, ID[1], "0-1-3");
+    lab.primary(2, ID[0], "0-1-6");
+    assert_eq!(floor(&mut lab, 2), (false, Some(gtids("0-1-6"))));
+}
+
+#[test]
+fn who_was_too_late_comes_back_well_below_the_limit() {
+    let mut lab = Lab::pair();
+    lab.primary(0, ID[0], "0-1-5");
+    lab.replica(0, ID[1], "0-1-4");
+    for (second, serves) in [(9, true), (11, false)] {
+        lab.primary(second, ID[0], "0-1-5");
+        lab.glance(second, ID[1], "0-1-4");
+        assert_eq!(lab.view(ID[1]).serves_reads(), serves, "{second}");
+    }
+    // It catches up to what the primary had at second 2 or so: 9 s behind, 10 s are allowed.
+    let mut entry = lab.table.servers.remove(1);
+    for (lag, serves) in [(9, false), (8, true), (10, true), (11, false), (1, true)] {
+        entry.lags(Lag::Behind(seconds(lag)));
+        assert_eq!(entry.view(Role::Replica).serves_reads(), serves, "{lag}");
+    }
 }

@@ -1,0 +1,99 @@
+//! Tokens that the application carries: `SELECT @@landbridge_token` here, `SET @@landbridge_token = '..'` there.
+
+use super::job::{Job, JobCommand};
+use super::session::{Gone, Last, Session};
+use crate::backend::executed::{executed, executed_sql};
+use crate::consistency::printed;
+use crate::consistency::token::{Changed, Noted};
+use crate::pool::Disposition;
+use crate::protocol::errno;
+use crate::protocol::response::ServerError;
+use crate::route::Need;
+use crate::sql::{Assignment, Kind, Statement, Target, Traits, ValueClass};
+use crate::state::quote_identifier;
+use crate::topology::ServerId;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a replica may take to tell what it has.
+const QUESTION: Duration = Duration::from_secs(1);
+
+/// The value that a statement gives to `@@landbridge_token`, if that is all it does: as it stands in the text.
+pub(super) fn token_set<'a>(statement: &Statement<'a>) -> Option<&'a [u8]> {
+    let Kind::Set(assignments) = &statement.kind else { return None };
+    let [Assignment { target: Target::Variable { name, .. }, value }] = &assignments[..] else { return None };
+    name.eq_ignore_ascii_case(b"landbridge_token").then_some(match value.class {
+        ValueClass::Default => b"''",
+        _ => value.text,
+    })
+}
+
+/// What a server can prepare in place of a statement about Landbridge alone: with the same parameters and
+/// columns of the same names.
+pub(super) fn stand_in(statement: &Statement<'_>, columns: Option<Vec<Vec<u8>>>) -> Option<Vec<u8>> {
+    if !statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
+        return None;
+    }
+    match (token_set(statement), columns) {
+        (Some(b"?"), _) => Some(b"DO ?".to_vec()),
+        (Some(_), _) => Some(b"DO 0".to_vec()),
+        (None, Some(names)) => {
+            let columns: Vec<Vec<u8>> =
+                names.iter().map(|name| [b"'' AS ", &quote_identifier(name)[..]].concat()).collect();
+            Some([b"SELECT ", &columns.join(&b","[..])[..]].concat())
+        }
+        (None, None) => None,
+    }
+}
+
+impl Session {
+    /// `SET @@landbridge_token = ..`, with the value as it stands in the text.
+    pub(super) async fn set_token(&mut self, value: &[u8]) -> Result<(), Gone> {
+        let inner = match value {
+            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
+            _ => return self.refuse(&not_a_token()).await,
+        };
+        self.carry_token(inner).await
+    }
+
+    /// Sees from now on what somebody else has written or seen.
+    pub(super) async fn carry_token(&mut self, text: &[u8]) -> Result<(), Gone> {
+        let token = std::str::from_utf8(text).ok().and_then(|text| printed::read(text, Instant::now()).ok());
+        let Some(token) = token else { return self.refuse(&not_a_token()).await };
+        self.sight.carry(&token);
+        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.send_ok().await
+    }
+
+    /// Before a token is shown: what was read from a replica must be in it.
+    pub(super) async fn name_what_was_read(&mut self) {
+        let Some(replica) = self.sight.take_replica().filter(|_| self.sight.is_consistent()) else { return };
+        let asked = Instant::now();
+        let told = tokio::time::timeout(QUESTION, self.ask_executed(replica)).await;
+        match told.ok().flatten() {
+            Some(gtids) => self.sight.carry_away(asked, &gtids),
+            // Then only the primary is known to have it.
+            None => self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data),
+        }
+    }
+
+    async fn ask_executed(&self, server: ServerId) -> Option<crate::consistency::gtid::GtidSet> {
+        let pool = self.pools.get(usize::from(server.0))?.clone();
+        let mut lease = pool.checkout(&self.state).await.ok()?;
+        let conn = lease.take()?;
+        let family = conn.family();
+        let (conn, reply) = conn.query(executed_sql(family)).await.ok()?;
+        lease.put(conn);
+        lease.give_back(Disposition::Clean);
+        executed(family, &reply)
+    }
+
+    /// Prepares a statement about Landbridge alone by what stands in for it.
+    pub(super) fn stand_in_job(&self, stand_in: Vec<u8>, id: u32) -> Job {
+        Job::new(JobCommand::Prepare(Arc::from(stand_in), id), Need::Read)
+    }
+}
+
+fn not_a_token() -> ServerError {
+    errno::wrong_value("landbridge_token", "give it what SELECT @@landbridge_token returned, in quotes")
+}

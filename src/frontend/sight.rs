@@ -1,0 +1,256 @@
+//! What a session must see, and who learns of what it wrote and saw.
+
+use super::job::Job;
+use super::shared::{ScopeKind, Shared};
+use crate::consistency::gtid::GtidSet;
+use crate::consistency::scope::Scope;
+use crate::consistency::scopes::Key;
+use crate::consistency::token::{Changed, Noted, Token};
+use crate::route::Reader;
+use crate::topology::{ServerId, Snapshot};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// With whom a session shares its token.
+#[derive(Debug)]
+enum Sharing {
+    /// With nobody; it does not even see its own writes for certain.
+    Off,
+    /// With everyone who has this scope.
+    With(Arc<Scope>),
+    /// With whoever names the same key. Without a key it is its user's.
+    Keyed { own: Arc<Scope>, user: Arc<Scope>, usual: Option<Key> },
+}
+
+/// What a session must see.
+#[derive(Debug)]
+pub(super) struct Sight {
+    sharing: Sharing,
+    /// What the application brought along.
+    carried: Scope,
+    /// What was written and seen here since the session began: what the application may carry away.
+    made: Token,
+    /// Keys named since the transaction under way began: its end concerns them all.
+    keys: Vec<Key>,
+    /// It saw something at the primary that no GTIDs name yet.
+    observed: bool,
+    /// Its scopes know that it did, and wait for somebody to name it.
+    unnamed: Option<Unnamed>,
+    /// The replica it has read from since it last told what it saw there.
+    replica: Option<ServerId>,
+    /// For choosing among equal replicas.
+    pick: u64,
+    max_lag: Option<Duration>,
+}
+
+impl Sight {
+    /// That of a new session of `user`, which named this key when it connected.
+    pub(super) fn new(shared: &Shared, user: &str, session: u32, key: Option<&[u8]>) -> Self {
+        let scopes = &shared.scopes;
+        let pick_of = |name: &[u8]| scopes.key(name).pick();
+        let (sharing, pick) = match shared.settings.scope {
+            ScopeKind::Off => (Sharing::Off, session.into()),
+            ScopeKind::Connection => (Sharing::With(Arc::default()), session.into()),
+            ScopeKind::User => (Sharing::With(scopes.of_user(user)), pick_of(user.as_bytes())),
+            ScopeKind::Sidecar => (Sharing::With(scopes.of_user("")), pick_of(b"")),
+            ScopeKind::Key => {
+                let usual = key.map(|key| scopes.key(key));
+                let keyed = Sharing::Keyed { own: Arc::default(), user: scopes.of_user(user), usual };
+                (keyed, pick_of(user.as_bytes()))
+            }
+        };
+        let max_lag = shared.settings.max_lag_by_user.get(user).copied();
+        let (carried, made) = (Scope::default(), Token::default());
+        Self { sharing, carried, made, keys: Vec::new(), observed: false, unnamed: None, replica: None, pick, max_lag }
+    }
+
+    /// Forgets what only this session knew, as a reset does.
+    pub(super) fn reset(&mut self) {
+        self.carried = Scope::default();
+        self.made = Token::default();
+        self.keys.clear();
+        if let Sharing::Keyed { own, .. } = &mut self.sharing {
+            *own = Arc::default();
+        }
+    }
+
+    /// Whether nothing that was seen may be unseen.
+    pub(super) fn is_consistent(&self) -> bool {
+        !matches!(self.sharing, Sharing::Off)
+    }
+
+    fn key(&self, job: &Job) -> Option<Key> {
+        match &self.sharing {
+            Sharing::Keyed { usual, .. } => job.wishes.key.or(*usual),
+            Sharing::Off | Sharing::With(_) => None,
+        }
+    }
+
+    /// What matters of this session for a job that reads.
+    pub(super) fn reader(&mut self, shared: &Shared, job: &Job, snapshot: &Snapshot) -> Reader {
+        let now = Instant::now();
+        let part = if job.only_prepares() { Scope::schema_token } else { Scope::token };
+        let mut token = part(&self.carried, now, snapshot);
+        let mut pick = self.pick;
+        match &self.sharing {
+            Sharing::Off => self.pick = self.pick.wrapping_add(1),
+            Sharing::With(scope) => token.merge(&part(scope, now, snapshot)),
+            Sharing::Keyed { own, user, .. } => {
+                token.merge(&part(own, now, snapshot));
+                match self.key(job) {
+                    None => token.merge(&part(user, now, snapshot)),
+                    Some(key) => {
+                        let (scope, rest) = shared.scopes.of_key(key);
+                        pick = key.pick();
+                        token.merge(&part(rest, now, snapshot));
+                        if let Some(scope) = scope {
+                            token.merge(&part(&scope, now, snapshot));
+                        }
+                    }
+                }
+            }
+        }
+        let max_lag = match (self.max_lag, job.wishes.max_lag) {
+            (Some(user), Some(hint)) => Some(user.min(hint)),
+            (user, hint) => user.or(hint),
+        };
+        Reader { token, is_consistent: self.is_consistent(), pick, max_lag }
+    }
+
+    /// A job begins: what it writes concerns its key.
+    pub(super) fn begins(&mut self, job: &Job) {
+        if let Some(key) = self.key(job)
+            && !self.keys.contains(&key)
+        {
+            self.keys.push(key);
+        }
+    }
+
+    /// No transaction is open any more.
+    pub(super) fn ends(&mut self) {
+        self.keys.clear();
+    }
+
+    /// Something was seen at the primary that nobody has named yet.
+    pub(super) fn observes(&mut self) {
+        self.observed = self.is_consistent();
+    }
+
+    /// Something was read from a replica.
+    pub(super) fn read_from(&mut self, replica: ServerId) {
+        self.replica = Some(replica);
+    }
+
+    /// The replica it has read from since this was last asked.
+    pub(super) fn take_replica(&mut self) -> Option<ServerId> {
+        self.replica.take()
+    }
+
+    /// Everybody who shares the token learns of what was written or seen.
+    pub(super) fn note(&mut self, shared: &Shared, noted: &Noted, changed: Changed) {
+        let (now, pin_for) = (Instant::now(), shared.settings.pin_for);
+        let made = Scope::default();
+        made.note(noted, changed, now, pin_for);
+        self.made.merge(&made.everything());
+        if *noted != Noted::Untold {
+            // Either named, or known not to be.
+            self.observed = false;
+        }
+        for scope in self.scopes(shared, now) {
+            scope.note(noted, changed, now, pin_for);
+        }
+    }
+
+    /// If something was seen that nobody has named, everybody is told that only the primary is known to have it.
+    pub(super) fn doubt(&mut self, shared: &Shared) {
+        if !std::mem::take(&mut self.observed) {
+            return;
+        }
+        let scopes = self.scopes(shared, Instant::now());
+        self.note(shared, &Noted::Unnamed, Changed::Data);
+        self.unnamed = Some(Unnamed { asked: Instant::now(), scopes });
+    }
+
+    /// What waits to be named.
+    pub(super) fn take_unnamed(&mut self) -> Option<Unnamed> {
+        self.unnamed.take()
+    }
+
+    /// All that was seen until `asked` is contained in these transactions.
+    pub(super) fn named(&mut self, shared: &Shared, asked: Instant, gtids: &GtidSet) {
+        self.observed = false;
+        self.unnamed = None;
+        self.made.merge(&Token::of(Some(gtids.clone())));
+        for scope in self.scopes(shared, Instant::now()) {
+            scope.named(asked, gtids);
+        }
+    }
+
+    /// A wait showed that a server contains these transactions.
+    pub(super) fn satisfied_on(&self, shared: &Shared, job: &Job, server: ServerId, gtids: &GtidSet) {
+        self.carried.satisfied_on(server, gtids);
+        match &self.sharing {
+            Sharing::Off => {}
+            Sharing::With(scope) => scope.satisfied_on(server, gtids),
+            Sharing::Keyed { own, user, .. } => {
+                let key = self.key(job).and_then(|key| shared.scopes.of_key(key).0);
+                for scope in [Some(own), Some(user), key.as_ref()].into_iter().flatten() {
+                    scope.satisfied_on(server, gtids);
+                }
+            }
+        }
+    }
+
+    /// The application carried this token here; it takes the place of the one before.
+    pub(super) fn carry(&mut self, token: &Token) {
+        self.carried = Scope::default();
+        self.carried.take_on(token);
+    }
+
+    /// What was read from a replica is in these transactions: whoever carries the token on must see it.
+    pub(super) fn carry_away(&mut self, at: Instant, gtids: &GtidSet) {
+        self.made.merge(&Token::of(Some(gtids.clone())).raised(at));
+    }
+
+    /// What the application may carry elsewhere.
+    pub(super) fn portable(&self, now: Instant, snapshot: &Snapshot) -> Token {
+        let mut token = self.made.clone();
+        token.merge(&self.carried.everything());
+        token.settle(now, snapshot.report.as_ref(), None);
+        token
+    }
+
+    /// The scopes that learn of what is written now.
+    fn scopes(&self, shared: &Shared, now: Instant) -> Vec<Arc<Scope>> {
+        match &self.sharing {
+            Sharing::Off => Vec::new(),
+            Sharing::With(scope) => vec![scope.clone()],
+            Sharing::Keyed { own, user, .. } => {
+                let mut scopes = vec![own.clone()];
+                if self.keys.is_empty() {
+                    scopes.push(user.clone());
+                } else {
+                    let snapshot = shared.snapshot();
+                    scopes.extend(self.keys.iter().map(|key| shared.scopes.scope_for_more(*key, now, &snapshot)));
+                }
+                scopes
+            }
+        }
+    }
+}
+
+/// Scopes that have seen something that nobody has named.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    asked: Instant,
+    scopes: Vec<Arc<Scope>>,
+}
+
+impl Unnamed {
+    /// It is contained in these transactions.
+    pub(super) fn named(self, gtids: &GtidSet) {
+        for scope in self.scopes {
+            scope.named(self.asked, gtids);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What is known of one server.
+
+use super::Event;
+use crate::consistency::gtid::Family;
+use crate::monitor::ServerPlan;
+use crate::monitor::health::Opinion;
+use crate::monitor::report::{Gtids, Replication, Report, Threads};
+use crate::monitor::roles::Claim;
+use crate::monitor::rtt::RoundTrips;
+use crate::topology::{Health, Lag, Role, ServerId, ServerView};
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: ServerId,
+    pub(super) name: Arc<str>,
+    pub(super) plan: ServerPlan,
+    pub(super) opinion: Opinion,
+    pub(super) round_trips: RoundTrips,
+    /// When a full probe last succeeded.
+    pub(super) seen_at: Option<Instant>,
+    pub(super) family: Option<Family>,
+    pub(super) is_writable: bool,
+    pub(super) gtids: Gtids,
+    pub(super) replication: Replication,
+    /// Whether it may ask for replication, as far as people were told.
+    pub(super) told_hidden: bool,
+    pub(super) told_stopped: bool,
+    /// When its replication was last seen running.
+    pub(super) ran_at: Option<Instant>,
+    /// As measured.
+    pub(super) lag: Lag,
+    /// As limits are held against it: rises at once, and falls in steps.
+    pub(super) held_lag: Lag,
+}
+
+impl Entry {
+    pub(super) fn new(id: ServerId, name: Arc<str>, plan: ServerPlan) -> Self {
+        Self {
+            id,
+            name,
+            plan,
+            opinion: Opinion::new(),
+            round_trips: RoundTrips::default(),
+            seen_at: None,
+            family: None,
+            is_writable: false,
+            gtids: Gtids::default(),
+            replication: Replication::Hidden,
+            told_hidden: false,
+            told_stopped: false,
+            ran_at: None,
+            lag: Lag::Unknown,
+            held_lag: Lag::Unknown,
+        }
+    }
+
+    /// Changes the opinion and tells if it became another one.
+    pub(super) fn judge(&mut self, change: impl FnOnce(&mut Opinion)) -> Vec<Event> {
+        let was_up = (self.opinion.health() != &Health::Unknown).then(|| self.opinion.health() == &Health::Up);
+        change(&mut self.opinion);
+        match self.opinion.health() {
+            Health::Up if was_up != Some(true) => vec![Event::Up(self.id)],
+            Health::Down(why) if was_up != Some(false) => vec![Event::Down(self.id, why.clone())],
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn learn(&mut self, report: Report, now: Instant, events: &mut Vec<Event>) {
+        let Report { family, variables, replication } = report;
+        self.seen_at = Some(now);
+        self.family = Some(family);
+        self.is_writable = !variables.read_only;
+        self.gtids = variables.gtids;
+        self.replication = replication;
+        let is_stopped = match &self.replication {
+            Replication::Configured(channels) => match channels.threads {
+                Threads::Running { .. } => {
+                    self.ran_at = Some(now);
+                    false
+                }
+                Threads::Connecting => self.told_stopped,
+                Threads::Stopped => true,
+            },
+            Replication::Hidden | Replication::Absent => false,
+        };
+        match &self.replication {
+            Replication::Configured(channels) if is_stopped && !self.told_stopped => {
+                events.push(Event::ReplicationStopped {
+                    id: self.id,
+                    source: channels.source.clone(),
+                    error: channels.error.clone(),
+                });
+            }
+            Replication::Configured(_) if !is_stopped && self.told_stopped => {
+                events.push(Event::ReplicationRuns(self.id));
+            }
+            Replication::Hidden if self.plan.role.asks_replication() && !self.told_hidden => {
+                self.told_hidden = true;
+                events.push(Event::ReplicationHidden(self.id, family));
+            }
+            _ => {}
+        }
+        self.told_stopped = is_stopped;
+    }
+
+    pub(super) fn claim(&self) -> Claim {
+        Claim {
+            id: self.id,
+            planned: self.plan.role,
+            health: self.opinion.health().clone(),
+            answers_now: self.opinion.answers_now(),
+            is_writable: self.is_writable,
+            follows: match &self.replication {
+                Replication::Hidden => None,
+                Replication::Absent => Some(false),
+                Replication::Configured(channels) => Some(channels.is_alive),
+            },
+        }
+    }
+
+    pub(super) fn view(&self, role: Role) -> ServerView {
+        ServerView {
+            id: self.id,
+            name: self.name.clone(),
+            local: self.plan.local,
+            role,
+            health: self.opinion.health().clone(),
+            lag: self.lag,
+            held_lag: self.held_lag,
+            max_lag: self.plan.max_lag,
+            weight: self.plan.weight,
+            rtt: self.round_trips.steady(),
+            family: self.family,
+            executed: match role {
+                Role::Primary => self.gtids.committed.clone(),
+                Role::Replica => self.gtids.applied.clone(),
+            },
+        }
+    }
+
+    /// It is this far behind now.
+    pub(super) fn lags(&mut self, lag: Lag) {
+        self.lag = lag;
+        self.held_lag = match (self.held_lag, lag) {
+            // Whoever was too late must have caught up well before it counts as on time again.
+            (Lag::Behind(held), Lag::Behind(lag)) if lag < held && lag > held * 4 / 5 => Lag::Behind(held),
+            _ => lag,
+        };
+    }
+}
