@@ -288,15 +288,14 @@ impl Session {
 
     /// Gives up whatever the session holds; what it left on the server is cleaned.
     pub(super) fn let_go(&mut self) {
+        self.sight.doubt(&self.shared);
         match self.binding.take_lease() {
             // MariaDB's reset leaves the locks of a prepared transaction behind; only closing does not.
             Some((lease, pins)) if pins.contains(PinReason::Xa) => drop(lease),
-            Some((lease, _)) => lease.give_back(Disposition::NeedsReset),
+            Some((lease, _)) => self.give_back(lease, Disposition::NeedsReset),
             None => {}
         }
         self.binding = Binding::Free;
-        // What was seen on the connection it held, nobody will name.
-        self.sight.doubt(&self.shared);
         self.sight.ends();
         self.next_transaction = None;
         self.tracks_itself = false;

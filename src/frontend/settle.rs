@@ -337,6 +337,11 @@ impl Session {
             lease.put(conn);
         }
         self.last.insert_id_stale = false;
+        self.give_back(lease, disposition);
+    }
+
+    /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
+    pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
         match (self.sight.take_unnamed(), lease.take()) {
             (Some(unnamed), Some(conn)) if self.is_at_primary(&lease) => {
                 tokio::spawn(name(unnamed, conn, lease, disposition));

@@ -7,6 +7,7 @@ use crate::consistency::scope::Scope;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::{Changed, Noted, Token};
 use crate::route::Reader;
+use crate::sql::Traits;
 use crate::topology::{ServerId, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,10 @@ impl Sight {
 
     /// What matters of this session for a job that reads.
     pub(super) fn reader(&mut self, shared: &Shared, job: &Job, snapshot: &Snapshot) -> Reader {
+        if job.traits.contains(Traits::TABLE_FREE) {
+            // There is nothing to be seen.
+            return Reader { pick: self.pick, ..Reader::default() };
+        }
         let now = Instant::now();
         let part = if job.only_prepares() { Scope::schema_token } else { Scope::token };
         let mut token = part(&self.carried, now, snapshot);
