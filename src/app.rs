@@ -12,6 +12,7 @@ use crate::frontend::proven::Proven;
 use crate::frontend::registry::Registry;
 use crate::frontend::shared::{ScopeKind, SessionMode, SessionSettings, Shared};
 use crate::frontend::users::Users;
+use crate::frontend::waits::Waits;
 use crate::http;
 use crate::metrics::Metrics;
 use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
@@ -96,6 +97,7 @@ impl App {
             news,
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
+            waits: Waits::default(),
             proven: Proven::default(),
             drain: CancellationToken::new(),
         });

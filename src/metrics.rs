@@ -96,6 +96,10 @@ pub struct SessionMetrics {
     pub gtid_wait_seconds: Histogram,
     /// Round trips to the primary that clients did not have to wait for, in the order of [`Saved`].
     round_trips_saved: [IntCounter; Saved::ALL.len()],
+    /// Reads that a replica would have answered with less than they had to see.
+    pub stale_reads_avoided: IntCounter,
+    /// Keys of applications that are remembered.
+    pub keys: IntGauge,
     /// Connections to servers lost while a statement ran.
     pub lost: IntCounter,
     /// Reads sent again elsewhere after a connection died before its first byte of answer.
@@ -202,6 +206,11 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
         )?,
         gtid_wait_seconds: c.histogram("landbridge_gtid_wait_seconds", "Time of those waits")?,
         round_trips_saved: Saved::ALL.map(|(_, kind)| saved.with_label_values(&[kind])),
+        stale_reads_avoided: c.counter(
+            "landbridge_stale_reads_avoided_total",
+            "Reads that waited for a replica, or went elsewhere, because it was not known to have what they had to see",
+        )?,
+        keys: c.gauge("landbridge_consistency_keys", "Keys of applications whose writes are remembered")?,
         lost: c.counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
         retried_reads: c.counter(
             "landbridge_retried_reads_total",

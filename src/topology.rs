@@ -54,9 +54,9 @@ pub struct ServerView {
     pub health: Health,
     /// How far it is behind.
     pub lag: Lag,
-    /// How far it is behind where a limit is held against it: rises with `lag` at once, and falls once that has
-    /// fallen well below, so that who is near a limit does not flutter.
-    pub held_lag: Lag,
+    /// How old what it has is, where limits are held against it, if that is known: rises at once, and falls once
+    /// the lag has fallen well below, so that who is near a limit does not flutter.
+    pub held_lag: Option<Duration>,
     /// Reads go elsewhere when it is further behind than this.
     pub max_lag: Duration,
     /// Share of reads among equals; 0 takes none.
@@ -80,15 +80,12 @@ impl ServerView {
     /// A stopped replica still serves those who wrote nothing: what it has is merely old, and the
     /// consistency rule keeps writers away from it; `max_lag` decides how old is too old.
     pub fn serves_reads(&self) -> bool {
-        self.is_usable() && self.weight > 0 && self.is_within(self.max_lag)
+        self.is_usable() && self.weight > 0 && self.held_lag.is_none_or(|lag| lag <= self.max_lag)
     }
 
-    /// Whether it is not known to be further behind than this.
+    /// Whether it is known not to be further behind than this.
     pub fn is_within(&self, max_lag: Duration) -> bool {
-        match self.held_lag {
-            Lag::Behind(lag) => lag <= max_lag,
-            Lag::Unknown | Lag::Stopped => true,
-        }
+        self.held_lag.is_some_and(|lag| lag <= max_lag)
     }
 }
 

@@ -134,7 +134,7 @@ fn imaginary() -> Snapshot {
         role,
         health: Health::Up,
         lag: Lag::Behind(Duration::ZERO),
-        held_lag: Lag::Behind(Duration::ZERO),
+        held_lag: Some(Duration::ZERO),
         max_lag: Duration::from_secs(10),
         weight: 1,
         rtt: Some(Duration::from_millis(millis)),

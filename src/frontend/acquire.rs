@@ -4,15 +4,13 @@ use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
 use super::session::Session;
-use crate::backend::executed::{executed, executed_sql};
-use crate::backend::query::Reply;
-use crate::consistency::gtid::{Family, GtidSet};
-use crate::pool::{CheckoutError, Disposition, Lease, Pool};
+use crate::consistency::gtid::GtidSet;
+use crate::pool::{CheckoutError, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 /// A lease for a job, and how it came about.
 pub(super) struct Acquired {
@@ -79,7 +77,8 @@ impl Session {
     /// A connection to a replica, beside the one that the session holds.
     async fn acquire_nearby(&mut self, job: &Job, retries: u32) -> Option<Acquired> {
         let snapshot = self.shared.snapshot();
-        let reader = self.sight.reader(&self.shared, job, &snapshot);
+        let mut reader = self.sight.reader(&self.shared, job, &snapshot);
+        reader.patience = Some(self.wait_budget());
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
         if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
@@ -113,7 +112,8 @@ impl Session {
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
         let snapshot = self.shared.snapshot();
-        let reader = self.sight.reader(&self.shared, job, &snapshot);
+        let mut reader = self.sight.reader(&self.shared, job, &snapshot);
+        reader.patience = Some(self.wait_budget());
         let decided = match retries {
             0..READ_RETRIES => route::decide(need, &reader, &snapshot),
             _ => route::to_primary(&snapshot, Reason::NoReplica),
@@ -175,62 +175,20 @@ impl Session {
 
     /// A connection for a route. The inner error is of a replica that does not catch up in time: what it has
     /// executed instead, if it told.
-    async fn lease_for(&mut self, route: &Route, job: &Job) -> Result<Result<Lease, Option<GtidSet>>, ServerError> {
+    async fn lease_for(
+        &mut self,
+        route: &Route,
+        job: &Job,
+    ) -> Result<Result<Lease, Option<Arc<GtidSet>>>, ServerError> {
         let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
             return Err(no_route(&NoRoute::NoPrimary));
         };
-        let lease = pool.checkout(&self.state).await.map_err(|error| checkout_error(&pool, &error))?;
-        match &route.wait_for {
-            None => Ok(Ok(lease)),
-            Some(gtids) => Ok(self.wait_for(lease, route, job, gtids).await),
+        if let Some(gtids) = &route.wait_for
+            && let Err(seen) = self.catch_up(&pool, route.server, job, gtids).await
+        {
+            return Ok(Err(seen));
         }
-    }
-
-    /// Waits until the leased replica has executed `gtids`.
-    async fn wait_for(
-        &mut self,
-        mut lease: Lease,
-        route: &Route,
-        job: &Job,
-        gtids: &GtidSet,
-    ) -> Result<Lease, Option<GtidSet>> {
-        let budget = self.wait_budget();
-        let started = Instant::now();
-        let conn = lease.take().ok_or(None)?;
-        let family = conn.family();
-        let sql = wait_sql(family, gtids, budget);
-        // The server keeps to the budget; the margin is for the way there and back.
-        let answer = tokio::time::timeout(budget + Duration::from_secs(1), conn.query(&sql)).await;
-        self.shared.metrics.gtid_wait_seconds.observe(started.elapsed().as_secs_f64());
-        let (outcome, waited) = match answer {
-            Ok(Ok((conn, reply))) => {
-                lease.put(conn);
-                match caught_up(family, &reply) {
-                    Ok(()) => ("caught_up", Ok(())),
-                    Err(seen) => ("timed_out", Err(seen)),
-                }
-            }
-            _ => ("failed", Err(None)),
-        };
-        self.shared.metrics.gtid_waits.with_label_values(&[outcome]).inc();
-        match waited {
-            Ok(()) => {
-                self.sight.satisfied_on(&self.shared, job, route.server, gtids);
-                Ok(lease)
-            }
-            Err(seen) => {
-                lease.give_back(Disposition::Clean);
-                Err(seen)
-            }
-        }
-    }
-
-    /// How long a read may wait on a replica: about what asking the primary would cost.
-    fn wait_budget(&self) -> Duration {
-        self.shared.settings.wait.unwrap_or_else(|| {
-            let rtt = self.shared.snapshot().primary().and_then(|p| p.rtt);
-            rtt.unwrap_or(Duration::from_millis(100)).clamp(Duration::from_millis(10), Duration::from_secs(1))
-        })
+        pool.checkout(&self.state).await.map(Ok).map_err(|error| checkout_error(&pool, &error))
     }
 }
 
@@ -257,26 +215,6 @@ fn checkout_error(pool: &Pool, error: &CheckoutError) -> ServerError {
         },
         CheckoutError::Slow(_) | CheckoutError::Closed => errno::unreachable(&pool.server().name, &error.to_string()),
     }
-}
-
-/// Waits, and tells what the replica has executed after that.
-fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
-    let seconds = budget.as_secs_f64();
-    let executed = executed_sql(family).trim_start_matches("SELECT ");
-    match family {
-        Family::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds:.3}), {executed}"),
-        Family::MariaDb => format!("SELECT MASTER_GTID_WAIT('{gtids}', {seconds:.3}), {executed}"),
-    }
-}
-
-/// Both families answer 0 when the replica has everything. If it has not: what it has.
-fn caught_up(family: Family, reply: &Reply) -> Result<(), Option<GtidSet>> {
-    if reply.first_value() == Some("0") {
-        return Ok(());
-    }
-    let Reply::Rows { columns, rows } = reply else { return Err(None) };
-    let rest = rows.iter().map(|row| row.iter().skip(1).cloned().collect()).collect();
-    Err(executed(family, &Reply::Rows { columns: columns.clone(), rows: rest }))
 }
 
 fn acquired(lease: Lease, reason: Reason, epoch: u64) -> Acquired {

@@ -112,6 +112,9 @@ impl Session {
         let at_primary = self.is_at_primary(lease);
         let target = if at_primary { "primary" } else { "replica" };
         metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
+        if job.need == Need::Read && reason.avoids_stale_read() {
+            metrics.stale_reads_avoided.inc();
+        }
         match (&job.command, at_primary) {
             (JobCommand::Prepare(..), false) => metrics.saved(Saved::Prepare),
             (_, false) => metrics.saved(Saved::Read),

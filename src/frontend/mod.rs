@@ -7,6 +7,7 @@
 mod acquire;
 pub mod binding;
 pub mod carried;
+mod catch_up;
 mod client;
 mod commands;
 mod confirm;
@@ -37,3 +38,4 @@ pub mod summary;
 pub mod translate;
 pub mod users;
 mod variables;
+pub mod waits;

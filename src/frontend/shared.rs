@@ -4,6 +4,7 @@ use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
+use super::waits::Waits;
 use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
 use crate::consistency::scopes::Scopes;
@@ -99,6 +100,8 @@ pub struct Shared {
     pub metrics: SessionMetrics,
     /// Who is connected.
     pub registry: Arc<Registry>,
+    /// Reads that wait for replicas.
+    pub waits: Waits,
     /// What servers have accepted before.
     pub proven: Proven,
     /// Accept no new clients and let the present ones finish.

@@ -89,12 +89,10 @@ impl Sight {
 
     /// What matters of this session for a job that reads.
     pub(super) fn reader(&mut self, shared: &Shared, job: &Job, snapshot: &Snapshot) -> Reader {
-        if job.traits.contains(Traits::TABLE_FREE) {
-            // There is nothing to be seen.
-            return Reader { pick: self.pick, ..Reader::default() };
-        }
         let now = Instant::now();
-        let part = if job.only_prepares() { Scope::schema_token } else { Scope::token };
+        // Without tables there are still the defaults of schemas.
+        let of_schemas = job.only_prepares() || job.traits.contains(Traits::TABLE_FREE);
+        let part = if of_schemas { Scope::schema_token } else { Scope::token };
         let mut token = part(&self.carried, now, snapshot);
         let mut pick = self.pick;
         match &self.sharing {
@@ -119,7 +117,7 @@ impl Sight {
             (Some(user), Some(hint)) => Some(user.min(hint)),
             (user, hint) => user.or(hint),
         };
-        Reader { token, is_consistent: self.is_consistent(), pick, max_lag }
+        Reader { token, is_consistent: self.is_consistent(), pick, max_lag, patience: None }
     }
 
     /// A job begins: what it writes concerns its key.
@@ -237,6 +235,7 @@ impl Sight {
                 } else {
                     let snapshot = shared.snapshot();
                     scopes.extend(self.keys.iter().map(|key| shared.scopes.scope_for_more(*key, now, &snapshot)));
+                    shared.metrics.keys.set(i64::try_from(shared.scopes.keys()).unwrap_or(i64::MAX));
                 }
                 scopes
             }

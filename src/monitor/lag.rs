@@ -100,11 +100,11 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// The lag of the replica.
+    /// The lag of the replica, and how old what it has is, which is known of some that are stopped, too.
     ///
     /// A stopped replica grows old like any other, so one that is known to be further behind than
     /// `max_lag` is reported with its age, which keeps reads away from it.
-    pub(super) fn lag(&self, history: &History, now: Instant) -> Lag {
+    pub(super) fn lag(&self, history: &History, now: Instant) -> (Lag, Option<Duration>) {
         let by_gtids = self.applied.and_then(|applied| history.behind(applied, now));
         // Containing the last thing seen of a primary that is not seen any more is no news.
         let by_gtids = by_gtids.filter(|behind| self.primary_is_seen || !behind.is_zero());
@@ -119,11 +119,11 @@ impl Evidence<'_> {
                 Threads::Connecting => by_gtids.or_else(since_it_ran),
                 Threads::Stopped => match by_gtids.or_else(since_it_ran) {
                     Some(age) if age > self.max_lag => Some(age),
-                    _ => return Lag::Stopped,
+                    age => return (Lag::Stopped, age),
                 },
             },
         };
-        behind.map_or(Lag::Unknown, Lag::Behind)
+        (behind.map_or(Lag::Unknown, Lag::Behind), behind)
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
                 primary_is_seen: seen,
                 max_lag: seconds(max_lag),
             };
-            assert_eq!(evidence.lag(&history, now), lag, "{evidence:?}");
+            assert_eq!(evidence.lag(&history, now).0, lag, "{evidence:?}");
         }
     }
 }

@@ -161,7 +161,7 @@ impl Table {
         let Some(entry) = self.entry(id) else { return Vec::new() };
         let mut events = entry.judge(|opinion| opinion.failed(thresholds, why));
         if matches!(entry.opinion.health(), Health::Down(_)) {
-            entry.lags(Lag::Unknown);
+            entry.lags(Lag::Unknown, None);
         }
         self.choose(&mut events, now);
         events
@@ -172,7 +172,7 @@ impl Table {
         let thresholds = self.thresholds;
         self.lost(id, now);
         let Some(entry) = self.entry(id) else { return Vec::new() };
-        entry.lags(Lag::Unknown);
+        entry.lags(Lag::Unknown, None);
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
         self.choose(&mut events, now);
         if self.choice.primary == Some(id) {
@@ -299,8 +299,9 @@ impl Table {
             primary_is_seen,
             max_lag: entry.plan.max_lag,
         };
-        let lag = if is_primary { Lag::Behind(Duration::ZERO) } else { evidence.lag(&self.history, now) };
-        entry.lags(lag);
+        let none = (Lag::Behind(Duration::ZERO), Some(Duration::ZERO));
+        let (lag, age) = if is_primary { none } else { evidence.lag(&self.history, now) };
+        entry.lags(lag, age);
     }
 }
 

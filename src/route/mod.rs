@@ -5,7 +5,7 @@
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::Token;
 use crate::sql::{HintTarget, Kind, Statement, Why};
-use crate::topology::{Health, Role, ServerId, ServerView, Snapshot, distance};
+use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot, distance};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +67,14 @@ impl Reason {
             Self::PrimaryIsNearer => "primary_is_nearer",
             Self::PrimaryIsDown => "primary_is_down",
         }
+    }
+}
+
+impl Reason {
+    /// Whether a replica, asked at once, might have shown less than the reader had to see.
+    pub fn avoids_stale_read(self) -> bool {
+        use Reason::{OtherReplica, ReadAfterWait, RecentWrite, ReplicaBehind, Unproven};
+        matches!(self, ReadAfterWait | ReplicaBehind | OtherReplica | RecentWrite | Unproven)
     }
 }
 
@@ -139,7 +147,12 @@ pub struct Reader {
     pub pick: u64,
     /// A replica further behind than this will not do.
     pub max_lag: Option<Duration>,
+    /// How long it would wait for a replica.
+    pub patience: Option<Duration>,
 }
+
+/// A replica that is so many times further behind than a reader has patience is not waited for.
+const HOPELESS: u32 = 4;
 
 /// Decides.
 ///
@@ -187,6 +200,11 @@ fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
     match (lacked.next(), lacked.next()) {
         (None, _) if token.gtids.is_none() => Ok(Route::to(replica, Reason::Read)),
         (None, _) => Ok(Route::to(replica, Reason::ReadAfterWrite)),
+        (Some(_), _)
+            if is_hopeless(replica, reader.patience) && snapshot.primary().is_some_and(ServerView::is_usable) =>
+        {
+            to_primary(snapshot, Reason::ReplicaBehind)
+        }
         (Some(one), other) => {
             let wait_for = match other {
                 Some(other) => united(one, other),
@@ -211,6 +229,15 @@ pub fn another_replica(reader: &Reader, snapshot: &Snapshot, not: ServerId, seen
     };
     let fits = |server: &&ServerView| reader.max_lag.is_none_or(|max_lag| server.is_within(max_lag));
     others.find(|server| fits(server) && has_all(server)).map(|server| Route::to(server, Reason::OtherReplica))
+}
+
+/// Whether a replica is known to be so far behind that waiting for it is in vain.
+fn is_hopeless(replica: &ServerView, patience: Option<Duration>) -> bool {
+    match replica.lag {
+        Lag::Stopped => true,
+        Lag::Behind(lag) => patience.is_some_and(|patience| lag > patience * HOPELESS),
+        Lag::Unknown => false,
+    }
 }
 
 fn united(a: &Arc<GtidSet>, b: &Arc<GtidSet>) -> Arc<GtidSet> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::consistency::gtid::Family;
-use crate::topology::{FloorView, Lag};
+use crate::topology::FloorView;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ fn server(id: u16, role: Role) -> ServerView {
         role,
         health: Health::Up,
         lag: Lag::Behind(Duration::ZERO),
-        held_lag: Lag::Behind(Duration::ZERO),
+        held_lag: Some(Duration::ZERO),
         max_lag: Duration::from_secs(10),
         weight: 1,
         rtt: Some(Duration::from_millis(if role == Role::Primary { 100 } else { 1 })),
@@ -36,8 +36,17 @@ fn wrote(text: &str) -> Token {
 }
 
 fn route(need: Need, token: &Token, snapshot: &Snapshot) -> Result<(u16, &'static str, bool), NoRoute> {
-    decide(need, &Reader { token: token.clone(), is_consistent: true, ..Reader::default() }, snapshot)
-        .map(|r| (r.server.0, r.reason.as_str(), r.wait_for.is_some()))
+    decide(
+        need,
+        &Reader {
+            token: token.clone(),
+            is_consistent: true,
+            patience: Some(Duration::from_millis(100)),
+            ..Reader::default()
+        },
+        snapshot,
+    )
+    .map(|r| (r.server.0, r.reason.as_str(), r.wait_for.is_some()))
 }
 
 const WRITE: Need = Need::Primary(Reason::InTransaction);
@@ -54,13 +63,20 @@ fn decisions() {
         (pair(|_, _| ()), Need::Read, &wrote("0-1-5"), (1, "read_after_write", false)),
         (pair(|_, _| ()), Need::Read, &wrote("0-1-6"), (1, "read_after_wait", true)),
         (pair(|_, _| ()), Need::Read, &recent, (0, "recent_write", false)),
+        (pair(|_, r| r.lag = Lag::Stopped), Need::Read, &wrote("0-1-6"), (0, "replica_behind", false)),
+        (
+            pair(|_, r| r.lag = Lag::Behind(Duration::from_secs(1))),
+            Need::Read,
+            &wrote("0-1-6"),
+            (0, "replica_behind", false),
+        ),
         (pair(|_, r| r.health = down()), Need::Read, &none, (0, "no_replica", false)),
         (pair(|_, r| r.weight = 0), Need::Read, &none, (0, "no_replica", false)),
-        (pair(|_, r| r.held_lag = Lag::Behind(Duration::from_secs(11))), Need::Read, &none, (0, "no_replica", false)),
-        (pair(|_, r| r.held_lag = Lag::Stopped), Need::Read, &none, (1, "read", false)),
+        (pair(|_, r| r.held_lag = Some(Duration::from_secs(11))), Need::Read, &none, (0, "no_replica", false)),
+        (pair(|_, r| r.held_lag = None), Need::Read, &none, (1, "read", false)),
         (pair(|p, _| p.health = down()), Need::Read, &none, (1, "read", false)),
         (
-            pair(|p, r| (p.health, r.held_lag) = (down(), Lag::Behind(Duration::from_secs(60)))),
+            pair(|p, r| (p.health, r.held_lag) = (down(), Some(Duration::from_secs(60)))),
             Need::Read,
             &none,
             (1, "primary_is_down", false),
@@ -136,7 +152,7 @@ fn the_floor_holds_for_everybody_who_asks_for_consistency() {
 
 #[test]
 fn readers_may_be_stricter_than_servers() {
-    let late = pair(|_, r| r.held_lag = Lag::Behind(Duration::from_secs(3)));
+    let late = pair(|_, r| r.held_lag = Some(Duration::from_secs(3)));
     let within = |max_lag| {
         let reader = Reader { max_lag, ..Reader::default() };
         decide(Need::Read, &reader, &late).expect("routes").reason

@@ -17,5 +17,6 @@ mod leftovers;
 mod login;
 mod pooling;
 mod round_trips;
+mod scopes;
 mod support;
 mod twins;

@@ -9,7 +9,7 @@ use crate::monitor::roles::Claim;
 use crate::monitor::rtt::RoundTrips;
 use crate::topology::{Health, Lag, Role, ServerId, ServerView};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     /// As measured.
     pub(super) lag: Lag,
     /// As limits are held against it: rises at once, and falls in steps.
-    pub(super) held_lag: Lag,
+    pub(super) held_lag: Option<Duration>,
 }
 
 impl Entry {
@@ -52,7 +52,7 @@ impl Entry {
             told_stopped: false,
             ran_at: None,
             lag: Lag::Unknown,
-            held_lag: Lag::Unknown,
+            held_lag: None,
         }
     }
 
@@ -140,13 +140,13 @@ impl Entry {
         }
     }
 
-    /// It is this far behind now.
-    pub(super) fn lags(&mut self, lag: Lag) {
+    /// It is this far behind now, and what it has is so old.
+    pub(super) fn lags(&mut self, lag: Lag, age: Option<Duration>) {
         self.lag = lag;
-        self.held_lag = match (self.held_lag, lag) {
+        self.held_lag = match (self.held_lag, age) {
             // Whoever was too late must have caught up well before it counts as on time again.
-            (Lag::Behind(held), Lag::Behind(lag)) if lag < held && lag > held * 4 / 5 => Lag::Behind(held),
-            _ => lag,
+            (Some(held), Some(age)) if age < held && age > held * 4 / 5 => Some(held),
+            _ => age,
         };
     }
 }

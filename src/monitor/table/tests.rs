@@ -291,7 +291,7 @@ fn who_was_too_late_comes_back_well_below_the_limit() {
     // It catches up to what the primary had at second 2 or so: 9 s behind, 10 s are allowed.
     let mut entry = lab.table.servers.remove(1);
     for (lag, serves) in [(9, false), (8, true), (10, true), (11, false), (1, true)] {
-        entry.lags(Lag::Behind(seconds(lag)));
+        entry.lags(Lag::Behind(seconds(lag)), Some(seconds(lag)));
         assert_eq!(entry.view(Role::Replica).serves_reads(), serves, "{lag}");
     }
 }
