@@ -1,0 +1,247 @@
+//! Clients: each runs one operation after the other, and carries the guarantee in its own way.
+
+use crate::cluster::{Cluster, PASSWORD, REGISTERS, Region, Scope, USERS};
+use crate::history::{Action, Object, Operation, Outcome};
+use crate::random::Random;
+use crate::recorder::Recorder;
+use crate::statements::{Failure, Form, perform};
+use mysql_async::Conn;
+use mysql_async::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Whether Landbridge knows `scope = "key"`.
+pub const KEYS: bool = false;
+/// Whether Landbridge takes `SET @@landbridge_token`.
+pub const COOKIES: bool = false;
+/// Whether what a scope has written and seen outlives the process it was written and seen through.
+pub const SCOPES_OUTLIVE_PROCESSES: bool = false;
+
+/// An operation without an answer after this long is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Before the next try, when nobody can be reached.
+const BACKOFF: Duration = Duration::from_millis(20);
+
+/// Lists that are written at the same time, and how many appends go to them before others take their place.
+const LISTS: u32 = 3;
+const APPENDS: u32 = 60;
+
+/// What carries the guarantee from one operation to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A connection that stays.
+    Connection,
+    /// Nothing but being the same user of the same process: each operation has a new connection.
+    User,
+    /// As `User`, whoever the user is.
+    Sidecar,
+    /// A key in each statement; each operation has a new connection.
+    Key(&'static str),
+    /// The token, fetched after each operation and shown to another process before the next.
+    Cookie,
+}
+
+/// What all clients share.
+#[derive(Debug)]
+pub struct Work {
+    /// What they work on.
+    pub cluster: Cluster,
+    /// What they tell.
+    pub recorder: Recorder,
+    over: AtomicBool,
+    appends: AtomicU32,
+    connections: AtomicU32,
+}
+
+impl Work {
+    /// Work that has not begun.
+    pub fn new(cluster: Cluster) -> Self {
+        let (over, appends, connections) = Default::default();
+        Self { cluster, recorder: Recorder::new(), over, appends, connections }
+    }
+
+    /// Lets the clients end after their present operation.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// An object, among those that are written now.
+    fn object(&self, random: &mut Random) -> Object {
+        let pick = |random: &mut Random, count| u32::try_from(random.below(count as usize)).expect("small");
+        if random.percent(50) {
+            return Object::Register(pick(random, REGISTERS));
+        }
+        let generation = self.appends.load(Ordering::Relaxed) / APPENDS;
+        Object::List(generation * LISTS + pick(random, LISTS))
+    }
+
+    fn write_to(&self, object: Object) -> Action {
+        if let Object::List(_) = object {
+            self.appends.fetch_add(1, Ordering::Relaxed);
+        }
+        Action::Write(object, self.recorder.tag())
+    }
+}
+
+/// A client.
+#[derive(Debug)]
+pub struct Client {
+    work: Arc<Work>,
+    carrier: Carrier,
+    user: &'static str,
+    /// The process it talks to; for those with cookies the one it talked to last.
+    home: usize,
+    random: Random,
+    /// The connection that stays, and the name of the scope it is.
+    kept: Option<(Conn, Arc<str>)>,
+    cookie: Option<String>,
+    name: String,
+}
+
+/// The clients of a run whose processes have these scopes.
+pub fn clients(work: &Arc<Work>, scopes: &[Scope], random: &mut Random) -> Vec<Client> {
+    let mut kinds: Vec<(Carrier, usize)> = Vec::new();
+    for (home, scope) in scopes.iter().enumerate() {
+        kinds.extend(match scope {
+            Scope::Off => vec![(Carrier::User, home); 4],
+            Scope::Connection => vec![(Carrier::Connection, home); 4],
+            Scope::User => [vec![(Carrier::User, home); 4], vec![(Carrier::Connection, home); 2]].concat(),
+            Scope::Key => ["red", "blue"].iter().flat_map(|key| vec![(Carrier::Key(key), home); 2]).collect(),
+            Scope::Sidecar => vec![(Carrier::Sidecar, home); 3],
+        });
+    }
+    if COOKIES && !scopes.contains(&Scope::Off) {
+        kinds.extend([(Carrier::Cookie, 0), (Carrier::Cookie, 1), (Carrier::Cookie, 2)]);
+    }
+    let client = |(number, (carrier, home)): (usize, (Carrier, usize))| Client {
+        work: work.clone(),
+        carrier,
+        user: USERS[number % USERS.len()],
+        home,
+        random: random.split(),
+        kept: None,
+        cookie: None,
+        name: format!("{carrier:?} {number}"),
+    };
+    kinds.into_iter().enumerate().map(client).collect()
+}
+
+impl Client {
+    /// Works until the work is over.
+    pub async fn run(mut self) {
+        let work = self.work.clone();
+        while !work.over.load(Ordering::Relaxed) {
+            if self.step(&work).await.is_none() {
+                self.kept = None;
+                tokio::time::sleep(BACKOFF).await;
+            }
+        }
+    }
+
+    /// Runs one operation, or a few at once; `None` if that was not even begun.
+    async fn step(&mut self, work: &Work) -> Option<()> {
+        let to = match self.carrier {
+            Carrier::Cookie => {
+                let others = work.cluster.regions.len() - 1;
+                (self.home + 1 + self.random.below(others)) % work.cluster.regions.len()
+            }
+            _ => self.home,
+        };
+        let region = &work.cluster.regions[to];
+        let life = region.process.lives().await;
+        let (mut conn, connection) = self.connection(work, region).await?;
+        if let Some(cookie) = &self.cookie {
+            let show = conn.query_drop(format!("SET @@landbridge_token = '{cookie}'"));
+            tokio::time::timeout(PATIENCE, show).await.ok()?.ok()?;
+        }
+        let (form, actions) = self.plan(work);
+        let prefix = match self.carrier {
+            Carrier::Key(key) => format!("/* landbridge: key={key} */ "),
+            _ => String::new(),
+        };
+        let invoked = work.recorder.now();
+        let result = match tokio::time::timeout(PATIENCE, perform(&mut conn, form, &prefix, &actions)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Info("no answer".into())),
+        };
+        let completed = work.recorder.now();
+        let went_well = result.is_ok();
+        let mut scope = self.scope(region, life, &connection);
+        if self.carrier == Carrier::Cookie && went_well {
+            match token(&mut conn).await {
+                Some(cookie) => (self.cookie, self.home) = (Some(cookie), to),
+                // Whoever has no cookie of it carries it nowhere.
+                None => scope = None,
+            }
+        }
+        let client: Arc<str> = format!("{} as {} via {}, {form:?}", self.name, self.user, region.process.name).into();
+        let outcomes: Vec<Outcome> = match result {
+            Ok(values) => values.into_iter().map(Outcome::Ok).collect(),
+            Err(Failure::Fail(why)) => vec![Outcome::Fail(why); actions.len()],
+            Err(Failure::Info(why)) => vec![Outcome::Info(why); actions.len()],
+        };
+        work.recorder.operations(actions.into_iter().zip(outcomes).map(|(action, outcome)| Operation {
+            client: client.clone(),
+            scope: scope.clone(),
+            action,
+            invoked,
+            completed,
+            outcome,
+        }));
+        if self.carrier == Carrier::Connection && went_well {
+            self.kept = Some((conn, connection));
+        } else if went_well {
+            // Only the goodbye is left.
+            let _gone = tokio::time::timeout(PATIENCE, conn.disconnect()).await;
+        }
+        Some(())
+    }
+
+    /// The connection that stays, or a new one, with its name.
+    async fn connection(&mut self, work: &Work, region: &Region) -> Option<(Conn, Arc<str>)> {
+        if let Some(kept) = self.kept.take() {
+            return Some(kept);
+        }
+        let opts = region.process.opts(self.user, PASSWORD);
+        let conn = tokio::time::timeout(PATIENCE, Conn::new(opts)).await.ok()?.ok()?;
+        let number = work.connections.fetch_add(1, Ordering::Relaxed);
+        Some((conn, format!("connection {number}").into()))
+    }
+
+    /// Who shares what this operation wrote and saw.
+    fn scope(&self, region: &Region, life: u32, connection: &Arc<str>) -> Option<Arc<str>> {
+        let process = match region.process.life() {
+            _ if SCOPES_OUTLIVE_PROCESSES => region.process.name.to_owned(),
+            Some(now) if now == life => format!("{} in life {life}", region.process.name),
+            // Which life answered cannot be told.
+            _ => return None,
+        };
+        Some(match self.carrier {
+            Carrier::Connection => connection.clone(),
+            Carrier::User => format!("user {} of {process}", self.user).into(),
+            Carrier::Sidecar => format!("everyone at {process}").into(),
+            Carrier::Key(key) => format!("key {key} at {process}").into(),
+            Carrier::Cookie => format!("cookie of {}", self.name).into(),
+        })
+    }
+
+    /// What to do next.
+    fn plan(&mut self, work: &Work) -> (Form, Vec<Action>) {
+        let form = *self.random.pick(&Form::ALL);
+        let mut objects = vec![work.object(&mut self.random)];
+        if matches!(form, Form::Transaction | Form::Multi) {
+            let more = work.object(&mut self.random);
+            // Rows are locked in one order.
+            objects.extend((more > objects[0]).then_some(more));
+        }
+        let writes = self.random.percent(40);
+        let action = |object| if writes { work.write_to(object) } else { Action::Read(object) };
+        (form, objects.into_iter().map(action).collect())
+    }
+}
+
+async fn token(conn: &mut Conn) -> Option<String> {
+    let ask = conn.query_first::<Option<String>, _>("SELECT @@landbridge_token");
+    tokio::time::timeout(PATIENCE, ask).await.ok()?.ok()?.map(Option::unwrap_or_default)
+}

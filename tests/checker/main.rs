@@ -1,0 +1,155 @@
+//! A consistency checker in the manner of Jepsen: clients of several Landbridge processes write and read
+//! registers and lists while a nemesis breaks servers, links and processes. Everything they do is recorded,
+//! and the history is checked against what Landbridge promises.
+//!
+//! `CHECKER_SECONDS` says how long it runs for each kind of server, `CHECKER_SEED` what happens in it:
+//!
+//!     CHECKER_SECONDS=600 cargo test --release --test checker -- --nocapture
+
+#![allow(clippy::print_stderr, reason = "what a run has done is worth telling")]
+#![allow(unreachable_pub, reason = "shared by the modules of one test binary")]
+
+mod clients;
+mod cluster;
+mod history;
+mod nemesis;
+mod process;
+mod random;
+mod recorder;
+mod statements;
+mod verify;
+#[cfg(test)]
+mod verify_tests;
+
+use crate::clients::{Client, KEYS, Work, clients};
+use crate::cluster::{Cluster, Scope};
+use crate::history::{Action, History, Operation, Outcome};
+use crate::random::Random;
+use crate::verify::{Rule, Violation, report, verify};
+use landbridge::lab::Flavor;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Whether reads are expected to be monotonic across servers.
+const MONOTONIC_READS: bool = false;
+
+/// How long a run without other wishes takes.
+const SECONDS: u64 = 20;
+const SEED: u64 = 1;
+/// How long the seeded fault gets to show.
+const SECONDS_WITHOUT_WAITS: u64 = 5;
+
+/// What a run is made of.
+struct Plan {
+    scopes: Vec<Scope>,
+    duration: Duration,
+    /// Whether anything breaks besides replication.
+    strikes: bool,
+}
+
+/// The whole run: the nemesis strikes, then a replica is promoted, then the dust settles.
+async fn run(flavor: Flavor, plan: Plan) -> History {
+    let seed = from_env("CHECKER_SEED").unwrap_or(SEED);
+    eprintln!("{flavor}: {:?} with CHECKER_SEED={seed}", plan.duration);
+    let mut random = Random::new(seed);
+    let work = Arc::new(Work::new(Cluster::start(flavor, &plan.scopes).await));
+    let mut working: JoinSet<()> = clients(&work, &plan.scopes, &mut random).into_iter().map(Client::run).collect();
+    let (start, end) = (Instant::now(), plan.duration);
+    if plan.strikes {
+        let until = start + end * 3 / 4;
+        let (lags, strikes) = (random.split(), random.split());
+        tokio::join!(nemesis::lag(&work, &[1, 2], lags, until), nemesis::strike(&work, strikes, until));
+        nemesis::promote(&work, 1).await;
+        nemesis::lag(&work, &[2], random, Instant::now() + end / 4).await;
+    } else {
+        nemesis::lag(&work, &[1, 2], random, start + end).await;
+    }
+    work.end();
+    while let Some(ended) = working.join_next().await {
+        ended.expect("a client ends");
+    }
+    for region in &work.cluster.regions {
+        let log = region.process.log();
+        assert!(!log.contains("panicked"), "{}:\n{log}", region.process.name);
+    }
+    let mut history = work.recorder.take();
+    history.last = work.cluster.last_reads(|| work.recorder.now()).await;
+    summarize(&history);
+    history
+}
+
+fn from_env(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number: {value}")))
+}
+
+/// What was done, and that there was enough of it to mean something.
+fn summarize(history: &History) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for Operation { client, action, outcome, .. } in &history.operations {
+        let who = client.split(' ').next().unwrap_or_default();
+        let what = if matches!(action, Action::Read(_)) { "read" } else { "write" };
+        let how = match outcome {
+            Outcome::Ok(_) => "ok",
+            Outcome::Fail(_) => "fail",
+            Outcome::Info(_) => "info",
+        };
+        *counts.entry(format!("{who} {what} {how}")).or_default() += 1;
+    }
+    eprintln!("{} operations, {} events: {counts:?}", history.operations.len(), history.events.len());
+    assert!(counts.values().sum::<usize>() > 100, "{counts:?}");
+}
+
+async fn every_promise_is_kept(flavor: Flavor) {
+    let third = if KEYS { Scope::Key } else { Scope::Sidecar };
+    let scopes = vec![Scope::User, Scope::Connection, third];
+    let duration = Duration::from_secs(from_env("CHECKER_SECONDS").unwrap_or(SECONDS));
+    let history = run(flavor, Plan { scopes, duration, strikes: true }).await;
+    let violations = verify(&history);
+    let text = report(&history, &violations);
+    eprintln!("{text}");
+    let counts = |violation: &Violation<'_>| MONOTONIC_READS || violation.rule != Rule::MonotonicReads;
+    assert!(!violations.iter().any(counts), "promises are broken:\n{text}");
+}
+
+/// Landbridge that does not wait for replicas is found out.
+async fn reads_without_waits_are_found_out(flavor: Flavor) {
+    let duration = Duration::from_secs(SECONDS_WITHOUT_WAITS);
+    let history = run(flavor, Plan { scopes: vec![Scope::Off], duration, strikes: false }).await;
+    let violations = verify(&history);
+    for rule in [Rule::ReadYourWrites, Rule::MonotonicReads] {
+        assert!(violations.iter().any(|violation| violation.rule == rule), "{rule:?} is not found to be broken");
+    }
+    let others = [Rule::LostWrite, Rule::ThinAir, Rule::AppliedTwice];
+    assert!(!violations.iter().any(|violation| others.contains(&violation.rule)), "{}", report(&history, &violations));
+}
+
+mod mysql {
+    use super::Flavor;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_promise_is_kept() {
+        super::every_promise_is_kept(Flavor::MySql).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn reads_without_waits_are_found_out() {
+        super::reads_without_waits_are_found_out(Flavor::MySql).await;
+    }
+}
+
+mod mariadb {
+    use super::Flavor;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_promise_is_kept() {
+        super::every_promise_is_kept(Flavor::MariaDb).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn reads_without_waits_are_found_out() {
+        super::reads_without_waits_are_found_out(Flavor::MariaDb).await;
+    }
+}
