@@ -88,6 +88,7 @@ fn from_env(name: &str) -> Option<u64> {
 /// What was done, and that there was enough of it to mean something.
 fn summarize(history: &History) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for Operation { client, action, outcome, .. } in &history.operations {
         let who = client.split(' ').next().unwrap_or_default();
         let what = if matches!(action, Action::Read(_)) { "read" } else { "write" };
@@ -96,9 +97,15 @@ fn summarize(history: &History) {
             Outcome::Fail(_) => "fail",
             Outcome::Info(_) => "info",
         };
+        if let Outcome::Fail(why) | Outcome::Info(why) = outcome {
+            *reasons.entry(why).or_default() += 1;
+        }
         *counts.entry(format!("{who} {what} {how}")).or_default() += 1;
     }
     eprintln!("{} operations, {} events: {counts:?}", history.operations.len(), history.events.len());
+    for (why, count) in reasons {
+        eprintln!("{count:6} x {why}");
+    }
     assert!(counts.values().sum::<usize>() > 100, "{counts:?}");
 }
 
