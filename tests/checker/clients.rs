@@ -132,15 +132,14 @@ impl Client {
     pub async fn run(mut self) {
         let work = self.work.clone();
         while !work.over.load(Ordering::Relaxed) {
-            if self.step(&work).await.is_none() {
-                self.kept = None;
+            if self.step(&work).await != Some(true) {
                 tokio::time::sleep(BACKOFF).await;
             }
         }
     }
 
-    /// Runs one operation, or a few at once; `None` if that was not even begun.
-    async fn step(&mut self, work: &Work) -> Option<()> {
+    /// Runs one operation, or a few at once, and tells whether that went well; `None` if it was not even begun.
+    async fn step(&mut self, work: &Work) -> Option<bool> {
         let to = match self.carrier {
             Carrier::Cookie => {
                 let others = work.cluster.regions.len() - 1;
@@ -189,13 +188,16 @@ impl Client {
             completed,
             outcome,
         }));
-        if self.carrier == Carrier::Connection && went_well {
-            self.kept = Some((conn, connection));
+        if self.carrier == Carrier::Connection {
+            // Sessions live on after errors, and so does what they are promised.
+            if went_well || ends_transaction(&mut conn).await {
+                self.kept = Some((conn, connection));
+            }
         } else if went_well {
             // Only the goodbye is left.
             let _gone = tokio::time::timeout(PATIENCE, conn.disconnect()).await;
         }
-        Some(())
+        Some(went_well)
     }
 
     /// The connection that stays, or a new one, with its name.
@@ -239,6 +241,11 @@ impl Client {
         let action = |object| if writes { work.write_to(object) } else { Action::Read(object) };
         (form, objects.into_iter().map(action).collect())
     }
+}
+
+async fn ends_transaction(conn: &mut Conn) -> bool {
+    let rollback = tokio::time::timeout(PATIENCE, conn.query_drop("ROLLBACK"));
+    matches!(rollback.await, Ok(Ok(())))
 }
 
 async fn token(conn: &mut Conn) -> Option<String> {

@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     /// A planned promotion of a replica: nothing acknowledged may be lost in it. The third server follows
-    /// the new primary; the old one stays as it is, and can be read.
+    /// the new primary; the old one takes no writes any more, and can be read.
     pub async fn promote(&self, number: usize) -> landbridge::lab::Result<()> {
         let (old, new) = (self.primary(), &self.servers[number]);
         old.sql(match old.flavor() {
@@ -117,11 +117,17 @@ impl Cluster {
         .await?;
         new.start_applier().await?;
         new.catch_up_with(old).await?;
-        new.promote().await?;
-        self.primary.store(number, Ordering::SeqCst);
+        self.promote_as_it_is(number).await?;
         for follower in self.servers[1..].iter().filter(|server| server.port() != new.port()) {
             follower.follow(new.addr(), &self.certs.ca).await?;
         }
+        Ok(())
+    }
+
+    /// Makes a replica the primary with what it has, which may not be all.
+    pub async fn promote_as_it_is(&self, number: usize) -> landbridge::lab::Result<()> {
+        self.servers[number].promote().await?;
+        self.primary.store(number, Ordering::SeqCst);
         Ok(())
     }
 

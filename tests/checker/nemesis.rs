@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
     /// `kill -9` of a replica.
     KillReplica,
     /// `kill -9` of the primary, which keeps its data.
@@ -31,16 +31,22 @@ enum Fault {
     Freeze,
 }
 
-const FAULTS: [Fault; 8] = [
-    Fault::KillReplica,
-    Fault::KillPrimary,
-    Fault::KillLandbridge,
-    Fault::Cut,
-    Fault::Reset,
-    Fault::LoseAnswer,
-    Fault::BlackHole,
-    Fault::Freeze,
-];
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::KillReplica,
+        Self::KillPrimary,
+        Self::KillLandbridge,
+        Self::Cut,
+        Self::Reset,
+        Self::LoseAnswer,
+        Self::BlackHole,
+        Self::Freeze,
+    ];
+
+    /// Those that may come while the roles change: a server that starts anew has the role it began with.
+    pub const NOT_OF_SERVERS: [Self; 4] = [Self::KillLandbridge, Self::Cut, Self::Reset, Self::BlackHole];
+}
 
 /// Stops and starts the appliers of these servers until `until`.
 pub async fn lag(work: &Work, replicas: &[usize], mut random: Random, until: Instant) {
@@ -65,16 +71,16 @@ pub async fn lag(work: &Work, replicas: &[usize], mut random: Random, until: Ins
     }
 }
 
-/// Strikes until `until`, with every kind of fault before any comes again.
-pub async fn strike(work: &Work, mut random: Random, until: Instant) {
-    let mut faults = FAULTS;
+/// Strikes until `until`, with each of these faults before any comes again.
+pub async fn strike(work: &Work, faults: &[Fault], mut random: Random, until: Instant) {
+    let mut faults = faults.to_vec();
     loop {
         random.shuffle(&mut faults);
-        for fault in faults {
+        for fault in &faults {
             if Instant::now() >= until {
                 return;
             }
-            cause(work, fault, &mut random).await;
+            cause(work, *fault, &mut random).await;
             sleep(random.millis(100, 700)).await;
         }
     }
@@ -143,4 +149,13 @@ pub async fn promote(work: &Work, number: usize) {
     work.recorder.event(format!("s{number} is to be promoted"));
     work.cluster.promote(number).await.expect("it can be promoted");
     work.recorder.event(format!("s{number} is the primary"));
+}
+
+/// What nobody should do: a replica that lacks the latest writes takes the place of the primary.
+pub async fn promote_hastily(work: &Work, number: usize, mut random: Random) {
+    work.cluster.servers[number].stop_applier().await.expect("it stops");
+    work.recorder.event(format!("the applier of s{number} stops for good"));
+    sleep(random.millis(500, 1000)).await;
+    work.cluster.promote_as_it_is(number).await.expect("it can be promoted");
+    work.recorder.event(format!("s{number} is the primary as it is"));
 }

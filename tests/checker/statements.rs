@@ -120,7 +120,7 @@ fn sql(action: Action, [key, tag]: &[String; 2]) -> String {
 
 /// Both ways to write a register are taken, by turns.
 fn inserts(tag: Tag) -> bool {
-    tag % 2 == 0
+    tag.is_multiple_of(2)
 }
 
 /// What stands for the question marks, in their order.
