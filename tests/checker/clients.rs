@@ -213,19 +213,20 @@ impl Client {
 
     /// Who shares what this operation wrote and saw.
     fn scope(&self, region: &Region, life: u32, connection: &Arc<str>) -> Option<Arc<str>> {
-        let process = match region.process.life() {
-            _ if SCOPES_OUTLIVE_PROCESSES => region.process.name.to_owned(),
-            Some(now) if now == life => format!("{} in life {life}", region.process.name),
-            // Which life answered cannot be told.
-            _ => return None,
+        let who = match self.carrier {
+            Carrier::Connection => return Some(connection.clone()),
+            Carrier::Cookie => return Some(self.name.as_str().into()),
+            Carrier::User => format!("user {}", self.user),
+            Carrier::Sidecar => "everyone".to_owned(),
+            Carrier::Key(key) => format!("key {key}"),
         };
-        Some(match self.carrier {
-            Carrier::Connection => connection.clone(),
-            Carrier::User => format!("user {} of {process}", self.user).into(),
-            Carrier::Sidecar => format!("everyone at {process}").into(),
-            Carrier::Key(key) => format!("key {key} at {process}").into(),
-            Carrier::Cookie => format!("cookie of {}", self.name).into(),
-        })
+        let process = region.process.name;
+        if SCOPES_OUTLIVE_PROCESSES {
+            return Some(format!("{who} at {process}").into());
+        }
+        // Otherwise which life has answered cannot be told.
+        let is_one_life = region.process.life() == Some(life);
+        is_one_life.then(|| format!("{who} at {process} in life {life}").into())
     }
 
     /// What to do next.

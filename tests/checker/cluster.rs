@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Half a round trip over the ocean before the primary.
-const ONE_WAY: Duration = Duration::from_millis(10);
+pub const ONE_WAY: Duration = Duration::from_millis(10);
 
 /// The users, with one password.
 pub const USERS: [&str; 2] = ["alice", "bob"];
@@ -66,6 +66,8 @@ pub struct Cluster {
     pub servers: Vec<Server>,
     /// With the scopes asked for, in that order.
     pub regions: Vec<Region>,
+    /// What the replicas get comes this way from the first primary.
+    pub replication: Relay,
     primary: AtomicUsize,
     certs: CertFiles,
     _directory: TempDir,
@@ -79,8 +81,9 @@ impl Cluster {
         let server = |number: u32| Server::start(flavor, options(number, &certs));
         let (a, b, c) = tokio::try_join!(server(0), server(1), server(2)).expect("servers start");
         let servers = vec![a, b, c];
+        let replication = Relay::start(servers[0].addr(), ONE_WAY).await.expect("a relay starts");
         for replica in &servers[1..] {
-            replica.follow(servers[0].addr(), &certs.ca).await.expect("a replica follows");
+            replica.follow(replication.addr(), &certs.ca).await.expect("a replica follows");
         }
         for statement in schema() {
             servers[0].sql(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
@@ -98,7 +101,7 @@ impl Cluster {
             process.start(USERS[0], PASSWORD).await;
             regions.push(Region { process, links });
         }
-        Self { servers, regions, primary: AtomicUsize::new(0), certs, _directory: directory }
+        Self { servers, regions, replication, primary: AtomicUsize::new(0), certs, _directory: directory }
     }
 
     /// The server that takes writes.

@@ -27,13 +27,15 @@ pub enum Fault {
     LoseAnswer,
     /// A link swallows everything.
     BlackHole,
-    /// The primary is frozen.
+    /// A server is frozen.
     Freeze,
+    /// Replicas get nothing from the primary.
+    Starve,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KillReplica,
         Self::KillPrimary,
         Self::KillLandbridge,
@@ -42,6 +44,7 @@ impl Fault {
         Self::LoseAnswer,
         Self::BlackHole,
         Self::Freeze,
+        Self::Starve,
     ];
 
     /// Those that may come while the roles change: a server that starts anew has the role it began with.
@@ -118,12 +121,13 @@ async fn cause(work: &Work, fault: Fault, random: &mut Random) {
             link.cut_existing();
         }
         Fault::Freeze => {
-            say("s0 is frozen".into());
-            cluster.servers[0].pause().expect("it runs");
+            say(format!("s{number} is frozen"));
+            cluster.servers[number].pause().expect("it runs");
             sleep(pause * 2).await;
-            cluster.servers[0].unpause().expect("it runs");
-            say("s0 thaws".into());
+            cluster.servers[number].unpause().expect("it runs");
+            say(format!("s{number} thaws"));
         }
+        Fault::Starve => weather(work, &cluster.replication, Relay::black_hole, "the replicas starve", pause * 2).await,
     }
 }
 

@@ -162,7 +162,8 @@ impl Violation<'_> {
         if let (Some(Value::List(then)), Some(Value::List(now))) =
             (self.earlier.and_then(Operation::value), self.later.value())
         {
-            tags = then.iter().filter(|tag| !now.contains(tag)).copied().collect();
+            // The latest are enough.
+            tags = then.iter().rev().filter(|tag| !now.contains(tag)).take(2).copied().collect();
         }
         let origin = |operation: &&Operation| operation.action.tag().is_some_and(|tag| tags.contains(&tag));
         let operations = self.earlier.into_iter().chain([self.later]).chain(history.all().filter(origin));
