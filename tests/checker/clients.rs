@@ -2,21 +2,15 @@
 
 use crate::cluster::{Cluster, PASSWORD, REGISTERS, Region, Scope, USERS};
 use crate::history::{Action, Object, Operation, Outcome};
+use crate::promises::{COOKIES, SCOPES_OUTLIVE_PROCESSES};
 use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::statements::{Failure, Form, perform};
-use mysql_async::Conn;
 use mysql_async::prelude::*;
+use mysql_async::{Conn, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-
-/// Whether Landbridge knows `scope = "key"`.
-pub const KEYS: bool = false;
-/// Whether Landbridge takes `SET @@landbridge_token`.
-pub const COOKIES: bool = false;
-/// Whether what a scope has written and seen outlives the process it was written and seen through.
-pub const SCOPES_OUTLIVE_PROCESSES: bool = false;
 
 /// An operation without an answer after this long is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -151,8 +145,7 @@ impl Client {
         let life = region.process.lives().await;
         let (mut conn, connection) = self.connection(work, region).await?;
         if let Some(cookie) = &self.cookie {
-            let show = conn.query_drop(format!("SET @@landbridge_token = '{cookie}'"));
-            tokio::time::timeout(PATIENCE, show).await.ok()?.ok()?;
+            show(&mut conn, cookie).await?;
         }
         let (form, actions) = self.plan(work);
         let prefix = match self.carrier {
@@ -244,6 +237,16 @@ impl Client {
     }
 }
 
+/// Shows a token to a process; `None` if it could not be reached.
+async fn show(conn: &mut Conn, cookie: &str) -> Option<()> {
+    let show = conn.query_drop(format!("SET @@landbridge_token = '{cookie}'"));
+    match tokio::time::timeout(PATIENCE, show).await.ok()? {
+        Err(Error::Server(error)) => panic!("the token {cookie} is refused: {error}"),
+        shown => shown.ok(),
+    }
+}
+
+/// Whether the session lives on, outside of transactions.
 async fn ends_transaction(conn: &mut Conn) -> bool {
     let rollback = tokio::time::timeout(PATIENCE, conn.query_drop("ROLLBACK"));
     matches!(rollback.await, Ok(Ok(())))

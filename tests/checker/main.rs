@@ -14,17 +14,18 @@ mod cluster;
 mod history;
 mod nemesis;
 mod process;
+mod promises;
 mod random;
 mod recorder;
 mod statements;
 mod verify;
-#[cfg(test)]
 mod verify_tests;
 
-use crate::clients::{Client, KEYS, Work, clients};
+use crate::clients::{Client, Work, clients};
 use crate::cluster::{Cluster, ONE_WAY, Scope};
 use crate::history::{Action, History, Outcome};
 use crate::nemesis::Fault;
+use crate::promises::{KEYS, MONOTONIC_READS};
 use crate::random::Random;
 use crate::verify::{Rule, Violation, report, verify};
 use landbridge::lab::Flavor;
@@ -32,9 +33,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-
-/// Whether reads are expected to be monotonic across servers.
-const MONOTONIC_READS: bool = false;
 
 /// How long a run without other wishes takes.
 const SECONDS: u64 = 20;
