@@ -52,7 +52,8 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// As [`Pair::start`], and [`Error::Certificate`] for a name that cannot stand in a certificate.
+    /// As [`Pair::start`], and [`Error::Certificate`](crate::lab::Error::Certificate) for a name that cannot
+    /// stand in a certificate.
     pub async fn start_with(flavor: Flavor, options: PairOptions) -> Result<Self> {
         let directory = scratch::directory()?;
         let names: Vec<&str> = options.server_names.iter().map(String::as_str).collect();
@@ -78,7 +79,7 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn replicate_through(&self, address: SocketAddr) -> Result<()> {
         self.replica.follow(address, &self.certs.ca).await
     }
@@ -87,7 +88,7 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn stop_applier(&self) -> Result<()> {
         self.replica.stop_applier().await
     }
@@ -96,7 +97,7 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn start_applier(&self) -> Result<()> {
         self.replica.start_applier().await
     }
@@ -105,7 +106,7 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn set_replica_delay(&self, delay: Duration) -> Result<()> {
         self.replica.set_delay(delay).await
     }
@@ -114,7 +115,8 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Replication`] if it has stopped with an error or does not catch up in half a minute.
+    /// [`Error::Replication`](crate::lab::Error::Replication) if it has stopped with an error or
+    /// does not catch up in half a minute.
     pub async fn wait_caught_up(&self) -> Result<()> {
         self.replica.catch_up_with(&self.primary).await
     }
@@ -124,7 +126,7 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn promote_replica(&self) -> Result<()> {
         self.replica.promote().await
     }
