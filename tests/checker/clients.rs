@@ -1,6 +1,6 @@
 //! Clients: each runs one operation after the other, and carries the guarantee in its own way.
 
-use crate::cluster::{Cluster, PASSWORD, REGISTERS, Region, Scope, USERS};
+use crate::cluster::{Cluster, PASSWORD, READER, REGISTERS, Region, Scope, WRITERS};
 use crate::history::{Action, Object, Operation, Outcome};
 use crate::promises::{COOKIES, SCOPES_OUTLIVE_PROCESSES};
 use crate::random::Random;
@@ -95,30 +95,39 @@ pub struct Client {
 
 /// The clients of a run whose processes have these scopes.
 pub fn clients(work: &Arc<Work>, scopes: &[Scope], random: &mut Random) -> Vec<Client> {
-    let mut kinds: Vec<(Carrier, usize)> = Vec::new();
+    let [alice, bob] = WRITERS;
+    let mut all: Vec<(usize, Carrier, &'static str)> = Vec::new();
     for (home, scope) in scopes.iter().enumerate() {
-        kinds.extend(match scope {
-            Scope::Off => vec![(Carrier::User, home); 4],
-            Scope::Connection => vec![(Carrier::Connection, home); 4],
-            Scope::User => [vec![(Carrier::User, home); 4], vec![(Carrier::Connection, home); 2]].concat(),
-            Scope::Key => ["red", "blue"].iter().flat_map(|key| vec![(Carrier::Key(key), home); 2]).collect(),
-            Scope::Sidecar => vec![(Carrier::Sidecar, home); 3],
-        });
+        let kinds: Vec<(Carrier, &str)> = match scope {
+            Scope::Off => [alice, alice, bob, bob].map(|user| (Carrier::User, user)).into(),
+            Scope::Connection => [alice, bob, READER, READER].map(|user| (Carrier::Connection, user)).into(),
+            Scope::User => {
+                let users = [alice, alice, bob, bob, READER, READER].map(|user| (Carrier::User, user));
+                [&users[..], &[alice, bob].map(|user| (Carrier::Connection, user))].concat()
+            }
+            Scope::Key => {
+                [("red", alice), ("red", bob), ("blue", alice), ("blue", bob), ("green", READER), ("green", READER)]
+                    .map(|(key, user)| (Carrier::Key(key), user))
+                    .into()
+            }
+            Scope::Sidecar => [alice, bob, READER].map(|user| (Carrier::Sidecar, user)).into(),
+        };
+        all.extend(kinds.into_iter().map(|(carrier, user)| (home, carrier, user)));
     }
     if COOKIES && !scopes.contains(&Scope::Off) {
-        kinds.extend([(Carrier::Cookie, 0), (Carrier::Cookie, 1), (Carrier::Cookie, 2)]);
+        all.extend([(0, Carrier::Cookie, alice), (1, Carrier::Cookie, bob), (2, Carrier::Cookie, READER)]);
     }
-    let client = |(number, (carrier, home)): (usize, (Carrier, usize))| Client {
+    let client = |(number, (home, carrier, user))| Client {
         work: work.clone(),
         carrier,
-        user: USERS[number % USERS.len()],
+        user,
         home,
         random: random.split(),
         kept: None,
         cookie: None,
         name: format!("{carrier:?} {number}"),
     };
-    kinds.into_iter().enumerate().map(client).collect()
+    all.into_iter().enumerate().map(client).collect()
 }
 
 impl Client {
@@ -231,7 +240,7 @@ impl Client {
             // Rows are locked in one order.
             objects.extend((more > objects[0]).then_some(more));
         }
-        let writes = self.random.percent(40);
+        let writes = self.user != READER && self.random.percent(40);
         let action = |object| if writes { work.write_to(object) } else { Action::Read(object) };
         (form, objects.into_iter().map(action).collect())
     }

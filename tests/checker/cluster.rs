@@ -12,9 +12,11 @@ use tempfile::TempDir;
 /// Half a round trip over the ocean before the primary.
 pub const ONE_WAY: Duration = Duration::from_millis(10);
 
-/// The users, with one password.
-pub const USERS: [&str; 2] = ["alice", "bob"];
-/// Their password.
+/// The users who write.
+pub const WRITERS: [&str; 2] = ["alice", "bob"];
+/// The user who only reads, and so never has to see anything but what was seen before.
+pub const READER: &str = "carol";
+/// Everybody's password.
 pub const PASSWORD: &str = "checker-secret";
 
 /// Registers there are.
@@ -98,7 +100,7 @@ impl Cluster {
                 links.push(Relay::start(server.addr(), one_way).await.expect("a relay starts"));
             }
             let process = Process::new(name, directory.path(), &settings(*scope, &links, &certs));
-            process.start(USERS[0], PASSWORD).await;
+            process.start(READER, PASSWORD).await;
             regions.push(Region { process, links });
         }
         Self { servers, regions, replication, primary: AtomicUsize::new(0), certs, _directory: directory }
@@ -179,6 +181,10 @@ fn options(number: u32, certs: &CertFiles) -> ServerOptions {
     }
 }
 
+fn users() -> impl Iterator<Item = &'static str> {
+    WRITERS.into_iter().chain([READER])
+}
+
 fn schema() -> Vec<String> {
     let mut statements = vec![
         "CREATE TABLE app.registers (k INT PRIMARY KEY, v BIGINT UNSIGNED NOT NULL)".to_owned(),
@@ -186,7 +192,7 @@ fn schema() -> Vec<String> {
             .to_owned(),
     ];
     statements.extend((0..REGISTERS).map(|k| format!("INSERT INTO app.registers VALUES ({k}, 0)")));
-    for user in USERS {
+    for user in users() {
         statements.push(format!("CREATE USER {user}@'%' IDENTIFIED BY '{PASSWORD}'"));
         statements.push(format!("GRANT ALL ON app.* TO {user}@'%'"));
     }
@@ -213,7 +219,7 @@ fn settings(scope: Scope, links: &[Relay], certs: &CertFiles) -> String {
         )
         .expect("a string");
     }
-    for user in USERS {
+    for user in users() {
         write!(text, "[[user]]\nname = \"{user}\"\npassword = \"{PASSWORD}\"\n").expect("a string");
     }
     text

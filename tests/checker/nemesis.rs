@@ -4,7 +4,7 @@
 //! replicas' appliers stop and start.
 
 use crate::clients::Work;
-use crate::cluster::{PASSWORD, SERVERS, USERS};
+use crate::cluster::{PASSWORD, READER, SERVERS};
 use crate::random::Random;
 use landbridge::lab::Relay;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ async fn cause(work: &Work, fault: Fault, random: &mut Random) {
             say(format!("{} is killed", process.name));
             process.kill();
             sleep(pause / 4).await;
-            process.start(USERS[0], PASSWORD).await;
+            process.start(READER, PASSWORD).await;
             say(format!("{} is back", process.name));
         }
         Fault::Cut => weather(work, link, Relay::cut, &format!("{} - s{number} is cut", process.name), pause).await,
