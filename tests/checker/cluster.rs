@@ -94,7 +94,7 @@ impl Cluster {
             replica.catch_up_with(&servers[0]).await.expect("a replica catches up");
         }
         let mut regions = Vec::new();
-        for (scope, name) in scopes.iter().zip(["p0", "p1", "p2"]) {
+        for (scope, name) in scopes.iter().zip(["p0", "p1", "p2", "p3"]) {
             let mut links = Vec::new();
             for (server, one_way) in servers.iter().zip([ONE_WAY, Duration::ZERO, Duration::ZERO]) {
                 links.push(Relay::start(server.addr(), one_way).await.expect("a relay starts"));

@@ -124,8 +124,8 @@ fn summarize(history: &History) {
 }
 
 async fn every_promise_is_kept(flavor: Flavor) {
-    let third = if KEYS { Scope::Key } else { Scope::Sidecar };
-    let scopes = vec![Scope::User, Scope::Connection, third];
+    let mut scopes = vec![Scope::User, Scope::Connection, Scope::Sidecar];
+    scopes.extend(KEYS.then_some(Scope::Key));
     let duration = Duration::from_secs(from_env("CHECKER_SECONDS").unwrap_or(SECONDS));
     let history = run(flavor, Plan { scopes, duration, faulty: false }).await;
     let violations = verify(&history);
