@@ -17,6 +17,7 @@ mod options;
 mod pair;
 mod port;
 mod process;
+mod replication;
 mod scratch;
 mod server;
 mod template;

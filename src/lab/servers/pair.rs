@@ -6,18 +6,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::lab::certs::CertFiles;
-use crate::lab::error::{Error, Result};
-use crate::lab::servers::dialect::Dialect;
+use crate::lab::error::Result;
 use crate::lab::servers::scratch;
 use crate::lab::servers::{Flavor, Server, ServerOptions};
 
 const PRIMARY_ID: u32 = 1;
 const REPLICA_ID: u32 = 2;
-
-/// How long the replica gets to catch up.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(30);
-/// The wait is cut into slices of this length, to see in between whether replication has failed.
-const CATCH_UP_SLICE: Duration = Duration::from_secs(1);
 
 /// How a pair is to be.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +52,8 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// As [`Pair::start`], and [`Error::Certificate`] for a name that cannot stand in a certificate.
+    /// As [`Pair::start`], and [`Error::Certificate`](crate::lab::Error::Certificate) for a name that cannot
+    /// stand in a certificate.
     pub async fn start_with(flavor: Flavor, options: PairOptions) -> Result<Self> {
         let directory = scratch::directory()?;
         let names: Vec<&str> = options.server_names.iter().map(String::as_str).collect();
@@ -84,74 +79,46 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn replicate_through(&self, address: SocketAddr) -> Result<()> {
-        let dialect = self.dialect();
-        self.replica.sql(dialect.stop()).await?;
-        self.replica.sql(&dialect.follow(address, &self.certs.ca)).await?;
-        self.replica.sql(dialect.start()).await.map(drop)
+        self.replica.follow(address, &self.certs.ca).await
     }
 
     /// Stops applying: the replica goes on fetching, and its data stay as they are.
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn stop_applier(&self) -> Result<()> {
-        self.replica.sql(self.dialect().stop_applier()).await.map(drop)
+        self.replica.stop_applier().await
     }
 
     /// Ends [`Pair::stop_applier`].
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn start_applier(&self) -> Result<()> {
-        self.replica.sql(self.dialect().start_applier()).await.map(drop)
+        self.replica.start_applier().await
     }
 
     /// Makes the replica apply each transaction so long after the primary did, in whole seconds.
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn set_replica_delay(&self, delay: Duration) -> Result<()> {
-        let dialect = self.dialect();
-        self.replica.sql(dialect.stop()).await?;
-        self.replica.sql(&dialect.delay(delay)).await?;
-        self.replica.sql(dialect.start()).await.map(drop)
+        self.replica.set_delay(delay).await
     }
 
     /// Waits until the replica has applied everything the primary has executed so far.
     ///
     /// # Errors
     ///
-    /// [`Error::Replication`] if it has stopped with an error or does not catch up in half a minute.
+    /// [`Error::Replication`](crate::lab::Error::Replication) if it has stopped with an error or
+    /// does not catch up in half a minute.
     pub async fn wait_caught_up(&self) -> Result<()> {
-        let dialect = self.dialect();
-        let executed = self.primary.query(dialect.executed()).await?;
-        let executed = executed.scalar().unwrap_or_default().replace('\n', "");
-        let mut left = CATCH_UP_LIMIT;
-        loop {
-            let arrived = self.replica.query(&dialect.wait_for(&executed, CATCH_UP_SLICE)).await?;
-            if arrived.scalar() == Some("0") {
-                return Ok(());
-            }
-            let status = self.replica.query(dialect.status()).await?;
-            for column in ["Last_SQL_Error", "Last_IO_Error"] {
-                // A lost connection to the primary is tried again; a statement that failed is not.
-                let is_final = column == "Last_SQL_Error" || left <= CATCH_UP_SLICE;
-                if let Some(message) = status.first(column).filter(|text| !text.is_empty())
-                    && is_final
-                {
-                    return Err(Error::Replication(message.to_owned()));
-                }
-            }
-            left = left.saturating_sub(CATCH_UP_SLICE);
-            if left.is_zero() {
-                return Err(Error::Replication(format!("{executed} did not arrive")));
-            }
-        }
+        self.replica.catch_up_with(&self.primary).await
     }
 
     /// Makes the replica a primary: it stops following and accepts writes. The old primary is left
@@ -159,16 +126,8 @@ impl Pair {
     ///
     /// # Errors
     ///
-    /// [`Error::Sql`] with what the replica said.
+    /// [`Error::Sql`](crate::lab::Error::Sql) with what the replica said.
     pub async fn promote_replica(&self) -> Result<()> {
-        self.replica.sql(self.dialect().stop()).await?;
-        for statement in self.dialect().become_primary() {
-            self.replica.sql(statement).await?;
-        }
-        Ok(())
-    }
-
-    fn dialect(&self) -> &'static dyn Dialect {
-        self.primary.flavor().dialect()
+        self.replica.promote().await
     }
 }
