@@ -47,6 +47,9 @@ impl Session {
             return self.send_answer(answer, Protocol::Text).await;
         }
         self.tracks_itself |= chooses_reports(text, &statement);
+        if matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_)) {
+            self.release_brief().await;
+        }
         match &statement.kind {
             // Comments alone are no error to a server; nothing at all is.
             Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
@@ -118,7 +121,7 @@ impl Session {
     }
 
     async fn done_locally(&mut self) -> Result<(), Gone> {
-        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.last = self.last.after_ok();
         self.send_ok().await
     }
 

@@ -63,6 +63,13 @@ pub struct Last {
     pub diagnostics: Option<Vec<Row>>,
 }
 
+impl Last {
+    /// What is left once an OK has been answered here: it says nothing of ids and rows found.
+    pub(super) fn after_ok(&self) -> Self {
+        Self { insert_id: self.insert_id, found_rows: self.found_rows, ..Self::default() }
+    }
+}
+
 /// A logged-in client.
 pub struct Session {
     pub(super) client: Client,

@@ -102,9 +102,14 @@ impl Session {
             (None, Some(affected)) => i64::try_from(affected).unwrap_or(i64::MAX),
             _ => -1,
         };
-        if summary.affected_rows.is_none() && summary.error.is_none() {
-            // Servers count the rows that were skipped, too.
-            last.found_rows = Some(summary.rows).filter(|_| !job.traits.contains(Traits::SKIPS_ROWS));
+        let counts_otherwise = job.traits.contains(Traits::SKIPS_ROWS);
+        match (summary.affected_rows, &summary.error) {
+            (None, None) => last.found_rows = Some(summary.rows).filter(|_| !counts_otherwise),
+            // What it selects to insert is found, too.
+            (Some(_), _) if counts_otherwise || job.need == Need::Primary(Reason::Statement(Why::Ddl)) => {
+                last.found_rows = None;
+            }
+            _ => {}
         }
         if job.traits.contains(Traits::SETS_LAST_INSERT_ID) {
             // Unless it was asked for right behind the statement.
@@ -224,7 +229,10 @@ impl Session {
         if has_conditions && !known && pins.insert(PinReason::Warnings) {
             self.count_pin(PinReason::Warnings);
         }
-        if summary.is_ok() && job.traits.contains(Traits::CALC_FOUND_ROWS) && pins.insert(PinReason::FoundRows) {
+        // What a change has found is not known any more: it was asked what it inserted.
+        let skips = job.traits.contains(Traits::SKIPS_ROWS) && summary.affected_rows.is_none();
+        let counts_otherwise = skips || job.traits.contains(Traits::CALC_FOUND_ROWS);
+        if summary.is_ok() && counts_otherwise && pins.insert(PinReason::FoundRows) {
             self.count_pin(PinReason::FoundRows);
         }
         if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {

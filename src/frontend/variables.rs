@@ -48,15 +48,15 @@ impl Session {
         statement: &Statement<'_>,
     ) -> Result<(), Gone> {
         let semicolons = statement.semicolons;
+        if !statement.traits.intersects(ASKING) {
+            self.release_brief().await;
+        }
         if let Some(next) = of_next_transaction(assignments)
             && matches!(self.binding, Binding::Free)
         {
             return self.set_next_transaction(next).await;
         }
         let effect = effect(&self.state, assignments, |name| self.shared.meaning_of_default(name));
-        if !statement.traits.intersects(ASKING) {
-            self.release_brief().await;
-        }
         // What concerns transactions must not overtake one that has begun.
         let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
         let exact = assignments.iter().all(|assignment| assignment.value.class != ValueClass::Default);
@@ -115,7 +115,7 @@ impl Session {
             isolation: next.isolation.or(before.isolation),
             access: next.access.or(before.access),
         });
-        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.last = self.last.after_ok();
         self.shared.metrics.saved(Saved::State);
         self.send_ok().await
     }
@@ -176,7 +176,7 @@ impl Session {
     fn answer_accepted(&mut self, accepted: &Accepted) {
         let warnings = u16::try_from(accepted.warnings.len()).unwrap_or(u16::MAX);
         let diagnostics = (warnings > 0).then(|| accepted.warnings.clone());
-        self.last = Last { warnings, diagnostics, insert_id: self.last.insert_id, ..Last::default() };
+        self.last = Last { warnings, diagnostics, ..self.last.after_ok() };
         self.shared.metrics.saved(Saved::State);
         let mut shown = Vec::new();
         Changes::new(&accepted.changes).filter_default(&mut shown);
