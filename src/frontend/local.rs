@@ -75,21 +75,21 @@ impl Session {
                 Some(variable(self.count_conditions(|_| true)))
             }
             b"@@error_count" | b"@@session.error_count" if self.binding.pins().is_none() => {
-                Some(variable(self.count_conditions(|level| level == "Error")))
+                Some(variable(self.count_conditions(|level| level == b"Error")))
             }
             _ => None,
         }
     }
 
     /// How many conditions of these levels the last statement left.
-    fn count_conditions(&self, counts: impl Fn(&str) -> bool) -> i128 {
+    fn count_conditions(&self, counts: impl Fn(&[u8]) -> bool) -> i128 {
         let errors = u16::from(self.last.error.is_some());
         match self.last.diagnostics.as_deref() {
             Some(rows @ [_, ..]) => {
-                let level = |row: &&Row| row.first().and_then(Option::as_deref).is_some_and(&counts);
+                let level = |row: &&Row<Vec<u8>>| row.first().and_then(Option::as_deref).is_some_and(&counts);
                 i128::try_from(rows.iter().filter(level).count()).unwrap_or(i128::MAX)
             }
-            _ if counts("Warning") => i128::from(self.last.warnings) + i128::from(errors),
+            _ if counts(b"Warning") => i128::from(self.last.warnings) + i128::from(errors),
             _ => i128::from(errors),
         }
     }
@@ -111,12 +111,9 @@ impl Session {
         match words.as_slice() {
             ["show", "warnings" | "errors"] => {
                 let errors_only = words.contains(&"errors");
-                let is_shown = |row: &&Row| !errors_only || row.first().is_some_and(|l| l.as_deref() == Some("Error"));
-                let remembered = known
-                    .into_iter()
-                    .flatten()
-                    .filter(is_shown)
-                    .map(|row| row.iter().map(|value| value.clone().map(String::into_bytes)).collect());
+                let is_shown =
+                    |row: &&Row<Vec<u8>>| !errors_only || row.first().is_some_and(|l| l.as_deref() == Some(b"Error"));
+                let remembered = known.into_iter().flatten().filter(is_shown).cloned();
                 let error = self.last.error.as_ref().filter(|_| known.is_none_or(Vec::is_empty));
                 let row = error.map(|error| {
                     vec![
@@ -176,7 +173,7 @@ impl Session {
             self.last.warnings = u16::from(answer.deprecated);
             self.last.diagnostics = answer.deprecated.then(|| {
                 let row = ["Warning", "1287", FOUND_ROWS_DEPRECATED];
-                vec![row.map(|value| Some(value.to_owned())).to_vec()]
+                vec![row.map(|value| Some(value.into())).to_vec()]
             });
         }
         self.last.row_count = -1;

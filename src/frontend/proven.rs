@@ -18,7 +18,7 @@ pub struct Accepted {
     /// The session changes it told, as in the OK packet.
     pub changes: Vec<u8>,
     /// Its warnings, as `SHOW WARNINGS` lists them.
-    pub warnings: Vec<Row>,
+    pub warnings: Vec<Row<Vec<u8>>>,
 }
 
 /// What was accepted of each user; schemas are kept by [`Proven::schema`].

@@ -59,8 +59,8 @@ pub struct Last {
     pub warnings: u16,
     /// The error, if it failed.
     pub error: Option<ServerError>,
-    /// The rows of `SHOW WARNINGS`, if they were asked for.
-    pub diagnostics: Option<Vec<Row>>,
+    /// The rows of `SHOW WARNINGS` in the session's character set, if they were asked for.
+    pub diagnostics: Option<Vec<Row<Vec<u8>>>>,
 }
 
 impl Last {
@@ -97,7 +97,7 @@ pub struct Session {
     /// Handles of statements whose cursor is open, by the client's id.
     pub(super) cursors: HashMap<u32, u32>,
     /// The warnings of the statement under way, asked for behind it.
-    pub(super) asked_warnings: Option<Vec<Row>>,
+    pub(super) asked_warnings: Option<Vec<Row<Vec<u8>>>>,
     /// How statement bytes are to be read, and for which state that was worked out.
     pub(super) read_as: Option<(Arc<SessionState>, Mode)>,
     /// Parameters of the statement just prepared.

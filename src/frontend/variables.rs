@@ -247,7 +247,7 @@ impl Session {
         let Some(conn) = lease.take() else { return };
         // In this order: warnings leave the number of rows alone, but not the other way round.
         let asking = async {
-            let (conn, warnings) = conn.query(WARNINGS_QUERY).await.ok()?;
+            let (conn, warnings) = conn.query_in_bytes(WARNINGS_QUERY).await.ok()?;
             let (conn, found) = conn.query(FOUND_ROWS_QUERY).await.ok()?;
             Some((conn, warnings, found))
         };

@@ -215,14 +215,25 @@ pub fn column_name(definition: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(r.lenenc_bytes()?.to_vec())
 }
 
-/// The values of a text row.
-pub fn text_row(payload: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
+/// The values of a text row, each made of its bytes.
+///
+/// # Errors
+/// The payload is malformed.
+pub fn row_of<V>(payload: &[u8], value: impl Fn(&[u8]) -> V) -> Result<Vec<Option<V>>, Malformed> {
     let mut r = Reader::new(payload, "text row");
     let mut row = Vec::new();
     while !r.is_empty() {
-        row.push(r.text_value()?.map(|v| String::from_utf8_lossy(v).into_owned()));
+        row.push(r.text_value()?.map(&value));
     }
     Ok(row)
+}
+
+/// The same as texts.
+///
+/// # Errors
+/// The payload is malformed.
+pub fn text_row(payload: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
+    row_of(payload, |value| String::from_utf8_lossy(value).into_owned())
 }
 
 #[cfg(test)]

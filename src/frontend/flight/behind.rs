@@ -26,7 +26,7 @@ pub(super) async fn ask(session: &mut Session, busy: &mut Busy, asked: bool, las
         push_questions(busy);
         busy.flush().await?;
     }
-    session.asked_warnings = match busy.reply().await? {
+    session.asked_warnings = match busy.reply_in_bytes().await? {
         Reply::Rows { rows, .. } => Some(rows),
         _ => None,
     };
