@@ -219,9 +219,7 @@ impl Session {
         self.begin_with_defaults();
         self.collation = change.collation.or(self.collation);
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
-        if let Some(schema) = change.schema
-            && let Err(error) = self.check_schema(&schema).await
-        {
+        if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Left(error.to_string()));
         }

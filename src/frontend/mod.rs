@@ -5,6 +5,7 @@
 //! `flight` (prelude, relay), `settle`.
 
 mod acquire;
+mod admission;
 pub mod binding;
 pub mod client;
 mod commands;

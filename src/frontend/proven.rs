@@ -34,11 +34,22 @@ struct Key {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum What {
+    Login,
     Schema,
     Set,
 }
 
 impl Proven {
+    /// Whether servers let `user` in, as far as is known.
+    pub fn has_login(&self, user: &str) -> bool {
+        self.find(user, What::Login, b"").is_some()
+    }
+
+    /// A server let `user` in.
+    pub fn login(&self, user: &str) {
+        self.insert(user, What::Login, b"", Accepted::default());
+    }
+
     /// Whether `user` may choose `schema`, as far as is known.
     pub fn has_schema(&self, user: &str, schema: &[u8]) -> bool {
         self.find(user, What::Schema, schema).is_some()

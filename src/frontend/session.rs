@@ -155,16 +155,9 @@ impl Session {
         gone
     }
 
-    /// Answers the login: with the OK, or with why the schema cannot be had.
+    /// Answers the login: with the OK, or with why it cannot be had.
     async fn welcome(&mut self) -> Result<(), Gone> {
-        let limit = self.shared.settings.limits_by_user.get(&self.account.user).copied();
-        if limit.is_some_and(|limit| self.shared.registry.of_user(&self.account.user) > limit as usize) {
-            self.client.send_error(&errno::too_many_user_connections(&self.account.user)).await?;
-            return Err(Gone::Goodbye);
-        }
-        if let Some(schema) = self.state.schema().map(<[u8]>::to_vec)
-            && let Err(error) = self.check_schema(&schema).await
-        {
+        if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }

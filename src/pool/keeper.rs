@@ -99,7 +99,7 @@ impl Pool {
                 if first || self.server.is_primary() {
                     self.turned_away(&error);
                 }
-                self.lock().dial_failed(Arc::new(error));
+                self.lock().dial_failed(Arc::new(error), self.server.accounts());
             }
         }
     }

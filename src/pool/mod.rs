@@ -108,6 +108,11 @@ impl Pool {
         self.lock().counts()
     }
 
+    /// Whether the last dial failed.
+    pub fn is_failing(&self) -> bool {
+        self.lock().is_failing()
+    }
+
     /// Whether it holds what it promises to keep warm.
     pub fn is_warm(&self) -> bool {
         let counts = self.counts();
@@ -162,7 +167,7 @@ impl Pool {
         if let Some(conn) = slots.take_any_idle() {
             return Ok(Some(conn));
         }
-        slots.enqueue(waiter)?;
+        slots.enqueue(waiter, self.server.accounts())?;
         Ok(None)
     }
 

@@ -131,6 +131,29 @@ async fn a_schema_is_dropped(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// A schema is taken from a user who is in it: the session goes on with what needs none.
+async fn a_schema_is_taken_away(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut root, mut client) = (root(&bed).await, bed.client().await);
+    for sql in
+        ["CREATE DATABASE taken", "CREATE TABLE taken.t (n INT)", &format!("GRANT ALL ON taken.* TO '{APP}'@'%'")]
+    {
+        root.query_drop(sql).await.expect(sql);
+    }
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    client.query_drop("USE taken").await.expect("there it is");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    root.query_drop(format!("REVOKE ALL ON taken.* FROM '{APP}'@'%'")).await.expect("revoked");
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    assert_eq!(one::<u64>(&mut client, "SELECT 1").await, 1);
+    assert_eq!(one::<u64>(&mut client, "/* landbridge: primary */ SELECT 2").await, 2);
+    let Err(Error::Server(denied)) = client.query_drop("SELECT * FROM t").await else { panic!("let in") };
+    assert_eq!(denied.code, 1044, "{}", denied.message);
+    client.query_drop("USE app").await.expect("a way out");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    bed.stop().await;
+}
+
 /// A held connection that the server ends is found by a ping, as a direct one is.
 async fn a_ping_finds_what_is_gone(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
@@ -241,6 +264,7 @@ crate::on_both!(
     a_failure_without_autocommit,
     an_administrator_kills_others,
     a_schema_is_dropped,
+    a_schema_is_taken_away,
     a_ping_finds_what_is_gone,
     a_large_command_after_a_pause,
     privileges,
