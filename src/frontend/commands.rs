@@ -17,7 +17,7 @@ use crate::protocol::parameters::{NO_ATTRIBUTES, split_query};
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
-use crate::sql::{Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, Why, classify};
+use crate::sql::{Access, Begin, Completion, Kind, Parts, Semicolons, Statement, Traits, Why, classify};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -60,7 +60,10 @@ impl Session {
             Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], text].concat()).await,
             _ => {
                 let job = Self::text_job(text, &statement);
-                self.execute(job).await
+                match super::kill::parse_user(text) {
+                    Some(kill) => self.kill_user(kill, job).await,
+                    None => self.execute(job).await,
+                }
             }
         }
     }
@@ -92,10 +95,10 @@ impl Session {
         statement.traits.intersects(ASKING) && !self.holds_connection() && statement.parts == Parts::Single
     }
 
-    /// A transaction begins with its first statement, unless its beginning fixes a snapshot or ends
-    /// another transaction.
+    /// A transaction begins with its first statement, unless its beginning fixes a snapshot, ends another
+    /// transaction, or says that it will write, which a server may refuse.
     fn may_defer(&self, begin: Begin) -> bool {
-        !begin.consistent_snapshot && !self.holds_connection()
+        !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite) && !self.holds_connection()
     }
 
     async fn begin(&mut self, begin: Begin) -> Result<(), Gone> {

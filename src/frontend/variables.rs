@@ -3,7 +3,7 @@
 use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
 use super::confirm::{Confirmed, ask_variables, in_schema};
-use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
+use super::effect::{Effect, add_reported, concerns_connections, concerns_transactions, effect, of_next_transaction};
 use super::flight::{FOUND_ROWS_QUERY, WARNINGS_QUERY};
 use super::job::{Job, JobCommand};
 use super::proven::Accepted;
@@ -68,7 +68,7 @@ impl Session {
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
             self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await?;
-            return self.variables_changed().await;
+            return self.variables_changed(concerns_connections(assignments)).await;
         }
         let done = match effect {
             Effect::Known(state) if !held => self.set_nearby(&text, state, &[], exact).await,
@@ -83,12 +83,15 @@ impl Session {
             }
         };
         done?;
-        if assignments.iter().any(global) { self.variables_changed().await } else { Ok(()) }
+        if !assignments.iter().any(global) {
+            return Ok(());
+        }
+        self.variables_changed(concerns_connections(assignments)).await
     }
 
     /// A server-wide variable was set: who logs in from now on must find it so, on connections that were
-    /// open before, too.
-    async fn variables_changed(&mut self) -> Result<(), Gone> {
+    /// open before, too. `connections`: what they keep to their end.
+    async fn variables_changed(&mut self, connections: bool) -> Result<(), Gone> {
         let primary = self.shared.snapshot().primary().map(|primary| usize::from(primary.id.0));
         let Some(pool) = primary.and_then(|id| self.pools.get(id)).filter(|_| self.last.error.is_none()) else {
             return Ok(());
@@ -102,8 +105,11 @@ impl Session {
         };
         let defaults = tokio::time::timeout(LAST_QUESTION, defaults).await.ok().flatten();
         pool.server().variables_changed(defaults);
-        // Some, such as the largest packet, count from the login on.
+        // Some count from the login on.
         pool.server().logins_outdated();
+        if connections {
+            pool.server().connections_outdated();
+        }
         self.shared.proven.forget();
         Ok(())
     }
