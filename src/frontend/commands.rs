@@ -61,9 +61,10 @@ impl Session {
             _ => {
                 let job = Self::text_job(text, &statement);
                 match super::kill::parse_user(text) {
-                    Some(kill) => self.kill_user(kill, job).await,
-                    None => self.execute(job).await,
+                    Some(kill) => self.kill_user(kill, job).await?,
+                    None => self.execute(job).await?,
                 }
+                self.notice_hidden_globals(text, statement.traits).await
             }
         }
     }

@@ -107,6 +107,8 @@ pub struct Session {
     /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
     /// what they leave out is not known.
     pub(super) tracks_itself: bool,
+    /// Whether it has prepared by SQL what may set variables for all.
+    pub(super) prepares_globals: bool,
 }
 
 impl Session {
@@ -137,6 +139,7 @@ impl Session {
             read_as: None,
             last_prepared: None,
             tracks_itself: false,
+            prepares_globals: false,
             reference: None,
         };
         session.entry.handle().set_user(&session.account.user);

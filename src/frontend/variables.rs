@@ -89,13 +89,33 @@ impl Session {
         self.variables_changed(concerns_connections(assignments)).await
     }
 
+    /// Among several statements, or by one that is prepared by SQL, server-wide variables may be set, too.
+    pub(super) async fn notice_hidden_globals(&mut self, text: &[u8], traits: Traits) -> Result<(), Gone> {
+        if !traits.intersects(Traits::CHANGES_SESSION | Traits::SQL_PREPARE | Traits::SQL_EXECUTE) {
+            return Ok(());
+        }
+        let text = text.to_ascii_lowercase();
+        let here = memchr::memmem::find(&text, b"global").is_some();
+        self.prepares_globals |= here && traits.contains(Traits::SQL_PREPARE);
+        if here || (self.prepares_globals && traits.contains(Traits::SQL_EXECUTE)) {
+            // Of several, some may have succeeded.
+            self.server_variables_changed(true).await;
+        }
+        Ok(())
+    }
+
     /// A server-wide variable was set: who logs in from now on must find it so, on connections that were
     /// open before, too. `connections`: what they keep to their end.
     async fn variables_changed(&mut self, connections: bool) -> Result<(), Gone> {
+        if self.last.error.is_none() {
+            self.server_variables_changed(connections).await;
+        }
+        Ok(())
+    }
+
+    async fn server_variables_changed(&self, connections: bool) {
         let primary = self.shared.snapshot().primary().map(|primary| usize::from(primary.id.0));
-        let Some(pool) = primary.and_then(|id| self.pools.get(id)).filter(|_| self.last.error.is_none()) else {
-            return Ok(());
-        };
+        let Some(pool) = primary.and_then(|id| self.pools.get(id)) else { return };
         let defaults = async {
             let mut lease = pool.checkout(&self.state).await.ok()?;
             let (conn, reply) = lease.take()?.query(&Defaults::reset_sql()).await.ok()?;
@@ -111,7 +131,6 @@ impl Session {
             pool.server().connections_outdated();
         }
         self.shared.proven.forget();
-        Ok(())
     }
 
     /// `SET TRANSACTION ..`: kept until the transaction begins, whose first statement takes it along.

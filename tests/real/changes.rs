@@ -68,6 +68,26 @@ async fn server_wide_variables(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// They may be set by one of several statements, or by one that SQL has prepared.
+async fn server_wide_variables_by_the_way(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let mut root = root(&bed).await;
+    for (sql, value) in [
+        ("PREPARE s FROM 'SET GLOBAL div_precision_increment = 5'; EXECUTE s", "5"),
+        ("PREPARE t FROM 'SET GLOBAL div_precision_increment = 6'", "5"),
+        ("EXECUTE t", "6"),
+        ("SELECT 1; SET GLOBAL div_precision_increment = 7", "7"),
+        ("SET GLOBAL div_precision_increment = 8; SELECT nonsense", "8"),
+    ] {
+        let _fails = root.query_drop(sql).await;
+        for _ in 0..4 {
+            let asked = one::<String>(&mut bed.client().await, "SELECT @@div_precision_increment").await;
+            assert_eq!(asked, value, "{sql}");
+        }
+    }
+    bed.stop().await;
+}
+
 /// What a statement without autocommit leaves open when it fails is not given to others, and whoever
 /// loses a transaction while it says nothing is told.
 async fn a_failure_without_autocommit(flavor: Flavor) {
@@ -334,6 +354,7 @@ async fn conditions_behind_an_error(flavor: Flavor) {
 crate::on_both!(
     a_killed_session_gets_no_answer,
     server_wide_variables,
+    server_wide_variables_by_the_way,
     a_failure_without_autocommit,
     an_administrator_kills_others,
     a_schema_is_dropped,
