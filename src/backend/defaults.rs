@@ -54,6 +54,9 @@ const MEANINGFUL: [&str; 38] = [
 /// Variables that are known, and left to each server: they say how long it keeps silent connections.
 const LEFT_ALONE: [&str; 2] = ["interactive_timeout", "wait_timeout"];
 
+/// A variable whose default is known, and no more: each login says itself what it has.
+const CHOSEN_AT_LOGIN: &str = "character_set_client";
+
 /// A server's defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
@@ -75,13 +78,15 @@ impl Defaults {
     }
 
     fn sql(scope: &str) -> String {
-        let names = [&MEANINGFUL[..], &LEFT_ALONE].concat().join("','");
+        let names = [&MEANINGFUL[..], &LEFT_ALONE, &[CHOSEN_AT_LOGIN]].concat().join("','");
         format!("SHOW {scope} VARIABLES WHERE Variable_name IN ('{names}')")
     }
 
     /// From the answers to the two queries.
     pub fn new(fresh: Vec<Row>, reset: Vec<Row>) -> Self {
-        Self { fresh: variables(fresh), reset: variables(reset) }
+        let mut fresh = variables(fresh);
+        fresh.remove(CHOSEN_AT_LOGIN);
+        Self { fresh, reset: variables(reset) }
     }
 
     /// After a server-wide variable was set: `reset` is what a reset brings back now, and what
@@ -92,6 +97,7 @@ impl Defaults {
         let added = |name: &&String| self.fresh.get(*name) != self.reset.get(*name);
         let fresh = reset
             .iter()
+            .filter(|(name, _)| *name != CHOSEN_AT_LOGIN)
             .map(|(name, value)| {
                 let kept = Some(name).filter(added).and_then(|name| self.fresh.get(name));
                 (name.clone(), kept.unwrap_or(value).clone())
@@ -174,6 +180,16 @@ mod tests {
         ];
         let after = before.after_change(rows);
         assert_eq!((after.get("autocommit"), after.get("sql_mode")), (Some("OFF"), Some("B")));
+    }
+
+    #[test]
+    fn the_character_set_is_only_known() {
+        let mine = defaults(&[("character_set_client", "utf8mb4")], &[("character_set_client", "latin1")]);
+        let other = defaults(&[], &[("character_set_client", "koi8r")]);
+        assert_eq!(mine.default_value("character_set_client"), Some("latin1"));
+        assert_eq!((mine.get("character_set_client"), mine.level_with(Some(&other))), (None, vec![]));
+        let after = mine.after_change(vec![vec![Some("character_set_client".to_owned()), Some("greek".to_owned())]]);
+        assert_eq!((mine.differences(&after).count(), after.get("character_set_client")), (0, None));
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub struct LoggedIn {
     pub connect_time: Duration,
     /// The state of accounts before the login.
     pub accounts: u64,
+    /// The state of what it keeps to its end.
+    pub generation: u64,
 }
 
 /// What every backend connection asks for, if offered.
@@ -139,7 +141,7 @@ async fn log_in(
     packets: PacketStream,
     connect_time: Duration,
 ) -> Result<LoggedIn, DialError> {
-    let accounts = server.accounts();
+    let (accounts, generation) = (server.accounts(), server.generation());
     let Greeted { mut packets, greeting, seq } = match (&server.tls, server.early_tls.offer()) {
         (Some(connector), Some(offer)) => greet_early(server, connector, offer & (WANTED | extra), packets).await?,
         (connector, _) => greet(connector.as_ref(), extra, packets).await?,
@@ -166,7 +168,7 @@ async fn log_in(
     if server.tls.is_some() {
         server.early_tls.remember(greeting.capabilities);
     }
-    Ok(LoggedIn { packets, caps, greeting, connect_time, accounts })
+    Ok(LoggedIn { packets, caps, greeting, connect_time, accounts, generation })
 }
 
 /// A server that has greeted, behind TLS if that is wanted.

@@ -6,18 +6,20 @@ use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
 use crate::protocol::exchange::{Expect, Role, decode_end};
 use crate::protocol::response::{OkPacket, ServerError};
-use crate::protocol::resultset::text_row;
+use crate::protocol::resultset::row_of;
 use crate::protocol::wire::{Malformed, Reader};
 
 /// Largest packet of a reply to ourselves: GTID sets can be long.
 const LIMIT: usize = 16 * 1024 * 1024;
 
-/// A row of text values.
-pub type Row = Vec<Option<String>>;
+const MORE: Malformed = Malformed("reply: more than was asked for");
 
-/// What a server answered to a command of ours.
+/// A row of text values.
+pub type Row<V = String> = Vec<Option<V>>;
+
+/// What a server answered to a command of ours; values as text, or as the bytes that they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum Reply<V = String> {
     /// It is done.
     Ok {
         /// Server status after it.
@@ -32,7 +34,7 @@ pub enum Reply {
         /// Column names.
         columns: Vec<String>,
         /// Rows.
-        rows: Vec<Row>,
+        rows: Vec<Row<V>>,
     },
     /// A statement was prepared.
     Prepared {
@@ -66,6 +68,18 @@ impl Busy {
     /// # Errors
     /// The connection broke.
     pub async fn reply(&mut self) -> Result<Reply, Lost> {
+        self.reply_as(|value| String::from_utf8_lossy(value).into_owned()).await
+    }
+
+    /// The same, with values in the character set in which they came.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn reply_in_bytes(&mut self) -> Result<Reply<Vec<u8>>, Lost> {
+        self.reply_as(<[u8]>::to_vec).await
+    }
+
+    async fn reply_as<V>(&mut self, value: impl Fn(&[u8]) -> V) -> Result<Reply<V>, Lost> {
         let (mut columns, mut rows, mut prepared) = (Vec::new(), Vec::new(), None);
         let mut seq = self.first_seq();
         loop {
@@ -106,7 +120,7 @@ impl Busy {
                     let name = crate::protocol::resultset::column_name(payload)?;
                     columns.push(String::from_utf8_lossy(&name).into_owned());
                 }
-                Role::Row => rows.push(text_row(payload)?),
+                Role::Row => rows.push(row_of(payload, &value)?),
                 Role::LocalInfile => {
                     return Err(Malformed("reply: a local file was asked for").into());
                 }
@@ -132,12 +146,26 @@ impl Ready {
     /// # Errors
     /// The connection broke.
     pub async fn query(self, sql: &str) -> Result<(Self, Reply), Lost> {
+        let mut busy = self.ask(sql).await?;
+        let reply = busy.reply().await?;
+        Ok((busy.finish().ok_or(MORE)?, reply))
+    }
+
+    /// The same, with values in the character set in which they came.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn query_in_bytes(self, sql: &str) -> Result<(Self, Reply<Vec<u8>>), Lost> {
+        let mut busy = self.ask(sql).await?;
+        let reply = busy.reply_in_bytes().await?;
+        Ok((busy.finish().ok_or(MORE)?, reply))
+    }
+
+    async fn ask(self, sql: &str) -> Result<Busy, Lost> {
         let mut busy = self.begin();
         busy.command(Expect::Results, &[&[Command::Query.byte()], sql.as_bytes()]);
         busy.flush().await?;
-        let reply = busy.reply().await?;
-        let ready = busy.finish().ok_or(Malformed("reply: more than was asked for"))?;
-        Ok((ready, reply))
+        Ok(busy)
     }
 
     /// Asks whether the server is there.
@@ -149,6 +177,6 @@ impl Ready {
         busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
         busy.flush().await?;
         busy.reply().await?;
-        Ok(busy.finish().ok_or(Malformed("reply: more than was asked for"))?)
+        Ok(busy.finish().ok_or(MORE)?)
     }
 }

@@ -43,6 +43,8 @@ pub struct Reference {
     variables: AtomicU64,
     /// Grows when accounts or privileges change: a login keeps what it had.
     accounts: AtomicU64,
+    /// Grows when something changes that a connection keeps from its first login to its end.
+    generation: AtomicU64,
 }
 
 /// Whether a server may be asked for TLS before it has greeted: a round trip less. What it will offer must
@@ -240,6 +242,17 @@ impl Server {
     /// The state of accounts and privileges, as a number that grows.
     pub fn accounts(&self) -> u64 {
         self.reference.accounts.load(Ordering::Acquire)
+    }
+
+    /// Notes that something changed which a connection keeps to its end, such as the size of the largest packet:
+    /// no connection that is open now serves anybody else.
+    pub fn connections_outdated(&self) {
+        self.reference.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The state of what connections keep to their end, as a number that grows.
+    pub fn generation(&self) -> u64 {
+        self.reference.generation.load(Ordering::Acquire)
     }
 
     /// How people should see it: name and address.

@@ -113,6 +113,7 @@ fn pin(traits: Traits) -> Option<&'static str> {
         (Traits::HANDLER_OPEN, "the session keeps its connection: open handler"),
         (Traits::XA, "the session keeps its connection: XA"),
         (Traits::CALC_FOUND_ROWS, "the session keeps its connection for the next statement: FOUND_ROWS()"),
+        (Traits::SKIPS_ROWS, "the session keeps its connection for the next statement: FOUND_ROWS()"),
     ];
     pinning.into_iter().find(|(cause, _)| traits.contains(*cause)).map(|(_, text)| text)
 }

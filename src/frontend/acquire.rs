@@ -56,7 +56,7 @@ impl Session {
             self.release_brief().await;
         }
         if !beside && let Some((lease, pins)) = self.still_held(job).await {
-            if job.need != Need::Read && !self.is_at_primary(&lease) {
+            if job.need != Need::Read && pins.is_brief() && !self.is_at_primary(&lease) {
                 // It asks for what a read left on a replica, in order to write.
                 self.binding = Binding::Pinned(lease, pins);
                 return Err(asked_elsewhere());

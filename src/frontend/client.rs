@@ -100,13 +100,13 @@ impl Client {
     /// The client left.
     pub async fn send_rows(
         &mut self,
-        status: Status,
+        end: &OkPacket<'_>,
         columns: &[Column<'_>],
         rows: &[Vec<Option<Vec<u8>>>],
         protocol: Protocol,
     ) -> io::Result<()> {
         self.answered = true;
-        resultset::encode(self.packets.output(), self.caps, status, columns, rows, protocol);
+        resultset::encode(self.packets.output(), self.caps, end, columns, rows, protocol);
         self.packets.flush().await
     }
 }

@@ -19,7 +19,7 @@ use crate::protocol::parameters::{NO_ATTRIBUTES, split_query};
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
-use crate::sql::{Begin, Completion, Hint, Kind, Parts, Statement, Traits, Why, classify};
+use crate::sql::{Access, Begin, Completion, Hint, Kind, Parts, Statement, Traits, Why, classify};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -55,6 +55,9 @@ impl Session {
             return self.send_answer(answer, Protocol::Text).await;
         }
         self.tracks_itself |= chooses_reports(text, &statement);
+        if matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_)) {
+            self.release_brief().await;
+        }
         match &statement.kind {
             // Comments alone are no error to a server; nothing at all is.
             Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
@@ -65,7 +68,11 @@ impl Session {
             Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], text].concat()).await,
             _ => {
                 let job = self.text_job(text, &statement);
-                self.execute(job).await
+                match super::kill::parse_user(text) {
+                    Some(kill) => self.kill_user(kill, job).await?,
+                    None => self.execute(job).await?,
+                }
+                self.notice_hidden_globals(text, statement.traits).await
             }
         }
     }
@@ -101,10 +108,10 @@ impl Session {
         statement.traits.intersects(ASKING) && !self.holds_connection() && statement.parts == Parts::Single
     }
 
-    /// A transaction begins with its first statement, unless its beginning fixes a snapshot or ends
-    /// another transaction.
+    /// A transaction begins with its first statement, unless its beginning fixes a snapshot, ends another
+    /// transaction, or says that it will write, which a server may refuse.
     fn may_defer(&self, begin: Begin) -> bool {
-        !begin.consistent_snapshot && !self.holds_connection()
+        !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite) && !self.holds_connection()
     }
 
     async fn begin(&mut self, begin: Begin) -> Result<(), Gone> {
@@ -130,7 +137,7 @@ impl Session {
     }
 
     async fn done_locally(&mut self) -> Result<(), Gone> {
-        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.last = self.last.after_ok();
         self.send_ok().await
     }
 
@@ -229,9 +236,7 @@ impl Session {
         self.begin_with_defaults();
         self.collation = change.collation.or(self.collation);
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
-        if let Some(schema) = change.schema
-            && let Err(error) = self.check_schema(&schema).await
-        {
+        if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Left(error.to_string()));
         }

@@ -122,7 +122,7 @@ impl Session {
         if matches!(reply, Reply::Ok { warnings, .. } if warnings > 0) {
             busy.command(Expect::Results, &[&[Command::Query.byte()], WARNINGS_QUERY.as_bytes()]);
             busy.flush().await.map_err(lost)?;
-            if let Reply::Rows { rows, .. } = busy.reply().await.map_err(lost)? {
+            if let Reply::Rows { rows, .. } = busy.reply_in_bytes().await.map_err(lost)? {
                 warnings = rows;
             }
         }

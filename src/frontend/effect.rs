@@ -34,6 +34,7 @@ pub(super) fn effect(
             ValueClass::Literal => portable(value.text),
             ValueClass::Default => match target {
                 Target::Variable { name, .. } => default(name).or_else(|| portable(value.text)),
+                Target::Names { .. } => default(b"names").or_else(|| portable(value.text)),
                 _ => portable(value.text),
             },
             ValueClass::Session | ValueClass::Other => None,
@@ -147,6 +148,14 @@ pub(super) fn of_next_transaction(assignments: &[Assignment<'_>]) -> Option<Char
         }
         _ => None,
     }
+}
+
+/// Whether a `SET` is about what a connection has from its beginning to its end, and no login changes.
+pub(super) fn concerns_connections(assignments: &[Assignment<'_>]) -> bool {
+    assignments.iter().any(|assignment| {
+        matches!(&assignment.target, Target::Variable { name, .. }
+            if name.eq_ignore_ascii_case(b"max_allowed_packet") || name.eq_ignore_ascii_case(b"net_buffer_length"))
+    })
 }
 
 /// Whether a `SET` is about transactions, the present one among them.

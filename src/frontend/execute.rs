@@ -75,14 +75,14 @@ impl Session {
                     return Self::end_if_bereft(&held);
                 }
                 Err(Failed::Refused(error))
-                    if error.code == errno::UNKNOWN_SCHEMA
+                    if [errno::UNKNOWN_SCHEMA, errno::SCHEMA_DENIED].contains(&error.code)
                         && !(held.connection || *homeless)
                         && job.needs_no_schema() =>
                 {
                     drop(lease);
                     self.shared.proven.forget();
-                    // A replica may not have it yet. On the primary somebody dropped it: who is in it can
-                    // go on, as on a direct connection, with what needs no schema.
+                    // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
+                    // who is in it can go on, as on a direct connection, with what needs no schema.
                     if retries >= READ_RETRIES || job.need != Need::Read {
                         *homeless = true;
                         self.state = in_schema(&self.state, None);

@@ -1,5 +1,6 @@
 //! `KILL` with the ids that clients see: the handshake's, which are ours, not a server's.
 
+use super::job::Job;
 use super::registry::FIRST_ID;
 use super::session::{Gone, Session};
 use super::settle::LAST_QUESTION;
@@ -27,20 +28,42 @@ impl Kill {
     }
 }
 
+/// Whose sessions, or only statements, MariaDB's `KILL [HARD|SOFT] [CONNECTION|QUERY] USER name[@host]` ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KillUser {
+    user: String,
+    query_only: bool,
+}
+
+/// Reads `KILL .. USER name`.
+pub(super) fn parse_user(text: &[u8]) -> Option<KillUser> {
+    let text = arguments(text)?;
+    let mut words = text.split_whitespace().peekable();
+    words.next_if(|word| word.eq_ignore_ascii_case("hard") || word.eq_ignore_ascii_case("soft"));
+    let query_only = words.peek()?.eq_ignore_ascii_case("query");
+    words.next_if(|word| query_only || word.eq_ignore_ascii_case("connection"));
+    words.next().filter(|word| word.eq_ignore_ascii_case("user"))?;
+    let user = words.next()?.split('@').next()?.trim_matches(['`', '\'', '"']);
+    (words.next().is_none() && !user.is_empty()).then(|| KillUser { user: user.to_owned(), query_only })
+}
+
 /// Reads `KILL [CONNECTION|QUERY] id`.
 pub(super) fn parse(text: &[u8]) -> Option<Kill> {
-    let text = without_comments(text);
-    let verb = text.get(..4)?;
-    if !verb.eq_ignore_ascii_case(b"kill") {
-        return None;
-    }
-    let text = std::str::from_utf8(text).ok()?.trim_end_matches([';', ' ', '\n', '\r', '\t']);
-    let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
+    let words: Vec<String> = arguments(text)?.split_whitespace().map(str::to_ascii_lowercase).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["kill", id] | ["kill", "connection", id] => Some(Kill { id: id.parse().ok()?, query_only: false }),
-        ["kill", "query", id] => Some(Kill { id: id.parse().ok()?, query_only: true }),
+        [id] | ["connection", id] => Some(Kill { id: id.parse().ok()?, query_only: false }),
+        ["query", id] => Some(Kill { id: id.parse().ok()?, query_only: true }),
         _ => None,
     }
+}
+
+/// What follows the word `KILL`.
+fn arguments(text: &[u8]) -> Option<&str> {
+    let (verb, rest) = without_comments(text).split_at_checked(4)?;
+    if !verb.eq_ignore_ascii_case(b"kill") || !rest.first()?.is_ascii_whitespace() {
+        return None;
+    }
+    Some(std::str::from_utf8(rest).ok()?.trim_end_matches([';', ' ', '\n', '\r', '\t']))
 }
 
 /// The text behind leading white space and comments.
@@ -62,6 +85,23 @@ impl Session {
     /// Whether an id is one that Landbridge gives to clients.
     pub(super) fn is_client_id(kill: Kill) -> bool {
         kill.id & FIRST_ID != 0
+    }
+
+    /// Ends all sessions of a user, once a server has ended its own: it says whether this one may, and whether
+    /// there are any.
+    pub(super) async fn kill_user(&mut self, kill: KillUser, job: Job) -> Result<(), Gone> {
+        self.execute(job).await?;
+        if self.last.error.is_some() || self.last.row_count <= 0 {
+            return Ok(());
+        }
+        for handle in self.shared.registry.all_of_user(&kill.user) {
+            if kill.query_only {
+                handle.kill_statement().await;
+            } else {
+                handle.stop.cancel();
+            }
+        }
+        Ok(())
     }
 
     /// Whether the primary says that this account may end sessions of others.
@@ -112,6 +152,13 @@ mod tests {
         assert_eq!(parse(b"KILL QUERY\n9"), kill(9, true));
         assert_eq!(parse(b"/* app */ -- x\n# y\n KILL 7"), kill(7, false));
         assert_eq!(parse(b"KILL SOFT USER x"), None);
+        let user = |query_only| Some(KillUser { user: "x".into(), query_only });
+        assert_eq!(parse_user(b"kill user x"), user(false));
+        assert_eq!(parse_user(b"/* app */ KILL HARD CONNECTION USER 'x'@'%';"), user(false));
+        assert_eq!(parse_user(b"KILL SOFT QUERY USER `x`@localhost"), user(true));
+        for other in ["KILL USER", "KILL 7", "KILL QUERY 7", "KILL QUERY ID 7", "KILL USER x y", "SELECT 1"] {
+            assert_eq!(parse_user(other.as_bytes()), None, "{other}");
+        }
         assert_eq!(parse(b"SELECT 1"), None);
     }
 }

@@ -8,14 +8,23 @@ use crate::backend::query::Row;
 use crate::consistency::gtid::Family;
 use crate::consistency::printed;
 use crate::metrics::Saved;
+use crate::protocol::response::OkPacket;
 use crate::protocol::resultset::{Column, ColumnType, Protocol};
 use crate::sql::{Statement, Traits};
+
+/// What MySQL says of `FOUND_ROWS()`.
+const FOUND_ROWS_DEPRECATED: &str =
+    "FOUND_ROWS() is deprecated and will be removed in a future release. Consider using COUNT(*) instead.";
 
 /// An answer of our own: one result set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     columns: Vec<(Vec<u8>, ColumnType)>,
     rows: Vec<Vec<Option<Vec<u8>>>>,
+    /// Whether it leaves what it was asked about as it is, to be asked about again.
+    keeps: bool,
+    /// Whether servers warn of the function that was asked.
+    deprecated: bool,
 }
 
 /// One item of a select list: its expression and its column name.
@@ -44,7 +53,11 @@ impl Session {
             items.iter().map(|item| self.value(&item.expression)).collect();
         let values = values?;
         let columns = items.into_iter().zip(&values).map(|(item, (_, kind))| (item.name, *kind)).collect();
-        Some(Answer { columns, rows: vec![values.into_iter().map(|(value, _)| Some(value)).collect()] })
+        let rows = vec![values.into_iter().map(|(value, _)| Some(value)).collect()];
+        let keeps = statement.traits.contains(Traits::USES_DIAGNOSTICS);
+        // Since MySQL 8.0.17; MariaDB does not.
+        let deprecated = self.shared.family() == Family::MySql && statement.traits.contains(Traits::USES_FOUND_ROWS);
+        Some(Answer { columns, rows, keeps, deprecated })
     }
 
     fn value(&self, expression: &[u8]) -> Option<(Vec<u8>, ColumnType)> {
@@ -63,21 +76,21 @@ impl Session {
                 Some(variable(self.count_conditions(|_| true)))
             }
             b"@@error_count" | b"@@session.error_count" if self.binding.pins().is_none() => {
-                Some(variable(self.count_conditions(|level| level == "Error")))
+                Some(variable(self.count_conditions(|level| level == b"Error")))
             }
             _ => None,
         }
     }
 
     /// How many conditions of these levels the last statement left.
-    fn count_conditions(&self, counts: impl Fn(&str) -> bool) -> i128 {
+    fn count_conditions(&self, counts: impl Fn(&[u8]) -> bool) -> i128 {
         let errors = u16::from(self.last.error.is_some());
         match self.last.diagnostics.as_deref() {
             Some(rows @ [_, ..]) => {
-                let level = |row: &&Row| row.first().and_then(Option::as_deref).is_some_and(&counts);
+                let level = |row: &&Row<Vec<u8>>| row.first().and_then(Option::as_deref).is_some_and(&counts);
                 i128::try_from(rows.iter().filter(level).count()).unwrap_or(i128::MAX)
             }
-            _ if counts("Warning") => i128::from(self.last.warnings) + i128::from(errors),
+            _ if counts(b"Warning") => i128::from(self.last.warnings) + i128::from(errors),
             _ => i128::from(errors),
         }
     }
@@ -99,12 +112,9 @@ impl Session {
         match words.as_slice() {
             ["show", "warnings" | "errors"] => {
                 let errors_only = words.contains(&"errors");
-                let is_shown = |row: &&Row| !errors_only || row.first().is_some_and(|l| l.as_deref() == Some("Error"));
-                let remembered = known
-                    .into_iter()
-                    .flatten()
-                    .filter(is_shown)
-                    .map(|row| row.iter().map(|value| value.clone().map(String::into_bytes)).collect());
+                let is_shown =
+                    |row: &&Row<Vec<u8>>| !errors_only || row.first().is_some_and(|l| l.as_deref() == Some(b"Error"));
+                let remembered = known.into_iter().flatten().filter(is_shown).cloned();
                 let error = self.last.error.as_ref().filter(|_| known.is_none_or(Vec::is_empty));
                 let row = error.map(|error| {
                     vec![
@@ -113,7 +123,8 @@ impl Session {
                         Some(error.message.clone().into_bytes()),
                     ]
                 });
-                Some(Answer { columns: self.diagnostics_columns(), rows: remembered.chain(row).collect() })
+                let rows = remembered.chain(row).collect();
+                Some(Answer { columns: self.diagnostics_columns(), rows, keeps: true, deprecated: false })
             }
             _ => None,
         }
@@ -145,9 +156,29 @@ impl Session {
     /// Sends an answer of our own.
     pub(super) async fn send_answer(&mut self, answer: Answer, protocol: Protocol) -> Result<(), Gone> {
         let columns: Vec<Column<'_>> = answer.columns.iter().map(|(name, kind)| Column { name, kind: *kind }).collect();
-        let status = self.status();
         self.shared.metrics.saved(Saved::Chatter);
-        Ok(self.client.send_rows(status, &columns, &answer.rows, protocol).await?)
+        if !answer.keeps {
+            self.is_left_by(&answer).await;
+        }
+        let warnings = u16::from(answer.deprecated);
+        let end = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
+        Ok(self.client.send_rows(&end, &columns, &answer.rows, protocol).await?)
+    }
+
+    /// What an answer of our own leaves for the next question. MariaDB keeps warnings over statements that use
+    /// no table.
+    async fn is_left_by(&mut self, answer: &Answer) {
+        if self.shared.family() == Family::MySql {
+            self.release_brief().await;
+            self.last.error = None;
+            self.last.warnings = u16::from(answer.deprecated);
+            self.last.diagnostics = answer.deprecated.then(|| {
+                let row = ["Warning", "1287", FOUND_ROWS_DEPRECATED];
+                vec![row.map(|value| Some(value.into())).to_vec()]
+            });
+        }
+        self.last.row_count = -1;
+        self.last.found_rows = u64::try_from(answer.rows.len()).ok();
     }
 }
 

@@ -5,6 +5,7 @@
 //! `flight` (prelude, relay), `settle`.
 
 mod acquire;
+mod admission;
 pub mod binding;
 pub mod carried;
 mod catch_up;
@@ -39,3 +40,4 @@ pub mod translate;
 pub mod users;
 mod variables;
 pub mod waits;
+mod witness;

@@ -18,7 +18,7 @@ pub struct Accepted {
     /// The session changes it told, as in the OK packet.
     pub changes: Vec<u8>,
     /// Its warnings, as `SHOW WARNINGS` lists them.
-    pub warnings: Vec<Row>,
+    pub warnings: Vec<Row<Vec<u8>>>,
 }
 
 /// What was accepted of each user; schemas are kept by [`Proven::schema`].
@@ -34,11 +34,22 @@ struct Key {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum What {
+    Login,
     Schema,
     Set,
 }
 
 impl Proven {
+    /// Whether servers let `user` in, as far as is known.
+    pub fn has_login(&self, user: &str) -> bool {
+        self.find(user, What::Login, b"").is_some()
+    }
+
+    /// A server let `user` in.
+    pub fn login(&self, user: &str) {
+        self.insert(user, What::Login, b"", Accepted::default());
+    }
+
     /// Whether `user` may choose `schema`, as far as is known.
     pub fn has_schema(&self, user: &str, schema: &[u8]) -> bool {
         self.find(user, What::Schema, schema).is_some()

@@ -62,6 +62,11 @@ impl Registry {
         self.lock().get(&id).cloned()
     }
 
+    /// The clients of a user.
+    pub fn all_of_user(&self, user: &str) -> Vec<Arc<Handle>> {
+        self.lock().values().filter(|handle| handle.user() == user).cloned().collect()
+    }
+
     /// Tells every client to go.
     pub fn stop_all(&self) {
         for handle in self.lock().values() {
@@ -71,7 +76,7 @@ impl Registry {
 
     /// How many clients a user has.
     pub fn of_user(&self, user: &str) -> usize {
-        self.lock().values().filter(|handle| handle.user() == user).count()
+        self.all_of_user(user).len()
     }
 
     /// How many there are.

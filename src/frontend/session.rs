@@ -60,8 +60,15 @@ pub struct Last {
     pub warnings: u16,
     /// The error, if it failed.
     pub error: Option<ServerError>,
-    /// The rows of `SHOW WARNINGS`, if they were asked for.
-    pub diagnostics: Option<Vec<Row>>,
+    /// The rows of `SHOW WARNINGS` in the session's character set, if they were asked for.
+    pub diagnostics: Option<Vec<Row<Vec<u8>>>>,
+}
+
+impl Last {
+    /// What is left once an OK has been answered here: it says nothing of ids and rows found.
+    pub(super) fn after_ok(&self) -> Self {
+        Self { insert_id: self.insert_id, found_rows: self.found_rows, ..Self::default() }
+    }
 }
 
 /// A logged-in client.
@@ -91,7 +98,7 @@ pub struct Session {
     /// Handles of statements whose cursor is open, by the client's id.
     pub(super) cursors: HashMap<u32, u32>,
     /// The warnings of the statement under way, asked for behind it.
-    pub(super) asked_warnings: Option<Vec<Row>>,
+    pub(super) asked_warnings: Option<Vec<Row<Vec<u8>>>>,
     /// What the server had executed after the statement under way, asked for behind it.
     pub(super) asked_executed: Option<GtidSet>,
     /// How statement bytes are to be read, and for which state that was worked out.
@@ -103,6 +110,8 @@ pub struct Session {
     /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
     /// what they leave out is not known.
     pub(super) tracks_itself: bool,
+    /// Whether it has prepared by SQL what may set variables for all.
+    pub(super) prepares_globals: bool,
 }
 
 impl Session {
@@ -133,6 +142,7 @@ impl Session {
             read_as: None,
             last_prepared: None,
             tracks_itself: false,
+            prepares_globals: false,
             reference: None,
         };
         session.entry.handle().set_user(&session.account.user);
@@ -151,16 +161,9 @@ impl Session {
         gone
     }
 
-    /// Answers the login: with the OK, or with why the schema cannot be had.
+    /// Answers the login: with the OK, or with why it cannot be had.
     async fn welcome(&mut self) -> Result<(), Gone> {
-        let limit = self.shared.settings.limits_by_user.get(&self.account.user).copied();
-        if limit.is_some_and(|limit| self.shared.registry.of_user(&self.account.user) > limit as usize) {
-            self.client.send_error(&errno::too_many_user_connections(&self.account.user)).await?;
-            return Err(Gone::Goodbye);
-        }
-        if let Some(schema) = self.state.schema().map(<[u8]>::to_vec)
-            && let Err(error) = self.check_schema(&schema).await
-        {
+        if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }

@@ -6,12 +6,8 @@ use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
 use super::job::{Execution, Job, JobCommand};
 use super::session::{Gone, Session};
-use super::sight::Unnamed;
 use super::summary::Summary;
-use crate::backend::conn::Ready;
-use crate::backend::executed::{executed, executed_sql};
 use crate::backend::query::Reply;
-use crate::consistency::token::{Changed, Noted};
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
 use crate::route::{Need, Reason};
@@ -105,9 +101,14 @@ impl Session {
             (None, Some(affected)) => i64::try_from(affected).unwrap_or(i64::MAX),
             _ => -1,
         };
-        if summary.affected_rows.is_none() && summary.error.is_none() {
-            // Servers count the rows that were skipped, too.
-            last.found_rows = Some(summary.rows).filter(|_| !job.traits.contains(Traits::SKIPS_ROWS));
+        let counts_otherwise = job.traits.contains(Traits::SKIPS_ROWS);
+        match (summary.affected_rows, &summary.error) {
+            (None, None) => last.found_rows = Some(summary.rows).filter(|_| !counts_otherwise),
+            // What it selects to insert is found, too.
+            (Some(_), _) if counts_otherwise || job.need == Need::Primary(Reason::Statement(Why::Ddl)) => {
+                last.found_rows = None;
+            }
+            _ => {}
         }
         if job.traits.contains(Traits::SETS_LAST_INSERT_ID) {
             // Unless it was asked for right behind the statement.
@@ -130,72 +131,6 @@ impl Session {
         let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
         let stays = job.pins.is_some() || job.traits.intersects(PINNING);
         (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
-    }
-
-    /// What was written or seen raises the tokens of the session's scopes.
-    pub(super) fn remember_writes(&mut self, server: ServerId, job: &Job, held: &Held, summary: &Summary) {
-        let snapshot = self.shared.snapshot();
-        let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
-        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
-        if job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
-            self.sight.observes();
-        }
-        if job.shows_data() && !is_primary && !held.connection {
-            self.sight.read_from(server);
-            if snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
-                // Others serve reads by now, who may not have what was just seen.
-                self.sight.observes();
-            }
-        }
-        if let Some(gtids) = &summary.gtids {
-            self.note(&Noted::Gtids(gtids.clone()), job.changes());
-        }
-        let writes = job.need != Need::Read && !matches!(job.command, JobCommand::Prepare(..));
-        // An error names no transactions, but what ran before it may have committed some.
-        // A statement that fails has committed what went before it all the same, if it does so at all.
-        let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
-        let partly = summary.error.is_some() && (is_opaque(job) || commits);
-        // It may have switched off the report.
-        let silent = self.tracks_itself && summary.gtids.is_none();
-        match (writes, names_gtids) {
-            (true, true) if partly || silent => self.note(&Noted::Uncertain, job.changes()),
-            (true, false) if partly || summary.is_ok() => self.note(&Noted::Untold, job.changes()),
-            _ => {}
-        }
-        let stays = self.is_open(job, summary) || (!held.pins.is_empty() && !held.pins.is_brief());
-        if !stays && job.pins.is_none() && !job.traits.intersects(PINNING) {
-            self.sight.doubt(&self.shared);
-        }
-    }
-
-    fn note(&mut self, noted: &Noted, changed: Changed) {
-        self.sight.note(&self.shared, noted, changed);
-        self.shared.news.send_replace(());
-    }
-
-    /// Whether what the server has executed must be asked behind this job: a client that has seen it must not
-    /// unsee it on a replica.
-    pub(super) fn must_ask_executed(&self, job: &Job, held: &Held, acquired_on: ServerId) -> bool {
-        let snapshot = self.shared.snapshot();
-        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
-        let of_interest = if is_primary {
-            // Where nobody reads from replicas now, that can wait until somebody does.
-            snapshot.report.is_some() && !snapshot.readers.is_empty() && held.reason != Some(Reason::PrimaryIsNearer)
-        } else {
-            held.reason == Some(Reason::OtherReplica)
-        };
-        if !of_interest || !self.sight.is_consistent() || !job.shows_data() || held.beside {
-            return false;
-        }
-        // What is asked behind these would change what they left.
-        let fragile = PINNING | ASKING | Traits::CALC_FOUND_ROWS | Traits::LOCAL_INFILE;
-        if job.traits.intersects(fragile) || job.pins.is_some() || !held.pins.is_empty() {
-            return false;
-        }
-        let only_looks = job.need == Need::Read || job.need == Need::Primary(Reason::Statement(Why::LockingRead));
-        let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
-        let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
-        (only_looks && alone) || (ends && held.connection)
     }
 
     /// Session changes the server reports that no `SET` or `USE` of the client announced: from
@@ -270,7 +205,10 @@ impl Session {
         if has_conditions && !known && pins.insert(PinReason::Warnings) {
             self.count_pin(PinReason::Warnings);
         }
-        if summary.is_ok() && job.traits.contains(Traits::CALC_FOUND_ROWS) && pins.insert(PinReason::FoundRows) {
+        // What a change has found is not known any more: it was asked what it inserted.
+        let skips = job.traits.contains(Traits::SKIPS_ROWS) && summary.affected_rows.is_none();
+        let counts_otherwise = skips || job.traits.contains(Traits::CALC_FOUND_ROWS);
+        if summary.is_ok() && counts_otherwise && pins.insert(PinReason::FoundRows) {
             self.count_pin(PinReason::FoundRows);
         }
         if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
@@ -295,7 +233,7 @@ impl Session {
     }
 
     /// Whether a transaction is open on the connection now.
-    fn is_open(&self, job: &Job, summary: &Summary) -> bool {
+    pub(super) fn is_open(&self, job: &Job, summary: &Summary) -> bool {
         // After an error the server does not say: believe that one is open where one may be.
         let maybe = summary.error.is_some() && (self.autocommit_off() || is_opaque(job));
         // A savepoint opens one without a word, where statements do not commit by themselves.
@@ -339,37 +277,10 @@ impl Session {
         self.last.insert_id_stale = false;
         self.give_back(lease, disposition);
     }
-
-    /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
-    pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
-        match (self.sight.take_unnamed(), lease.take()) {
-            (Some(unnamed), Some(conn)) if self.is_at_primary(&lease) => {
-                tokio::spawn(name(unnamed, conn, lease, disposition));
-            }
-            (_, conn) => {
-                if let Some(conn) = conn {
-                    lease.put(conn);
-                }
-                lease.give_back(disposition);
-            }
-        }
-    }
-}
-
-/// Finds out what was seen on a connection before it is given back; nobody waits for it.
-async fn name(unnamed: Unnamed, conn: Ready, mut lease: Lease, disposition: Disposition) {
-    let family = conn.family();
-    if let Ok(Ok((conn, reply))) = tokio::time::timeout(LAST_QUESTION, conn.query(executed_sql(family))).await {
-        if let Some(gtids) = executed(family, &reply) {
-            unnamed.named(&gtids);
-        }
-        lease.put(conn);
-    }
-    lease.give_back(disposition);
 }
 
 /// Whether a statement that failed may have done something before, and committed it or not.
-fn is_opaque(job: &Job) -> bool {
+pub(super) fn is_opaque(job: &Job) -> bool {
     let inside = Traits::CALLS_STORED_CODE | Traits::CONTROLS_TRANSACTION;
     job.traits.intersects(inside) || job.need == Need::Primary(Reason::Statement(Why::Multi))
 }

@@ -166,10 +166,14 @@ impl Shared {
         self.pools.servers().iter().find_map(|server| server.reference())
     }
 
-    /// What `SET name = DEFAULT` means at the primary, as SQL; `None` if that is not known.
+    /// What `SET name = DEFAULT` means at the primary, as SQL; `None` if that is not known. On MySQL the
+    /// collation of `SET NAMES DEFAULT` is nowhere to be seen.
     pub fn meaning_of_default(&self, name: &[u8]) -> Option<Vec<u8>> {
         let facts = self.pools.servers().iter().find_map(|server| server.reference())?;
-        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+        let name = match std::str::from_utf8(name).ok()?.to_ascii_lowercase() {
+            names if names == "names" && family(&facts.version) == Family::MariaDb => "character_set_client".into(),
+            name => name,
+        };
         literal(facts.defaults.default_value(&name)?.as_bytes())
     }
 

@@ -3,7 +3,7 @@
 use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
 use super::confirm::{Confirmed, ask_variables, in_schema};
-use super::effect::{Effect, add_reported, concerns_transactions, effect, of_next_transaction};
+use super::effect::{Effect, add_reported, concerns_connections, concerns_transactions, effect, of_next_transaction};
 use super::flight::{FOUND_ROWS_QUERY, WARNINGS_QUERY};
 use super::job::{Job, JobCommand};
 use super::proven::Accepted;
@@ -20,7 +20,9 @@ use crate::protocol::response::OkPacket;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::Put;
 use crate::route::{Need, Reason};
-use crate::sql::{Assignment, Mode, Semicolons, Statement, Target, TransactionScope, ValueClass, VariableScope, Why};
+use crate::sql::{
+    Assignment, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why,
+};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -40,15 +42,15 @@ impl Session {
         statement: &Statement<'_>,
     ) -> Result<(), Gone> {
         let semicolons = statement.semicolons;
+        if !statement.traits.intersects(ASKING) {
+            self.release_brief().await;
+        }
         if let Some(next) = of_next_transaction(assignments)
             && matches!(self.binding, Binding::Free)
         {
             return self.set_next_transaction(next).await;
         }
         let effect = effect(&self.state, assignments, |name| self.shared.meaning_of_default(name));
-        if !statement.traits.intersects(ASKING) {
-            self.release_brief().await;
-        }
         // What concerns transactions must not overtake one that has begun.
         let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
         let exact = assignments.iter().all(|assignment| assignment.value.class != ValueClass::Default);
@@ -60,7 +62,7 @@ impl Session {
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
             self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await?;
-            return self.variables_changed().await;
+            return self.variables_changed(concerns_connections(assignments)).await;
         }
         let done = match effect {
             Effect::Known(state) if !held => self.set_nearby(&text, state, &[], exact).await,
@@ -75,16 +77,39 @@ impl Session {
             }
         };
         done?;
-        if assignments.iter().any(global) { self.variables_changed().await } else { Ok(()) }
+        if !assignments.iter().any(global) {
+            return Ok(());
+        }
+        self.variables_changed(concerns_connections(assignments)).await
+    }
+
+    /// Among several statements, or by one that is prepared by SQL, server-wide variables may be set, too.
+    pub(super) async fn notice_hidden_globals(&mut self, text: &[u8], traits: Traits) -> Result<(), Gone> {
+        if !traits.intersects(Traits::CHANGES_SESSION | Traits::SQL_PREPARE | Traits::SQL_EXECUTE) {
+            return Ok(());
+        }
+        let text = text.to_ascii_lowercase();
+        let here = memchr::memmem::find(&text, b"global").is_some();
+        self.prepares_globals |= here && traits.contains(Traits::SQL_PREPARE);
+        if here || (self.prepares_globals && traits.contains(Traits::SQL_EXECUTE)) {
+            // Of several, some may have succeeded.
+            self.server_variables_changed(true).await;
+        }
+        Ok(())
     }
 
     /// A server-wide variable was set: who logs in from now on must find it so, on connections that were
-    /// open before, too.
-    async fn variables_changed(&mut self) -> Result<(), Gone> {
+    /// open before, too. `connections`: what they keep to their end.
+    async fn variables_changed(&mut self, connections: bool) -> Result<(), Gone> {
+        if self.last.error.is_none() {
+            self.server_variables_changed(connections).await;
+        }
+        Ok(())
+    }
+
+    async fn server_variables_changed(&self, connections: bool) {
         let primary = self.shared.snapshot().primary().map(|primary| usize::from(primary.id.0));
-        let Some(pool) = primary.and_then(|id| self.pools.get(id)).filter(|_| self.last.error.is_none()) else {
-            return Ok(());
-        };
+        let Some(pool) = primary.and_then(|id| self.pools.get(id)) else { return };
         let defaults = async {
             let mut lease = pool.checkout(&self.state).await.ok()?;
             let (conn, reply) = lease.take()?.query(&Defaults::reset_sql()).await.ok()?;
@@ -94,10 +119,12 @@ impl Session {
         };
         let defaults = tokio::time::timeout(LAST_QUESTION, defaults).await.ok().flatten();
         pool.server().variables_changed(defaults);
-        // Some, such as the largest packet, count from the login on.
+        // Some count from the login on.
         pool.server().logins_outdated();
+        if connections {
+            pool.server().connections_outdated();
+        }
         self.shared.proven.forget();
-        Ok(())
     }
 
     /// `SET TRANSACTION ..`: kept until the transaction begins, whose first statement takes it along.
@@ -107,7 +134,7 @@ impl Session {
             isolation: next.isolation.or(before.isolation),
             access: next.access.or(before.access),
         });
-        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.last = self.last.after_ok();
         self.shared.metrics.saved(Saved::State);
         self.send_ok().await
     }
@@ -168,7 +195,7 @@ impl Session {
     fn answer_accepted(&mut self, accepted: &Accepted) {
         let warnings = u16::try_from(accepted.warnings.len()).unwrap_or(u16::MAX);
         let diagnostics = (warnings > 0).then(|| accepted.warnings.clone());
-        self.last = Last { warnings, diagnostics, insert_id: self.last.insert_id, ..Last::default() };
+        self.last = Last { warnings, diagnostics, ..self.last.after_ok() };
         self.shared.metrics.saved(Saved::State);
         let mut shown = Vec::new();
         Changes::new(&accepted.changes).filter_default(&mut shown);
@@ -239,7 +266,7 @@ impl Session {
         let Some(conn) = lease.take() else { return };
         // In this order: warnings leave the number of rows alone, but not the other way round.
         let asking = async {
-            let (conn, warnings) = conn.query(WARNINGS_QUERY).await.ok()?;
+            let (conn, warnings) = conn.query_in_bytes(WARNINGS_QUERY).await.ok()?;
             let (conn, found) = conn.query(FOUND_ROWS_QUERY).await.ok()?;
             Some((conn, warnings, found))
         };

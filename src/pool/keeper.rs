@@ -99,7 +99,7 @@ impl Pool {
                 if first || self.server.is_primary() {
                     self.turned_away(&error);
                 }
-                self.lock().dial_failed(Arc::new(error));
+                self.lock().dial_failed(Arc::new(error), self.server.accounts());
             }
         }
     }
@@ -142,7 +142,9 @@ impl Pool {
             let idle = now.duration_since(conn.used());
             if !conn.is_healthy() {
                 Some(Finding::Dead)
-            } else if now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id()) {
+            } else if !conn.is_current()
+                || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id())
+            {
                 Some(Finding::Old)
             } else if surplus > 0 && idle >= settings.idle_timeout {
                 surplus -= 1;

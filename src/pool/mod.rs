@@ -108,6 +108,11 @@ impl Pool {
         self.lock().counts()
     }
 
+    /// Whether the last dial failed.
+    pub fn is_failing(&self) -> bool {
+        self.lock().is_failing()
+    }
+
     /// Whether it holds what it promises to keep warm.
     pub fn is_warm(&self) -> bool {
         let counts = self.counts();
@@ -124,10 +129,12 @@ impl Pool {
     pub async fn checkout(self: &Arc<Self>, wanted: &Arc<SessionState>) -> Result<Lease, CheckoutError> {
         loop {
             let Some(mut conn) = self.take_idle(wanted) else { break };
-            if conn.is_healthy() {
+            if conn.is_current() && conn.is_healthy() {
                 return Ok(Lease::new(self.clone(), conn));
             }
-            self.metrics.died_idle.inc();
+            if conn.is_current() {
+                self.metrics.died_idle.inc();
+            }
             self.returned(None);
         }
         self.wait().await
@@ -162,13 +169,13 @@ impl Pool {
         if let Some(conn) = slots.take_any_idle() {
             return Ok(Some(conn));
         }
-        slots.enqueue(waiter)?;
+        slots.enqueue(waiter, self.server.accounts())?;
         Ok(None)
     }
 
     /// Takes a connection back into service, or notes that a leased one is gone.
     fn returned(self: &Arc<Self>, conn: Option<Ready>) {
-        let mut conn = conn;
+        let mut conn = conn.filter(Ready::is_current);
         if let Some(conn) = &mut conn {
             conn.rest();
         }

@@ -38,6 +38,14 @@ pub struct Counts {
     pub waiting: usize,
 }
 
+/// Why a dial failed, when, and in which state of the server's accounts.
+#[derive(Debug)]
+struct Failure {
+    at: Instant,
+    why: Arc<DialError>,
+    accounts: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Slots {
     max: usize,
@@ -46,8 +54,8 @@ pub(super) struct Slots {
     dialing: usize,
     resetting: usize,
     waiters: VecDeque<Waiter>,
-    /// The last dial's failure and its time, until one succeeds.
-    failure: Option<(Instant, Arc<DialError>)>,
+    /// The last dial's failure, until one succeeds.
+    failure: Option<Failure>,
     /// What checkouts are told once the pool is closed.
     closed: Option<CheckoutError>,
 }
@@ -125,18 +133,23 @@ impl Slots {
         Some(conn)
     }
 
-    /// Queues a waiter, unless no connection can come: none in use, and dials fail.
-    pub(super) fn enqueue(&mut self, waiter: Waiter) -> Result<(), CheckoutError> {
+    /// Queues a waiter, unless no connection can come: none in use, and dials fail, with the server's accounts
+    /// as they are now.
+    pub(super) fn enqueue(&mut self, waiter: Waiter, accounts: u64) -> Result<(), CheckoutError> {
         if let Some(why) = &self.closed {
             return Err(why.clone());
         }
-        let recent = self.failure.as_ref().filter(|(when, _)| when.elapsed() < FAIL_FAST);
-        if let Some((_, failure)) = recent.filter(|_| self.leased + self.resetting == 0) {
-            return Err(CheckoutError::Unreachable(failure.clone()));
+        let holds = |failure: &&Failure| failure.at.elapsed() < FAIL_FAST && failure.accounts == accounts;
+        if let Some(failure) = self.failure.as_ref().filter(holds).filter(|_| self.leased + self.resetting == 0) {
+            return Err(CheckoutError::Unreachable(failure.why.clone()));
         }
         self.waiters.retain(|waiter| !waiter.0.is_closed());
         self.waiters.push_back(waiter);
         Ok(())
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failure.is_some()
     }
 
     pub(super) fn lease_ended(&mut self) {
@@ -158,14 +171,14 @@ impl Slots {
     }
 
     /// A dial failed: those who wait learn it now, unless a connection may still be returned.
-    pub(super) fn dial_failed(&mut self, failure: Arc<DialError>) {
+    pub(super) fn dial_failed(&mut self, why: Arc<DialError>, accounts: u64) {
         self.dialing = self.dialing.saturating_sub(1);
         if self.leased + self.resetting == 0 {
             for waiter in self.waiters.drain(..) {
-                let _gone = waiter.0.send(Err(CheckoutError::Unreachable(failure.clone())));
+                let _gone = waiter.0.send(Err(CheckoutError::Unreachable(why.clone())));
             }
         }
-        self.failure = Some((Instant::now(), failure));
+        self.failure = Some(Failure { at: Instant::now(), why, accounts });
     }
 
     /// Gives a connection to whoever waits longest, or puts it with the idle ones.

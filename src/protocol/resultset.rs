@@ -1,7 +1,7 @@
 //! Small text result sets: read from control queries, written for answers of our own.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html>
 
-use super::capability::{Capabilities, Status};
+use super::capability::Capabilities;
 use super::exchange::encode_count;
 use super::packet::frame;
 use super::response::{EofPacket, OkPacket};
@@ -124,11 +124,11 @@ pub enum Protocol {
 }
 
 /// Appends a whole result set for a client with `caps`, its first packet numbered 1. Values are
-/// given as text.
+/// given as text. `end`: the status and the number of warnings.
 pub fn encode(
     out: &mut Vec<u8>,
     caps: Capabilities,
-    status: Status,
+    end: &OkPacket<'_>,
     columns: &[Column<'_>],
     rows: &[Vec<Option<Vec<u8>>>],
     protocol: Protocol,
@@ -143,7 +143,7 @@ pub fn encode(
     }
     if !caps.contains(Capabilities::DEPRECATE_EOF) {
         payload.clear();
-        EofPacket { warnings: 0, status }.encode(&mut payload);
+        EofPacket { warnings: 0, status: end.status }.encode(&mut payload);
         seq = frame(out, seq, &payload);
     }
     for row in rows {
@@ -155,7 +155,7 @@ pub fn encode(
         seq = frame(out, seq, &payload);
     }
     payload.clear();
-    OkPacket { status, ..OkPacket::default() }.encode_end_of_rows(&mut payload, caps);
+    end.encode_end_of_rows(&mut payload, caps);
     frame(out, seq, &payload);
 }
 
@@ -215,14 +215,25 @@ pub fn column_name(definition: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(r.lenenc_bytes()?.to_vec())
 }
 
-/// The values of a text row.
-pub fn text_row(payload: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
+/// The values of a text row, each made of its bytes.
+///
+/// # Errors
+/// The payload is malformed.
+pub fn row_of<V>(payload: &[u8], value: impl Fn(&[u8]) -> V) -> Result<Vec<Option<V>>, Malformed> {
     let mut r = Reader::new(payload, "text row");
     let mut row = Vec::new();
     while !r.is_empty() {
-        row.push(r.text_value()?.map(|v| String::from_utf8_lossy(v).into_owned()));
+        row.push(r.text_value()?.map(&value));
     }
     Ok(row)
+}
+
+/// The same as texts.
+///
+/// # Errors
+/// The payload is malformed.
+pub fn text_row(payload: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
+    row_of(payload, |value| String::from_utf8_lossy(value).into_owned())
 }
 
 #[cfg(test)]
@@ -262,7 +273,7 @@ mod tests {
             let columns =
                 [Column { name: b"name", kind: ColumnType::TEXT }, Column { name: b"n", kind: ColumnType::Count }];
             let rows = [vec![Some(b"a".to_vec()), None]];
-            encode(&mut out, caps, Status::AUTOCOMMIT, &columns, &rows, Protocol::Text);
+            encode(&mut out, caps, &OkPacket::default(), &columns, &rows, Protocol::Text);
             let mut exchange = Exchange::new(Expect::Results, caps);
             let (mut rest, mut names, mut rows, mut seq) = (&out[..], vec![], vec![], 1);
             loop {

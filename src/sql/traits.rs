@@ -55,7 +55,8 @@ traits! {
     XA,
     /// `SQL_CALC_FOUND_ROWS`.
     CALC_FOUND_ROWS,
-    /// `OFFSET`, `LIMIT a, b`, `UNION`: rows that may be found and not sent.
+    /// `OFFSET`, `LIMIT a, b`, `UNION`, `VALUES`, `INSERT .. SELECT`: `FOUND_ROWS()` may be another number
+    /// than that of the rows sent.
     SKIPS_ROWS,
     /// `LAST_INSERT_ID()`, `@@identity`, `@@last_insert_id`.
     USES_LAST_INSERT_ID,

@@ -68,6 +68,26 @@ async fn server_wide_variables(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// They may be set by one of several statements, or by one that SQL has prepared.
+async fn server_wide_variables_by_the_way(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let mut root = root(&bed).await;
+    for (sql, value) in [
+        ("PREPARE s FROM 'SET GLOBAL div_precision_increment = 5'; EXECUTE s", "5"),
+        ("PREPARE t FROM 'SET GLOBAL div_precision_increment = 6'", "5"),
+        ("EXECUTE t", "6"),
+        ("SELECT 1; SET GLOBAL div_precision_increment = 7", "7"),
+        ("SET GLOBAL div_precision_increment = 8; SELECT nonsense", "8"),
+    ] {
+        let _fails = root.query_drop(sql).await;
+        for _ in 0..4 {
+            let asked = one::<String>(&mut bed.client().await, "SELECT @@div_precision_increment").await;
+            assert_eq!(asked, value, "{sql}");
+        }
+    }
+    bed.stop().await;
+}
+
 /// What a statement without autocommit leaves open when it fails is not given to others, and whoever
 /// loses a transaction while it says nothing is told.
 async fn a_failure_without_autocommit(flavor: Flavor) {
@@ -128,6 +148,102 @@ async fn a_schema_is_dropped(flavor: Flavor) {
     client.query_drop("SET time_zone = '+02:00'").await.expect("set");
     client.query_drop("USE app").await.expect("a way out");
     assert_eq!(one::<String>(&mut client, "SELECT @@time_zone").await, "+02:00");
+    bed.stop().await;
+}
+
+/// A schema is taken from a user who is in it: the session goes on with what needs none.
+async fn a_schema_is_taken_away(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut root, mut client) = (root(&bed).await, bed.client().await);
+    for sql in
+        ["CREATE DATABASE taken", "CREATE TABLE taken.t (n INT)", &format!("GRANT ALL ON taken.* TO '{APP}'@'%'")]
+    {
+        root.query_drop(sql).await.expect(sql);
+    }
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    client.query_drop("USE taken").await.expect("there it is");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    root.query_drop(format!("REVOKE ALL ON taken.* FROM '{APP}'@'%'")).await.expect("revoked");
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    assert_eq!(one::<u64>(&mut client, "SELECT 1").await, 1);
+    assert_eq!(one::<u64>(&mut client, "/* landbridge: primary */ SELECT 2").await, 2);
+    let Err(Error::Server(denied)) = client.query_drop("SELECT * FROM t").await else { panic!("let in") };
+    assert_eq!(denied.code, 1044, "{}", denied.message);
+    client.query_drop("USE app").await.expect("a way out");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    bed.stop().await;
+}
+
+/// That a transaction may not write is said when it begins, if it says that it will.
+async fn a_server_that_only_reads(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut client = bed.client().await;
+    client.query_drop("START TRANSACTION READ WRITE").await.expect("may write");
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
+    client.query_drop("COMMIT").await.expect("commit");
+    bed.pair.primary.sql("SET GLOBAL read_only = 1").await.expect("set");
+    let Err(Error::Server(error)) = client.query_drop("START TRANSACTION READ WRITE").await else { panic!("begun") };
+    assert_eq!(error.code, 1290, "{}", error.message);
+    assert!(!error.message.contains("Landbridge"), "{}", error.message);
+    assert_eq!(one::<u64>(&mut client, "SELECT 1").await, 1);
+    client.query_drop("COMMIT").await.expect("nothing");
+    bed.stop().await;
+}
+
+/// `KILL USER` ends the user's sessions, whether they hold a connection or not, and nobody else's.
+async fn all_sessions_of_a_user_are_killed(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut victim, mut admin) = (bed.client().await, root(&bed).await);
+    if flavor == Flavor::MySql {
+        let Err(Error::Server(error)) = admin.query_drop(format!("KILL USER {APP}")).await else { panic!("killed") };
+        assert_eq!(error.code, 1064, "{}", error.message);
+        return bed.stop().await;
+    }
+    let Err(Error::Server(denied)) = victim.query_drop("KILL USER root").await else { panic!("killed") };
+    assert_eq!(denied.code, 1095, "{}", denied.message);
+    assert_eq!(one::<u64>(&mut victim, "SELECT 1").await, 1);
+    admin.query_drop(format!("KILL SOFT CONNECTION USER '{APP}'@'%'")).await.expect("may do that");
+    victim.query_drop("DO 0").await.expect_err("gone");
+    bed.until(|| bed.app().shared.registry.of_user(APP) == 0).await;
+    assert_eq!(one::<u64>(&mut admin, "SELECT 1").await, 1);
+    bed.stop().await;
+}
+
+/// What `SET NAMES DEFAULT` means may change.
+async fn another_character_set_by_default(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut root, mut client) = (root(&bed).await, bed.client().await);
+    let with = if flavor == Flavor::MariaDb { "SET NAMES DEFAULT COLLATE utf8mb4_bin" } else { "SET NAMES DEFAULT" };
+    client.query_drop(with).await.expect("set");
+    let ask = "SELECT CONCAT_WS(' ', @@character_set_client, @@character_set_results, @@collation_connection)";
+    let before = one::<String>(&mut client, ask).await;
+    root.query_drop("SET GLOBAL character_set_client = latin1").await.expect("set");
+    assert_eq!(one::<String>(&mut client, ask).await, before);
+    client.query_drop("SET NAMES DEFAULT").await.expect("set");
+    for hint in ["", "/* landbridge: primary */ "] {
+        // On MySQL a replica has its own; MariaDB's charset of then is known.
+        if flavor == Flavor::MariaDb || !hint.is_empty() {
+            assert_eq!(one::<String>(&mut client, &format!("{hint}{ask}")).await, "latin1 latin1 latin1_swedish_ci");
+        }
+    }
+    bed.stop().await;
+}
+
+/// The largest packet is that of a connection's beginning: whoever comes after it was changed finds the new one.
+async fn another_largest_packet(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let mut root = root(&bed).await;
+    let long = format!("/* landbridge: primary */ SELECT LENGTH('{}')", "x".repeat(100_000));
+    assert_eq!(one::<u64>(&mut bed.client().await, &long).await, 100_000);
+    root.query_drop("SET GLOBAL max_allowed_packet = 65536").await.expect("set");
+    for _ in 0..6 {
+        bed.client().await.query_drop(&long).await.expect_err("too large");
+        assert_eq!(one::<u64>(&mut bed.client().await, "SELECT 1").await, 1);
+    }
+    root.query_drop("SET GLOBAL max_allowed_packet = 16777216").await.expect("set");
+    for _ in 0..6 {
+        assert_eq!(one::<u64>(&mut bed.client().await, &long).await, 100_000);
+    }
     bed.stop().await;
 }
 
@@ -238,9 +354,15 @@ async fn conditions_behind_an_error(flavor: Flavor) {
 crate::on_both!(
     a_killed_session_gets_no_answer,
     server_wide_variables,
+    server_wide_variables_by_the_way,
     a_failure_without_autocommit,
     an_administrator_kills_others,
     a_schema_is_dropped,
+    a_server_that_only_reads,
+    all_sessions_of_a_user_are_killed,
+    another_character_set_by_default,
+    another_largest_packet,
+    a_schema_is_taken_away,
     a_ping_finds_what_is_gone,
     a_large_command_after_a_pause,
     privileges,

@@ -3,7 +3,8 @@
 use crate::support::{APP, Bed, PASSWORD, Plan, one};
 use landbridge::lab::Flavor;
 use mysql_async::prelude::*;
-use mysql_async::{Conn, Error, Opts, SslOpts};
+use mysql_async::{ChangeUserOpts, Conn, Error, Opts, SslOpts};
+use std::time::Duration;
 
 async fn refused(opts: impl Into<Opts>) -> (u16, String, String) {
     match Conn::new(opts).await {
@@ -81,7 +82,7 @@ async fn sessions_start_anew(flavor: Flavor) {
         client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("insert");
         match anew {
             "reset" => assert!(client.reset().await.expect("reset")),
-            _ => client.change_user(mysql_async::ChangeUserOpts::default()).await.expect("change user"),
+            _ => client.change_user(ChangeUserOpts::default()).await.expect("change user"),
         }
         let (x, zone): (Option<u8>, String) =
             client.query_first("SELECT @x, @@time_zone").await.expect("state").expect("row");
@@ -92,7 +93,54 @@ async fn sessions_start_anew(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Whether an account is locked, gone, or in use too often, is said when it logs in: by a login or by
+/// `COM_CHANGE_USER`, and not by the first statement.
+async fn who_may_not_come_in(flavor: Flavor) {
+    let extra = "[[user]]\nname = \"root\"\npassword = \"root-secret\"\n\
+                 [[user]]\nname = \"second\"\npassword = \"second-secret\"\nmin_warm = 0\nmax_clients = 1\n";
+    let bed = Bed::with(flavor, Plan { extra, ..Plan::default() }).await;
+    let mut root = Conn::new(bed.opts().user(Some("root")).pass(Some("root-secret"))).await.expect("root can connect");
+    let second = || bed.opts().user(Some("second")).pass(Some("second-secret")).db_name(None::<String>);
+    let changed = || ChangeUserOpts::default().with_user(Some("second".into())).with_pass(Some("second-secret".into()));
+    for (change, refusal) in [
+        ("CREATE USER second IDENTIFIED BY 'second-secret'", None),
+        ("ALTER USER second ACCOUNT LOCK", Some(if flavor == Flavor::MariaDb { 4151 } else { 3118 })),
+        ("ALTER USER second ACCOUNT UNLOCK", None),
+        ("DROP USER second", Some(1045)),
+        ("CREATE USER second IDENTIFIED BY 'second-secret'", None),
+    ] {
+        root.query_drop(change).await.expect(change);
+        bed.pair.wait_caught_up().await.expect("the replica follows");
+        let mut other = bed.client().await;
+        if let Some(code) = refusal {
+            assert_eq!(refused(second()).await.0, code, "{change}");
+            let Err(Error::Server(error)) = other.change_user(changed()).await else { panic!("{change}") };
+            assert_eq!(error.code, code, "{change}");
+            continue;
+        }
+        // What a server refused is not tried again at once.
+        let let_in = async {
+            loop {
+                match Conn::new(second()).await {
+                    Ok(client) => break client,
+                    Err(Error::Server(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(error) => panic!("{change}: {error}"),
+                }
+            }
+        };
+        let mut client = tokio::time::timeout(Duration::from_secs(20), let_in).await.expect(change);
+        assert_eq!(one::<u64>(&mut client, "SELECT 1").await, 1, "{change}");
+        assert_eq!(refused(second()).await.0, 1203, "{change}");
+        let Err(Error::Server(error)) = other.change_user(changed()).await else { panic!("more than one") };
+        assert_eq!(error.code, 1203, "{change}");
+        client.disconnect().await.expect("goodbye");
+        bed.until(|| bed.app().shared.registry.of_user("second") == 0).await;
+    }
+    bed.stop().await;
+}
+
 crate::on_both!(
+    who_may_not_come_in,
     refusals_sound_like_a_server,
     the_greeting_is_the_servers,
     clients_with_tls,

@@ -137,6 +137,8 @@ const SCRIPTS: &[(&str, u64, &[&str])] = &[
         3,
         &["SET NAMES utf8mb4", "SET time_zone = '+01:00'", "BEGIN", INSERT, "UPDATE t SET n = 2 WHERE n = 1", "COMMIT"],
     ),
+    ("a page, and then a transaction", 2, &["SELECT n FROM t LIMIT 1 OFFSET 2", "BEGIN", INSERT, "ROLLBACK"]),
+    ("a page, and then nothing", 0, &["SELECT n FROM t LIMIT 1 OFFSET 2", "START TRANSACTION", "COMMIT"]),
     ("an empty transaction", 0, &["START TRANSACTION", "COMMIT"]),
     ("a prepared write nobody knows", 1, &["?INSERT INTO t (n) VALUES (10)"]),
     ("the same again", 1, &["?INSERT INTO t (n) VALUES (10)"]),

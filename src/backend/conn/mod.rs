@@ -61,6 +61,8 @@ pub struct Inner {
     used: Instant,
     /// The state of accounts when it logged in.
     accounts: u64,
+    /// The state, when it was opened, of what it keeps to its end.
+    generation: u64,
 }
 
 /// A connection on which nothing is under way.

@@ -35,6 +35,7 @@ impl Ready {
             born: now,
             used: now,
             accounts: login.accounts,
+            generation: login.generation,
         }))
     }
 
@@ -77,6 +78,11 @@ impl Ready {
     /// Whether accounts or privileges have changed since it logged in, which kept those of then.
     pub fn is_login_outdated(&self) -> bool {
         self.0.accounts != self.0.server.accounts()
+    }
+
+    /// Whether it is as one that is opened now.
+    pub fn is_current(&self) -> bool {
+        self.0.generation == self.0.server.generation()
     }
 
     /// Logs in again on the same connection: the only way to be without a default schema.

@@ -246,3 +246,23 @@ fn what_deserves_a_look() {
           authority would do; name your own authority: ca = \"ca.pem\""]
     );
 }
+
+/// Whoever Landbridge itself is at a server, strangers must not be.
+#[test]
+fn passthrough_lends_no_identity() {
+    let rest = "[monitor]\nuser = 'm'\npassword = ''\n";
+    let server = |name: &str, role: &str, more: &str| format!("[[server]]\nname = '{name}'\nrole = '{role}'\n{more}\n");
+    let fine = server("tcp", "replica", "address = 'db'\ntls = { mode = 'verify-full' }");
+    let socket = server("socket", "primary", "address = 'unix:/run/db.sock'");
+    let shown = server("shown", "replica", "address = 'other'\ntls = { cert = '/c', key = '/k' }");
+    let fix = "servers may take it for the client's identity; reach the server by TCP without one, or list the users";
+    refuses(
+        &format!("auth = 'passthrough'\n{fine}{socket}{shown}{rest}"),
+        &[
+            &format!("proxy.toml: auth: passthrough with a unix socket towards server \"socket\"; {fix}"),
+            &format!("proxy.toml: auth: passthrough with a client certificate towards server \"shown\"; {fix}"),
+        ],
+    );
+    // Listed users prove here that they know their passwords.
+    assert_eq!(settings(&format!("{fine}{socket}{shown}{rest}{USER}")).servers.len(), 3);
+}

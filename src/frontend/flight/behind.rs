@@ -55,7 +55,7 @@ pub(super) async fn ask(
         push_questions(busy, questions);
         busy.flush().await?;
     }
-    session.asked_warnings = match busy.reply().await? {
+    session.asked_warnings = match busy.reply_in_bytes().await? {
         Reply::Rows { rows, .. } => Some(rows),
         _ => None,
     };

@@ -261,6 +261,9 @@ impl<'a> Scan<'a> {
                 self.reads_tables |= word == Word::Table;
                 self.in_with &= self.depth > 0;
                 self.defining &= word != Word::Select;
+                if word == Word::Select && self.why == Some(Why::Insert) {
+                    self.traits |= Traits::SKIPS_ROWS;
+                }
             }
             _ => {}
         }

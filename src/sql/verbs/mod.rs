@@ -22,7 +22,8 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     let start = scan.cur().start;
     scan.advance();
     match verb {
-        Word::Select | Word::With | Word::Table | Word::Values => query(scan),
+        Word::Values => values(scan),
+        Word::Select | Word::With | Word::Table => query(scan),
         Word::Insert | Word::Replace => insert(scan),
         Word::Update => write(scan, Why::Update),
         Word::Delete => write(scan, Why::Delete),
@@ -69,12 +70,19 @@ fn query<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     Kind::Write(why)
 }
 
+/// MariaDB finds fewer rows than it sends.
+fn values<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
+    scan.traits |= Traits::SKIPS_ROWS;
+    query(scan)
+}
+
 fn parenthesised<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     while scan.cur().is_punct(b'(') {
         scan.advance();
     }
     match scan.cur().token {
-        Token::Word(Word::Select | Word::With | Word::Table | Word::Values) => query(scan),
+        Token::Word(Word::Values) => values(scan),
+        Token::Word(Word::Select | Word::With | Word::Table) => query(scan),
         _ => unknown(scan),
     }
 }

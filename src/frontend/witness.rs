@@ -1,0 +1,112 @@
+//! What an exchange wrote and saw: who learns of it, and who is asked what it was.
+
+use super::acquire::Held;
+use super::binding::PINNING;
+use super::commands::ASKING;
+use super::job::{Job, JobCommand};
+use super::session::Session;
+use super::settle::{LAST_QUESTION, is_opaque};
+use super::sight::Unnamed;
+use super::summary::Summary;
+use crate::backend::conn::Ready;
+use crate::backend::executed::{executed, executed_sql};
+use crate::consistency::token::{Changed, Noted};
+use crate::pool::{Disposition, Lease};
+use crate::route::{Need, Reason};
+use crate::sql::{Traits, Why};
+use crate::topology::ServerId;
+
+impl Session {
+    /// What was written or seen raises the tokens of the session's scopes.
+    pub(super) fn remember_writes(&mut self, server: ServerId, job: &Job, held: &Held, summary: &Summary) {
+        let snapshot = self.shared.snapshot();
+        let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
+        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
+        if job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
+            self.sight.observes();
+        }
+        if job.shows_data() && !is_primary && !held.connection {
+            self.sight.read_from(server);
+            if snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
+                // Others serve reads by now, who may not have what was just seen.
+                self.sight.observes();
+            }
+        }
+        if let Some(gtids) = &summary.gtids {
+            self.note(&Noted::Gtids(gtids.clone()), job.changes());
+        }
+        let writes = job.need != Need::Read && !matches!(job.command, JobCommand::Prepare(..));
+        // An error names no transactions, but what ran before it may have committed some.
+        // A statement that fails has committed what went before it all the same, if it does so at all.
+        let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
+        let partly = summary.error.is_some() && (is_opaque(job) || commits);
+        // It may have switched off the report.
+        let silent = self.tracks_itself && summary.gtids.is_none();
+        match (writes, names_gtids) {
+            (true, true) if partly || silent => self.note(&Noted::Uncertain, job.changes()),
+            (true, false) if partly || summary.is_ok() => self.note(&Noted::Untold, job.changes()),
+            _ => {}
+        }
+        let stays = self.is_open(job, summary) || (!held.pins.is_empty() && !held.pins.is_brief());
+        if !stays && job.pins.is_none() && !job.traits.intersects(PINNING) {
+            self.sight.doubt(&self.shared);
+        }
+    }
+
+    fn note(&mut self, noted: &Noted, changed: Changed) {
+        self.sight.note(&self.shared, noted, changed);
+        self.shared.news.send_replace(());
+    }
+
+    /// Whether what the server has executed must be asked behind this job: a client that has seen it must not
+    /// unsee it on a replica.
+    pub(super) fn must_ask_executed(&self, job: &Job, held: &Held, acquired_on: ServerId) -> bool {
+        let snapshot = self.shared.snapshot();
+        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
+        let of_interest = if is_primary {
+            // Where nobody reads from replicas now, that can wait until somebody does.
+            snapshot.report.is_some() && !snapshot.readers.is_empty() && held.reason != Some(Reason::PrimaryIsNearer)
+        } else {
+            held.reason == Some(Reason::OtherReplica)
+        };
+        if !of_interest || !self.sight.is_consistent() || !job.shows_data() || held.beside {
+            return false;
+        }
+        // What is asked behind these would change what they left.
+        let fragile = PINNING | ASKING | Traits::CALC_FOUND_ROWS | Traits::SKIPS_ROWS | Traits::LOCAL_INFILE;
+        if job.traits.intersects(fragile) || job.pins.is_some() || !held.pins.is_empty() {
+            return false;
+        }
+        let only_looks = job.need == Need::Read || job.need == Need::Primary(Reason::Statement(Why::LockingRead));
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
+        let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
+        (only_looks && alone) || (ends && held.connection)
+    }
+
+    /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
+    pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
+        match (self.sight.take_unnamed(), lease.take()) {
+            (Some(unnamed), Some(conn)) if self.is_at_primary(&lease) => {
+                tokio::spawn(name(unnamed, conn, lease, disposition));
+            }
+            (_, conn) => {
+                if let Some(conn) = conn {
+                    lease.put(conn);
+                }
+                lease.give_back(disposition);
+            }
+        }
+    }
+}
+
+/// Finds out what was seen on a connection before it is given back; nobody waits for it.
+async fn name(unnamed: Unnamed, conn: Ready, mut lease: Lease, disposition: Disposition) {
+    let family = conn.family();
+    if let Ok(Ok((conn, reply))) = tokio::time::timeout(LAST_QUESTION, conn.query(executed_sql(family))).await {
+        if let Some(gtids) = executed(family, &reply) {
+            unnamed.named(&gtids);
+        }
+        lease.put(conn);
+    }
+    lease.give_back(disposition);
+}
