@@ -35,6 +35,9 @@ struct Args {
     /// Only workloads whose name contains this, such as "point"
     #[arg(long, default_value = "")]
     only: String,
+    /// Also a Landbridge with `scope = "off"`: what it costs to remember who wrote what
+    #[arg(long)]
+    scope_off: bool,
     /// A Markdown file whose marked place gets the tables
     #[arg(long)]
     write: Option<PathBuf>,
@@ -66,7 +69,7 @@ async fn main() -> Result<()> {
     }
     say(&format!("starting a {flavor} primary, a replica, HAProxy and Landbridge twice"));
     let pair = Pair::start_with(flavor, options(flavor)).await?;
-    let ways = Ways::start(&pair).await?;
+    let ways = Ways::start(&pair, args.scope_off).await?;
     let load = Load::prepare(&pair, Duration::from_secs(args.seconds.into())).await?;
     let mut report = Report::new(&pair, args.rounds, args.seconds).await?;
     for workload in workloads {

@@ -51,14 +51,16 @@ pub(crate) struct Ways {
 
 impl Ways {
     /// Starts everything that stands in the middle and waits until it serves.
-    pub(crate) async fn start(pair: &Pair) -> Result<Self> {
+    ///
+    /// `scope_off`: with another Landbridge, which remembers nobody's writes.
+    pub(crate) async fn start(pair: &Pair, scope_off: bool) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let primary = pair.primary.port();
         let (haproxy, haproxy_port) = haproxy(directory.path(), primary).await?;
         let plain = r#""off""#.to_owned();
         let verified = format!(r#"{{ mode = "verify-full", ca = "{}" }}"#, pair.certs.ca.display());
-        let (to_plain, plain_port) = landbridge(directory.path(), "plain", pair, &plain).await?;
-        let (to_tls, tls_port) = landbridge(directory.path(), "tls", pair, &verified).await?;
+        let (to_plain, plain_port) = landbridge(directory.path(), "plain", pair, &plain, "user").await?;
+        let (to_tls, tls_port) = landbridge(directory.path(), "tls", pair, &verified, "user").await?;
         let way = |name, port, process| Way { name, port, tls: false, server: dialled(port, None), process };
         let connector = Connector::new(
             &ServerTls { verify: Verify::Full, ca: Some(pair.certs.ca.clone()), client_cert: None, server_name: None },
@@ -71,13 +73,17 @@ impl Ways {
             server: dialled(primary, Some(connector)),
             process: None,
         };
-        let ways = vec![
+        let mut ways = vec![
             way("direct", primary, None),
             way("HAProxy", haproxy_port, Some(haproxy)),
             way("Landbridge, tls off", plain_port, Some(to_plain)),
             direct_tls,
             way("Landbridge, verify-full", tls_port, Some(to_tls)),
         ];
+        if scope_off {
+            let (process, port) = landbridge(directory.path(), "off", pair, &plain, "off").await?;
+            ways.push(way("Landbridge, scope off", port, Some(process)));
+        }
         Ok(Self { ways, _directory: directory })
     }
 
@@ -169,8 +175,8 @@ async fn haproxy(directory: &Path, primary: u16) -> Result<(Process, u16)> {
     Ok((process, port))
 }
 
-/// The release binary with a configuration as users have it, but for `tls`.
-async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str) -> Result<(Process, u16)> {
+/// The release binary with a configuration as users have it, but for `tls` and perhaps `scope`.
+async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str, scope: &str) -> Result<(Process, u16)> {
     let (port, http) = (free_port()?, free_port()?);
     let (app, monitor) = (accounts::APP, accounts::MONITOR);
     let text = format!(
@@ -197,6 +203,8 @@ password = "{}"
 [monitor]
 user = "{}"
 password = "{}"
+[consistency]
+scope = "{scope}"
 "#,
         app.user,
         app.password,
