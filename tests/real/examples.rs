@@ -69,4 +69,24 @@ async fn django(flavor: Flavor) {
     carry(flavor, "Django of PyPI", &[&python, "-c", "import django, pymysql"], &[&python, &script]).await;
 }
 
-crate::on_both!(django);
+/// PHP with a script of ours, if these packages of Debian's are there.
+async fn php(flavor: Flavor, packages: &str, classes: [&str; 2], script: &str) {
+    let [one, other] = classes.map(|class| format!("require '{class}/autoload.php';"));
+    let probe = format!("{one} {other} exit((int) !extension_loaded('pdo_mysql'));");
+    let script = root().join("tests/examples").join(script).display().to_string();
+    carry(flavor, packages, &["php", "-r", &probe], &["php", &script]).await;
+}
+
+/// The kernel, its events and the database layer are Symfony's and Doctrine's.
+async fn symfony(flavor: Flavor) {
+    let classes = ["Symfony/Component/HttpKernel", "Doctrine/DBAL"];
+    php(flavor, "php-symfony-http-kernel or php-doctrine-dbal", classes, "symfony_request.php").await;
+}
+
+/// Requests, responses, the database and its facade are Laravel's; who calls the middleware is the script.
+async fn laravel(flavor: Flavor) {
+    let classes = ["Illuminate/Database", "Illuminate/Http"];
+    php(flavor, "php-illuminate-database or php-illuminate-http", classes, "laravel_request.php").await;
+}
+
+crate::on_both!(django, symfony, laravel);
