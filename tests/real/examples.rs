@@ -62,7 +62,7 @@ async fn carry(flavor: Flavor, package: &str, probe: &[&str], words: &[&str]) {
     bed.stop().await;
 }
 
-/// The request handler and the middleware chain are Django's, its driver is PyMySQL.
+/// The request handler and the middleware chain are Django's, its driver is `PyMySQL`.
 async fn django(flavor: Flavor) {
     let python = latest("python/bin/python3").display().to_string();
     let script = root().join("tests/examples/django_request.py").display().to_string();
