@@ -22,6 +22,7 @@ die() { say "$*" >&2; exit 1; }
 has() { PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec command -v "$1" >/dev/null; }
 has_clients() { has mariadb && has mariadb-dump; }
 has_php() { php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'; }
+has_php_class() { php -r "exit(stream_resolve_include_path('$1/autoload.php') ? 0 : 1);"; }
 
 # Another python3 may come first on the path; the system's packages are for this one.
 has_python() { /usr/bin/python3 -c "import $1"; }
@@ -77,7 +78,7 @@ need() {
     "$@" >/dev/null 2>&1 || PACKAGES+=($packages)
 }
 
-# Languages and drivers, for tests/real/drivers.
+# Languages and drivers, for tests/real/drivers, and parts of frameworks, for tests/real/examples.
 look_for_drivers() {
     need "python3 python3-pymysql" has_python pymysql
     need "python3-mysqldb" has_python MySQLdb
@@ -89,6 +90,10 @@ look_for_drivers() {
     need "default-jdk-headless" has javac
     need "libmariadb-java" test -r /usr/share/java/mariadb-java-client.jar
     need "nodejs npm" has_node
+    need "php-symfony-http-kernel" has_php_class Symfony/Component/HttpKernel
+    need "php-doctrine-dbal" has_php_class Doctrine/DBAL
+    need "php-illuminate-database" has_php_class Illuminate/Database
+    need "php-illuminate-http" has_php_class Illuminate/Http
 }
 
 look_around() {

@@ -10,6 +10,7 @@ mod defaults;
 mod dials;
 mod direct;
 mod drivers;
+mod examples;
 mod faults;
 mod garbage;
 mod invariant;

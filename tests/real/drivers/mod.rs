@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 const JAR: &str = "/usr/share/java/mariadb-java-client.jar";
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -18,12 +18,12 @@ fn script(name: &str) -> String {
 }
 
 /// Where `scripts/drivers.sh` puts what is newer than the system's packages.
-fn latest(name: &str) -> PathBuf {
+pub(crate) fn latest(name: &str) -> PathBuf {
     root().join("target/drivers").join(name)
 }
 
 /// A program with its first arguments.
-fn program(words: &[&str]) -> Command {
+pub(crate) fn program(words: &[&str]) -> Command {
     let (name, arguments) = words.split_first().expect("a program");
     let mut command = Command::new(name);
     command.args(arguments);
@@ -31,7 +31,7 @@ fn program(words: &[&str]) -> Command {
 }
 
 /// Runs a program; what it prints, or a panic that says what is wrong.
-fn run(mut command: Command) -> String {
+pub(crate) fn run(mut command: Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -43,7 +43,7 @@ fn run(mut command: Command) -> String {
 /// Whether a program is there, by a command that succeeds then. What is missing is an error in continuous
 /// integration, and its tests are skipped elsewhere.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests should see what was left out")]
-fn is_there(probe: &[&str], package: &str) -> bool {
+pub(crate) fn is_there(probe: &[&str], package: &str) -> bool {
     let mut command = program(probe);
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = status.is_ok_and(|status| status.success());
