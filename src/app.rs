@@ -68,12 +68,12 @@ impl App {
         let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let servers = servers(settings)?;
         let scopes = Arc::new(Scopes::default());
-        let (news, written) = watch::channel(());
+        let ((news, written), (doubts, doubted)) = (watch::channel(()), watch::channel(()));
         let topology = monitor::spawn(
             monitor_settings(settings),
             servers.iter().cloned().zip(settings.servers.iter().map(|s| plan(s, settings))).collect(),
             Arc::new(Account::listed(settings.monitor.user.clone(), settings.monitor.password.clone())),
-            written,
+            [written, doubted],
             metrics.server.clone(),
             &tasks,
             stop.clone(),
@@ -95,6 +95,7 @@ impl App {
             pools,
             scopes,
             news,
+            doubts,
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
             waits: Waits::default(),

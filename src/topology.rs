@@ -144,6 +144,11 @@ impl Snapshot {
         self.servers.get(usize::from(id.0))
     }
 
+    /// Whether some servers have not been asked yet: one of them may be the primary, or tell what must be seen.
+    pub fn is_unsettled(&self) -> bool {
+        self.servers.iter().any(|s| s.health == Health::Unknown)
+    }
+
     /// Whether any server but the primary may ever serve reads.
     pub fn has_replicas(&self) -> bool {
         self.servers.iter().any(|s| s.role == Role::Replica && s.weight > 0)

@@ -122,11 +122,12 @@ mod tests {
 
     #[test]
     fn the_replica_that_was_left_tells_what_must_be_seen() {
-        let now = Instant::now();
+        let before = Instant::now();
+        let now = before + Duration::from_millis(1);
         let later = now + Duration::from_millis(1);
         let mut floor = Floor::default();
         floor.replaced(A, now);
-        floor.told(A, false, now - Duration::from_millis(1), &gtids("0-1-4"));
+        floor.told(A, false, before, &gtids("0-1-4"));
         assert!(floor.is_pending(), "it was asked before");
         floor.told(B, false, later, &gtids("0-1-9"));
         assert!(floor.is_pending(), "another one does not know");

@@ -2,7 +2,7 @@
 //!
 //! A token is `1`, then `m` (MySQL), `d` (MariaDB) or `n` (no transactions), then the transactions in
 //! base64 with the letters of URLs, without padding; behind a `~` stands for how many milliseconds reads
-//! must stay at the primary, `0` for until it has been asked. Only letters, digits, `-`, `_` and `~` appear, so that no cookie,
+//! must stay at the primary, and then `s` where something was seen there that has no name yet. Only letters, digits, `-`, `_` and `~` appear, so that no cookie,
 //! URL or SQL string needs quoting. It is not signed and needs not be: whoever makes one up can only
 //! slow down reads of his own.
 
@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// Longest text that is read.
 const LONGEST: usize = 16 * 1024;
+/// What was sent on a connection that broke has run after this time, or never will.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+/// Something was seen at the primary that nobody has named.
+const SEEN: &str = "s";
 /// Longest time that a text can keep reads at the primary.
 const LONGEST_STAY: Duration = Duration::from_secs(60);
 
@@ -34,11 +38,12 @@ pub fn print(token: &Token, now: Instant) -> String {
             format!("1{family}{}", URL_SAFE_NO_PAD.encode(gtids.to_bytes()))
         }
     };
-    if let Some(until) = token.primary_until {
-        let left = until.saturating_duration_since(now).as_millis().max(1);
-        text.push_str(&format!("~{left}"));
-    } else if token.keeps_to_primary() {
-        text.push_str("~0");
+    if token.keeps_to_primary() {
+        // What may still be on its way has run by then, or never will.
+        let until = token.primary_until.max(token.uncertain_since.map(|since| since + ON_ITS_WAY));
+        let left = until.map_or(0, |until| until.saturating_duration_since(now).as_millis());
+        let seen = if token.unnamed_since.is_some() { SEEN } else { "" };
+        text = format!("{text}~{left}{seen}");
     }
     text
 }
@@ -56,7 +61,7 @@ pub fn read(text: &str, now: Instant) -> Result<Token, NotAToken> {
     }
     let rest = text.strip_prefix('1').ok_or(NotAToken)?;
     let (body, stay) = match rest.split_once('~') {
-        Some((body, stay)) => (body, Some(stay.parse::<u64>().map_err(|_| NotAToken)?)),
+        Some((body, stay)) => (body, Some(stay)),
         None => (rest, None),
     };
     let set = |family, body: &str| {
@@ -70,10 +75,13 @@ pub fn read(text: &str, now: Instant) -> Result<Token, NotAToken> {
         _ => return Err(NotAToken),
     };
     let mut token = Token::of(gtids);
-    match stay {
-        Some(0) => token.uncertain_since = Some(now),
-        Some(millis) => token.primary_until = Some(now + Duration::from_millis(millis).min(LONGEST_STAY)),
-        None => {}
+    if let Some(stay) = stay {
+        let (millis, seen) = stay.strip_suffix(SEEN).map_or((stay, false), |millis| (millis, true));
+        let millis: u64 = millis.parse().map_err(|_| NotAToken)?;
+        token.unnamed_since = seen.then_some(now);
+        if millis > 0 {
+            token.primary_until = Some(now + Duration::from_millis(millis).min(LONGEST_STAY));
+        }
     }
     Ok(token.raised(now))
 }
@@ -111,7 +119,11 @@ mod tests {
         let mut doubtful = of(Family::MariaDb, "0-1-5");
         doubtful.unnamed_since = Some(now);
         let back = read(&print(&doubtful, now), now).expect("a token");
-        assert_eq!((back.gtids.is_some(), back.uncertain_since), (true, Some(now)));
+        assert_eq!((back.gtids.is_some(), back.unnamed_since, back.primary_until), (true, Some(now), None));
+        let mut lost = Token::default();
+        lost.uncertain_since = Some(now);
+        assert_eq!(print(&lost, now), "1n~10000");
+        assert_eq!(print(&lost, now + Duration::from_secs(4)), "1n~6000");
         let mut recent = Token::default();
         recent.primary_until = Some(now + Duration::from_millis(1500));
         assert_eq!(print(&recent, now), "1n~1500");

@@ -57,10 +57,7 @@ impl Scope {
 
     /// All that was seen until `asked` is contained in these transactions.
     pub fn named(&self, asked: Instant, gtids: &GtidSet) {
-        let mut tokens = self.lock();
-        let all = &mut tokens.all;
-        all.unnamed_since = all.unnamed_since.filter(|since| *since > asked);
-        all.merge(&Token::of(Some(gtids.clone())).raised(asked));
+        self.lock().all.named(asked, gtids);
     }
 
     /// Takes on what somebody else has written or seen.
@@ -108,7 +105,7 @@ mod tests {
     fn report(asked: Instant, text: &str) -> Snapshot {
         let report = PrimaryReport {
             asked,
-            nothing_on_its_way: asked - GRACE,
+            nothing_on_its_way: asked.checked_sub(GRACE).unwrap_or(asked),
             primary_since: asked,
             executed: Arc::new(gtids(text)),
         };
@@ -119,8 +116,8 @@ mod tests {
         scope.note(&Noted::Gtids(gtids(text)), changed, now, PIN);
     }
 
-    fn of(text: &str) -> Option<Arc<GtidSet>> {
-        Some(Arc::new(gtids(text)))
+    fn of(text: &str) -> Arc<GtidSet> {
+        Arc::new(gtids(text))
     }
 
     const PIN: Duration = Duration::from_secs(2);
@@ -131,7 +128,7 @@ mod tests {
         let (scope, now) = (Scope::default(), Instant::now());
         wrote(&scope, "0-1-5", Changed::Data, now);
         wrote(&scope, "1-1-2", Changed::Data, now);
-        assert_eq!(scope.token(now, &Snapshot::default()).gtids, of("0-1-5,1-1-2"));
+        assert_eq!(scope.token(now, &Snapshot::default()).gtids, Some(of("0-1-5,1-1-2")));
         assert!(!scope.token(now, &everywhere("0-1-9")).is_empty());
         assert!(scope.token(now, &everywhere("0-1-9,1-1-2")).is_empty());
         assert!(scope.token(now, &Snapshot::default()).is_empty());
@@ -155,8 +152,8 @@ mod tests {
         let (scope, now, snapshot) = (Scope::default(), Instant::now(), Snapshot::default());
         wrote(&scope, "0-1-5", Changed::Schema, now);
         wrote(&scope, "0-1-6", Changed::Data, now);
-        assert_eq!(scope.token(now, &snapshot).gtids, of("0-1-6"));
-        assert_eq!(scope.schema_token(now, &snapshot).gtids, of("0-1-5"));
+        assert_eq!(scope.token(now, &snapshot).gtids, Some(of("0-1-6")));
+        assert_eq!(scope.schema_token(now, &snapshot).gtids, Some(of("0-1-5")));
         let snapshot = everywhere("0-1-5");
         assert!(scope.schema_token(now, &snapshot).is_empty() && !scope.token(now, &snapshot).is_empty());
     }
@@ -178,33 +175,35 @@ mod tests {
         assert_eq!(scope.token(lost + GRACE, &soon).uncertain_since, Some(lost), "it may be on its way");
         let later = lost + GRACE * 2;
         let token = scope.token(later, &report(later, "0-1-8"));
-        assert_eq!((token.keeps_to_primary(), token.gtids), (false, of("0-1-8")));
+        assert_eq!((token.keeps_to_primary(), token.gtids), (false, Some(of("0-1-8"))));
     }
 
     #[test]
     fn what_was_seen_at_the_primary_is_named_by_whoever_asks_later() {
-        let (scope, now, snapshot) = (Scope::default(), Instant::now(), Snapshot::default());
+        let (scope, before, snapshot) = (Scope::default(), Instant::now(), Snapshot::default());
+        let now = before + GRACE;
         scope.note(&Noted::Unnamed, Changed::Data, now, PIN);
         assert!(scope.token(now, &snapshot).keeps_to_primary());
-        scope.named(now - GRACE, &gtids("0-1-3"));
+        scope.named(before, &gtids("0-1-3"));
         assert!(scope.token(now, &snapshot).keeps_to_primary(), "asked before it was seen");
         scope.named(now, &gtids("0-1-4"));
         let token = scope.token(now, &snapshot);
-        assert_eq!((token.keeps_to_primary(), token.gtids), (false, of("0-1-4")));
+        assert_eq!((token.keeps_to_primary(), token.gtids), (false, Some(of("0-1-4"))));
         scope.note(&Noted::Unnamed, Changed::Data, now, PIN);
         let later = now + Duration::from_millis(1);
         let token = scope.token(later, &report(later, "0-1-9"));
-        assert_eq!((token.keeps_to_primary(), token.gtids), (false, of("0-1-9")));
+        assert_eq!((token.keeps_to_primary(), token.gtids), (false, Some(of("0-1-9"))));
     }
 
     #[test]
     fn what_a_former_primary_took_with_it_is_not_waited_for() {
-        let (scope, now) = (Scope::default(), Instant::now());
+        let (scope, before) = (Scope::default(), Instant::now());
+        let now = before + GRACE;
         wrote(&scope, "0-1-9", Changed::Data, now);
-        let same = PrimaryReport { primary_since: now - GRACE, ..report(now, "0-1-5").report.expect("made") };
+        let same = PrimaryReport { primary_since: before, ..report(now, "0-1-5").report.expect("made") };
         let snapshot = Snapshot { report: Some(same), ..Snapshot::default() };
-        assert_eq!(scope.token(now, &snapshot).gtids, of("0-1-9"), "the same primary, asked too early");
+        assert_eq!(scope.token(now, &snapshot).gtids, Some(of("0-1-9")), "the same primary, asked too early");
         let later = now + GRACE;
-        assert_eq!(scope.token(later, &report(later, "0-2-7")).gtids, of("0-2-7"));
+        assert_eq!(scope.token(later, &report(later, "0-2-7")).gtids, Some(of("0-2-7")));
     }
 }

@@ -79,6 +79,12 @@ impl Token {
         }
     }
 
+    /// All that was seen until `asked` is contained in these transactions.
+    pub fn named(&mut self, asked: Instant, gtids: &GtidSet) {
+        self.unnamed_since = self.unnamed_since.filter(|since| *since > asked);
+        self.merge(&Self::of(Some(gtids.clone())).raised(asked));
+    }
+
     /// Forgets what is over: moments that have passed, doubts that the primary has cleared since, and
     /// transactions that every replica has.
     pub fn settle(&mut self, now: Instant, report: Option<&PrimaryReport>, everywhere: Option<&GtidSet>) {

@@ -10,7 +10,9 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
+use crate::topology::Snapshot;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A lease for a job, and how it came about.
 pub(super) struct Acquired {
@@ -37,6 +39,8 @@ pub(super) struct Held {
     pub epoch: u64,
 }
 
+/// How long clients wait for the first probes of the servers.
+const FIRST_PROBES: Duration = Duration::from_secs(10);
 /// How often a read whose connection died before its answer is sent again.
 pub(super) const READ_RETRIES: u32 = 2;
 
@@ -111,13 +115,22 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
-        let snapshot = self.shared.snapshot();
+        let mut snapshot = self.shared.snapshot();
         let mut reader = self.sight.reader(&self.shared, job, &snapshot);
         reader.patience = Some(self.wait_budget());
-        let decided = match retries {
-            0..READ_RETRIES => route::decide(need, &reader, &snapshot),
-            _ => route::to_primary(&snapshot, Reason::NoReplica),
+        let decide = |snapshot: &Snapshot| match retries {
+            0..READ_RETRIES => route::decide(need, &reader, snapshot),
+            _ => route::to_primary(snapshot, Reason::NoReplica),
         };
+        let mut decided = decide(&snapshot);
+        if decided.is_err() && snapshot.is_unsettled() {
+            // Clients may be earlier than the first probes.
+            let mut topology = self.shared.topology.clone();
+            let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !snapshot.is_unsettled());
+            let _too_long = tokio::time::timeout(FIRST_PROBES, settled).await;
+            snapshot = self.shared.snapshot();
+            decided = decide(&snapshot);
+        }
         let route = decided.map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await {
             Ok(Ok(lease)) => Ok(acquired(lease, route.reason, snapshot.epoch)),

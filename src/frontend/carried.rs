@@ -3,19 +3,20 @@
 use super::job::{Job, JobCommand};
 use super::session::{Gone, Last, Session};
 use crate::backend::executed::{executed, executed_sql};
+use crate::consistency::gtid::GtidSet;
 use crate::consistency::printed;
-use crate::consistency::token::{Changed, Noted};
+use crate::consistency::token::{Changed, Noted, Token};
 use crate::pool::Disposition;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::Need;
 use crate::sql::{Assignment, Kind, Statement, Target, Traits, ValueClass};
 use crate::state::quote_identifier;
-use crate::topology::ServerId;
+use crate::topology::{ServerId, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a replica may take to tell what it has.
+/// How long a server may take to tell what it has.
 const QUESTION: Duration = Duration::from_secs(1);
 
 /// The value that a statement gives to `@@landbridge_token`, if that is all it does: as it stands in the text.
@@ -49,9 +50,8 @@ pub(super) fn stand_in(statement: &Statement<'_>, columns: Option<Vec<Vec<u8>>>)
 impl Session {
     /// `SET @@landbridge_token = ..`, with the value as it stands in the text.
     pub(super) async fn set_token(&mut self, value: &[u8]) -> Result<(), Gone> {
-        let inner = match value {
-            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
-            _ => return self.refuse(&not_a_token()).await,
+        let ([b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"']) = value else {
+            return self.refuse(&not_a_token()).await;
         };
         self.carry_token(inner).await
     }
@@ -60,9 +60,45 @@ impl Session {
     pub(super) async fn carry_token(&mut self, text: &[u8]) -> Result<(), Gone> {
         let token = std::str::from_utf8(text).ok().and_then(|text| printed::read(text, Instant::now()).ok());
         let Some(token) = token else { return self.refuse(&not_a_token()).await };
+        let token = self.verified(token).await;
         self.sight.carry(&token);
         self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
         self.send_ok().await
+    }
+
+    /// A token as far as it can come true: the primary has, or had, all that any token names, unless another
+    /// server is the primary by now, or the token is from another history.
+    async fn verified(&self, token: Token) -> Token {
+        let Some(gtids) = token.gtids.clone() else { return token };
+        if is_known(&self.shared.snapshot(), &gtids) {
+            return token;
+        }
+        for attempt in 0..2 {
+            let Some(primary) = self.shared.snapshot().primary().map(|primary| primary.id) else { return token };
+            let asked = Instant::now();
+            let told = tokio::time::timeout(QUESTION, self.ask_executed(primary)).await;
+            // Nobody can tell.
+            let Ok(Some(executed)) = told else { return token };
+            if executed.contains(&gtids) {
+                return token;
+            }
+            if attempt == 0 {
+                self.look_again(asked).await;
+            } else {
+                tracing::warn!("a client brought a token of transactions that the primary does not have");
+                return Token::of(Some(executed)).raised(asked);
+            }
+        }
+        token
+    }
+
+    /// Has the servers asked anew, and waits until the primary has told.
+    async fn look_again(&self, since: Instant) {
+        self.shared.doubts.send_replace(());
+        let mut topology = self.shared.topology.clone();
+        let told = topology.wait_for(|snapshot| snapshot.report.as_ref().is_some_and(|report| report.asked >= since));
+        // Then it is as it was known before.
+        let _too_long = tokio::time::timeout(QUESTION, told).await;
     }
 
     /// Before a token is shown: what was read from a replica must be in it.
@@ -77,7 +113,7 @@ impl Session {
         }
     }
 
-    async fn ask_executed(&self, server: ServerId) -> Option<crate::consistency::gtid::GtidSet> {
+    async fn ask_executed(&self, server: ServerId) -> Option<GtidSet> {
         let pool = self.pools.get(usize::from(server.0))?.clone();
         let mut lease = pool.checkout(&self.state).await.ok()?;
         let conn = lease.take()?;
@@ -87,11 +123,18 @@ impl Session {
         lease.give_back(Disposition::Clean);
         executed(family, &reply)
     }
+}
 
-    /// Prepares a statement about Landbridge alone by what stands in for it.
-    pub(super) fn stand_in_job(&self, stand_in: Vec<u8>, id: u32) -> Job {
-        Job::new(JobCommand::Prepare(Arc::from(stand_in), id), Need::Read)
-    }
+/// Prepares a statement about Landbridge alone by what stands in for it.
+pub(super) fn stand_in_job(stand_in: Vec<u8>, id: u32) -> Job {
+    Job::new(JobCommand::Prepare(Arc::from(stand_in), id), Need::Read)
+}
+
+/// Whether some server is known to have these transactions.
+fn is_known(snapshot: &Snapshot, gtids: &GtidSet) -> bool {
+    let told = snapshot.report.as_ref().map(|report| &report.executed);
+    let mut known = snapshot.servers.iter().filter_map(|server| server.executed.as_ref()).chain(told);
+    known.any(|executed| executed.contains(gtids))
 }
 
 fn not_a_token() -> ServerError {

@@ -54,7 +54,7 @@ impl Session {
         if let Some(answer) = self.local_answer(text, &statement) {
             return self.send_answer(answer, Protocol::Text).await;
         }
-        self.tracks_itself |= chooses_reports(text, &statement);
+        self.habits.tracks_itself |= chooses_reports(text, &statement);
         if matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_)) {
             self.release_brief().await;
         }

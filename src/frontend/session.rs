@@ -71,6 +71,16 @@ impl Last {
     }
 }
 
+/// What a session has done that changes how it must be understood.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Habits {
+    /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
+    /// what they leave out is not known.
+    pub tracks_itself: bool,
+    /// Whether it has prepared by SQL what may set variables for all.
+    pub prepares_globals: bool,
+}
+
 /// A logged-in client.
 pub struct Session {
     pub(super) client: Client,
@@ -107,11 +117,8 @@ pub struct Session {
     pub(super) last_prepared: Option<u16>,
     /// What sessions found that set nothing when this one began.
     pub(super) reference: Option<Arc<Facts>>,
-    /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
-    /// what they leave out is not known.
-    pub(super) tracks_itself: bool,
-    /// Whether it has prepared by SQL what may set variables for all.
-    pub(super) prepares_globals: bool,
+    /// What it has done that changes how it must be understood.
+    pub(super) habits: Habits,
 }
 
 impl Session {
@@ -141,8 +148,7 @@ impl Session {
             asked_executed: None,
             read_as: None,
             last_prepared: None,
-            tracks_itself: false,
-            prepares_globals: false,
+            habits: Habits::default(),
             reference: None,
         };
         session.entry.handle().set_user(&session.account.user);
@@ -301,7 +307,7 @@ impl Session {
         self.binding = Binding::Free;
         self.sight.ends();
         self.next_transaction = None;
-        self.tracks_itself = false;
+        self.habits.tracks_itself = false;
         self.cursors.clear();
     }
 }

@@ -143,7 +143,7 @@ impl Session {
         job: &Job,
         summary: &Summary,
     ) {
-        self.tracks_itself |= summary.variables.iter().any(|(name, _)| name.starts_with(b"session_track_"));
+        self.habits.tracks_itself |= summary.variables.iter().any(|(name, _)| name.starts_with(b"session_track_"));
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.

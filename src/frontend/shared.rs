@@ -96,6 +96,8 @@ pub struct Shared {
     pub scopes: Arc<Scopes>,
     /// Tells the monitor of each write: replicas will apply it in a moment.
     pub news: watch::Sender<()>,
+    /// Has the monitor ask all servers at once: something is not as it is known to be.
+    pub doubts: watch::Sender<()>,
     /// What is counted.
     pub metrics: SessionMetrics,
     /// Who is connected.

@@ -183,7 +183,8 @@ impl Sight {
     pub(super) fn named(&mut self, shared: &Shared, asked: Instant, gtids: &GtidSet) {
         self.observed = false;
         self.unnamed = None;
-        self.made.merge(&Token::of(Some(gtids.clone())));
+        self.made.named(asked, gtids);
+        self.carried.named(asked, gtids);
         for scope in self.scopes(shared, Instant::now()) {
             scope.named(asked, gtids);
         }

@@ -1,7 +1,7 @@
 //! The commands of prepared statements.
 
 use super::binding::{Binding, PinReason};
-use super::carried::{stand_in, token_set};
+use super::carried::{stand_in, stand_in_job, token_set};
 use super::commands::{ASKING, PINNED, asked_elsewhere, chooses_reports, raw_job};
 use super::job::{Body, Execution, Job, JobCommand};
 use super::local::column_names;
@@ -33,7 +33,7 @@ impl Session {
             return self.refuse(&ServerError::new(1461, b"42000", full)).await;
         }
         let statement = classify(text, self.mode());
-        self.tracks_itself |= chooses_reports(text, &statement);
+        self.habits.tracks_itself |= chooses_reports(text, &statement);
         let as_text = is_same_as_text(&statement, text);
         let stand_in = stand_in(&statement, column_names(text));
         let pins = !as_text && stand_in.is_none() && acts_on_session(&statement);
@@ -50,7 +50,7 @@ impl Session {
             ..Job::new(JobCommand::Prepare(text.clone(), id), if pins { PINNED } else { Need::Read })
         };
         let job = match stand_in {
-            Some(stand_in) => self.stand_in_job(stand_in, id),
+            Some(stand_in) => stand_in_job(stand_in, id),
             None => job,
         };
         self.last_prepared = None;

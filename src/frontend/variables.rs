@@ -90,8 +90,8 @@ impl Session {
         }
         let text = text.to_ascii_lowercase();
         let here = memchr::memmem::find(&text, b"global").is_some();
-        self.prepares_globals |= here && traits.contains(Traits::SQL_PREPARE);
-        if here || (self.prepares_globals && traits.contains(Traits::SQL_EXECUTE)) {
+        self.habits.prepares_globals |= here && traits.contains(Traits::SQL_PREPARE);
+        if here || (self.habits.prepares_globals && traits.contains(Traits::SQL_EXECUTE)) {
             // Of several, some may have succeeded.
             self.server_variables_changed(true).await;
         }

@@ -10,19 +10,32 @@ use super::sight::Unnamed;
 use super::summary::Summary;
 use crate::backend::conn::Ready;
 use crate::backend::executed::{executed, executed_sql};
+use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::{Changed, Noted};
 use crate::pool::{Disposition, Lease};
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
 use crate::topology::ServerId;
+use std::time::Instant;
 
 impl Session {
-    /// What was written or seen raises the tokens of the session's scopes.
-    pub(super) fn remember_writes(&mut self, server: ServerId, job: &Job, held: &Held, summary: &Summary) {
+    /// What was written or seen raises the tokens of the session's scopes. `named`: what the server had executed
+    /// behind the job, if it was asked, and since when.
+    pub(super) fn remember_writes(
+        &mut self,
+        server: ServerId,
+        job: &Job,
+        held: &Held,
+        summary: &Summary,
+        named: Option<&(Instant, GtidSet)>,
+    ) {
         let snapshot = self.shared.snapshot();
+        if let Some((asked, gtids)) = named {
+            self.sight.named(&self.shared, *asked, gtids);
+        }
         let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
         let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
-        if job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
+        if named.is_none() && job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
             self.sight.observes();
         }
         if job.shows_data() && !is_primary && !held.connection {
@@ -41,7 +54,7 @@ impl Session {
         let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
         let partly = summary.error.is_some() && (is_opaque(job) || commits);
         // It may have switched off the report.
-        let silent = self.tracks_itself && summary.gtids.is_none();
+        let silent = self.habits.tracks_itself && summary.gtids.is_none();
         match (writes, names_gtids) {
             (true, true) if partly || silent => self.note(&Noted::Uncertain, job.changes()),
             (true, false) if partly || summary.is_ok() => self.note(&Noted::Untold, job.changes()),

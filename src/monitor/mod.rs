@@ -73,7 +73,7 @@ pub enum Planned {
 }
 
 /// Starts a task for each server, in `tracker`, until `stop`. Servers are in configuration order. `news` tells
-/// that clients wrote something.
+/// that clients wrote something, `doubts` that all must be asked at once.
 ///
 /// The first snapshot has configured roles and [`Health::Unknown`](crate::topology::Health::Unknown);
 /// servers whose role is to be discovered are replicas in it.
@@ -82,7 +82,7 @@ pub fn spawn(
     settings: MonitorSettings,
     servers: Vec<(Arc<Server>, ServerPlan)>,
     account: Arc<Account>,
-    news: watch::Receiver<()>,
+    [news, doubts]: [watch::Receiver<()>; 2],
     metrics: ServerMetrics,
     tracker: &TaskTracker,
     stop: CancellationToken,
@@ -101,7 +101,7 @@ pub fn spawn(
             account.clone(),
             settings.clone(),
             board.clone(),
-            (calls.clone(), news.clone()),
+            (calls.clone(), news.clone(), doubts.clone()),
         );
         tracker.spawn(watcher.run(stop.clone()));
     }

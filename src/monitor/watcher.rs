@@ -35,6 +35,8 @@ pub(super) struct Watcher {
     calls: Calls,
     /// Tells that clients wrote something.
     news: watch::Receiver<()>,
+    /// Tells that all must be asked at once.
+    doubts: watch::Receiver<()>,
     control: Option<Control>,
     /// When the next full probe is due.
     full_due: Instant,
@@ -50,10 +52,10 @@ impl Watcher {
         account: Arc<Account>,
         settings: MonitorSettings,
         board: Arc<Board>,
-        (calls, news): (Calls, watch::Receiver<()>),
+        (calls, news, doubts): (Calls, watch::Receiver<()>, watch::Receiver<()>),
     ) -> Self {
         let full_due = Instant::now();
-        Self { server, planned, account, settings, board, calls, news, control: None, full_due, refusals: 0 }
+        Self { server, planned, account, settings, board, calls, news, doubts, control: None, full_due, refusals: 0 }
     }
 
     /// Watches until `stop`.
@@ -91,6 +93,7 @@ impl Watcher {
         tokio::select! {
             () = sleep_until(due) => {}
             () = news => {}
+            Ok(()) = self.doubts.changed() => self.full_due = Instant::now(),
             () = self.calls.asked(self.server.id) => {
                 // Replicas tell what is asked for in either kind of probe.
                 if again.is_none() {

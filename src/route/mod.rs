@@ -190,9 +190,13 @@ fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
         return Ok(Route::to(primary, Reason::PrimaryIsNearer));
     }
     let is_unproven = token.unnamed_since.is_some() || (reader.is_consistent && snapshot.floor.pending);
-    // Without a primary nobody can prove it, and reads go on.
-    if is_unproven && let Ok(route) = to_primary(snapshot, Reason::Unproven) {
-        return Ok(route);
+    if is_unproven {
+        match to_primary(snapshot, Reason::Unproven) {
+            Ok(route) => return Ok(route),
+            Err(unknown) if snapshot.is_unsettled() => return Err(unknown),
+            // Without a primary nobody can prove it, and reads go on.
+            Err(_) => {}
+        }
     }
     let floor = snapshot.floor.gtids.as_ref().filter(|_| reader.is_consistent);
     let lacked = [token.gtids.as_ref().filter(|_| !token.is_satisfied_on(replica.id)), floor];

@@ -148,6 +148,10 @@ fn the_floor_holds_for_everybody_who_asks_for_consistency() {
     let mut alone = floor(None, true);
     alone.servers[0].health = Health::Down("refused".into());
     assert_eq!(route(Need::Read, &none, &alone), Ok((1, "read", false)));
+    // Before all have been asked nobody knows whether there is one.
+    let mut beginning = floor(None, true);
+    (beginning.servers[0].role, beginning.servers[0].health) = (Role::Replica, Health::Unknown);
+    assert_eq!(route(Need::Read, &none, &beginning), Err(NoRoute::NoPrimary));
 }
 
 #[test]

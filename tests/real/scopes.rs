@@ -61,9 +61,9 @@ async fn a_token_travels_with_the_application(flavor: Flavor) {
         assert_eq!(count(&mut reader).await, 0, "nobody told it");
         reader.query_drop(format!("SET @@landbridge_token = '{token}'")).await.expect("set");
         assert_eq!(count(&mut reader).await, 1, "{plan}");
-        let mut prepares = bed.client().await;
-        prepares.exec_drop("SET @@landbridge_token = ?", (token.as_str(),)).await.expect("set");
-        assert_eq!(count(&mut prepares).await, 1, "as a prepared statement: {plan}");
+        let mut by_parameter = bed.client().await;
+        by_parameter.exec_drop("SET @@landbridge_token = ?", (token.as_str(),)).await.expect("set");
+        assert_eq!(count(&mut by_parameter).await, 1, "as a prepared statement: {plan}");
         for forget in ["SET @@landbridge_token = ''", "reset"] {
             let mut forgets = bed.client().await;
             forgets.query_drop(format!("SET @@landbridge_token = '{token}'")).await.expect("set");
@@ -120,6 +120,32 @@ async fn what_was_seen_at_the_primary_stays_seen(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What was seen at the primary has a name at once: the replica answers again as soon as it has it.
+async fn reads_come_back_from_the_primary(flavor: Flavor) {
+    let patient = Plan { quiet: true, extra: "\n[consistency]\nwait = \"10s\"", ..Plan::default() };
+    let bed = Bed::with(flavor, patient).await;
+    bed.settled().await;
+    let mut client = bed.client().await;
+    for at_primary in [
+        &["/* landbridge: primary */ SELECT COUNT(*) FROM t"][..],
+        &["SELECT COUNT(*) FROM t FOR UPDATE"],
+        &["BEGIN", COUNT, "COMMIT"],
+        &["BEGIN", COUNT, "ROLLBACK"],
+        &["BEGIN", "INSERT INTO t (n) VALUES (1)", COUNT, "ROLLBACK"],
+        &["SET autocommit = 0", COUNT, "COMMIT", "SET autocommit = 1"],
+    ] {
+        for sql in at_primary {
+            client.query_drop(*sql).await.expect(sql);
+        }
+        let before = bed.crossed();
+        assert_eq!(count(&mut client).await, 0);
+        assert_eq!(bed.trips_since(&before), 0, "after {at_primary:?}");
+        let token: String = one(&mut client, "SELECT @@landbridge_token").await;
+        assert!(!token.is_empty() && !token.contains('~'), "{token}: it is known what was seen");
+    }
+    bed.stop().await;
+}
+
 /// With healthy replication replicas answer, and nobody waits twice for one write.
 async fn healthy_replicas_answer_what_is_read_after_writes(flavor: Flavor) {
     const WRITES: u32 = 200;
@@ -162,6 +188,7 @@ crate::on_both!(
     keys_share_their_writes_and_nothing_else,
     a_token_travels_with_the_application,
     what_was_seen_at_the_primary_stays_seen,
+    reads_come_back_from_the_primary,
     healthy_replicas_answer_what_is_read_after_writes,
     limits_of_lag_for_users_and_hints,
 );

@@ -167,7 +167,7 @@ async fn fly(
         skip: if prefix.is_empty() { 0 } else { prelude.statements },
         local_infile: job.traits.contains(Traits::LOCAL_INFILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
-        all_reports: session.tracks_itself,
+        all_reports: session.habits.tracks_itself,
         cursor: job.opens_cursor(),
         ..Expected::default()
     };
@@ -212,7 +212,7 @@ async fn fly(
     busy.insert_id_is(there);
     // Before the client can know of its write, its other connections must be told to see it.
     if !questions.executed {
-        session.remember_writes(server, job, held, &summary);
+        session.remember_writes(server, job, held, &summary, None);
     }
     note_statement(&mut busy, session, job, &summary);
     if questions.any() {
@@ -222,10 +222,8 @@ async fn fly(
         let asked = ask(session, &mut busy, asks_along, questions, summary.last_insert_id).await;
         if questions.executed {
             // The end of the answer has waited for it: whoever has it must not see less anywhere else.
-            session.remember_writes(server, job, held, &summary);
-            if let Some(gtids) = session.asked_executed.take() {
-                session.sight.named(&session.shared, asked_at, &gtids);
-            }
+            let named = session.asked_executed.take().map(|gtids| (asked_at, gtids));
+            session.remember_writes(server, job, held, &summary, named.as_ref());
         }
         if asked.is_err() {
             // The answer has been given; only what nobody asked yet is less certain now.
