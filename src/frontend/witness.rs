@@ -90,7 +90,12 @@ impl Session {
         if job.traits.intersects(fragile) || job.pins.is_some() || !held.pins.is_empty() {
             return false;
         }
-        let only_looks = job.need == Need::Read || job.need == Need::Primary(Reason::Statement(Why::LockingRead));
+        let only_looks = match job.need {
+            Need::Read => true,
+            Need::Primary(reason) => {
+                matches!(reason, Reason::Hint | Reason::Statement(Why::LockingRead | Why::ServerLocal))
+            }
+        };
         let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
         let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
         (only_looks && alone) || (ends && held.connection)
