@@ -17,5 +17,6 @@ mod leftovers;
 mod login;
 mod pooling;
 mod round_trips;
+mod rules;
 mod support;
 mod twins;
