@@ -120,7 +120,7 @@ impl Job {
 
     /// Whether it may be run twice without harm.
     pub(super) fn is_repeatable(&self) -> bool {
-        self.need == Need::Read
+        self.need.is_read()
     }
 
     /// Whether it means the same in whatever schema the session is, and in none.

@@ -85,6 +85,11 @@ pub enum Need {
 }
 
 impl Need {
+    /// Whether it is a read, wherever it goes by somebody's wish.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Primary(Reason::Hint | Reason::Rule | Reason::OnEmpty))
+    }
+
     /// What `statement` needs outside of a transaction.
     pub fn of(statement: &Statement<'_>) -> Self {
         match &statement.kind {
