@@ -20,6 +20,8 @@ use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::protocol::capability::Capabilities;
+use crate::route::rules::{Effect, Rule, RuleTable, Rules};
+use crate::sql::HintTarget;
 use crate::topology::{ServerId, Snapshot};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -326,6 +328,23 @@ fn door(settings: &Settings, users: Users) -> Result<Door> {
     Ok(Door { users, tls, require_tls, packet_limit })
 }
 
+fn rule(rule: &config::Rule) -> Rule {
+    let table = |table: &config::RuleTable| RuleTable { schema: table.schema.clone(), name: table.name.clone() };
+    Rule {
+        user: rule.user.clone(),
+        schema: rule.schema.clone(),
+        tables: rule.tables.iter().map(table).collect(),
+        effect: Effect {
+            read: rule.read.map(|read| match read {
+                config::ReadFrom::Primary => HintTarget::Primary,
+                config::ReadFrom::Replica => HintTarget::Replica,
+            }),
+            max_lag: rule.max_lag,
+            on_empty: rule.on_empty == Some(config::OnEmpty::Primary),
+        },
+    }
+}
+
 fn session_settings(settings: &Settings) -> SessionSettings {
     let is_session = |pool: &config::UserPool| pool.mode == config::PoolMode::Session;
     let session_mode = SessionMode {
@@ -346,6 +365,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         },
         pin_for: settings.consistency.pin_for,
         max_lag_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_lag?))).collect(),
+        rules: Rules::new(settings.rules.iter().map(rule).collect()),
         session_mode,
         max_packet: MAX_PACKET,
         idle_timeout: settings.limits.idle_client_timeout,

@@ -87,6 +87,7 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::Pinned => "the session's state lives on one connection",
         Reason::SessionMode => "pool.mode = \"session\"",
         Reason::Hint => "a comment in the statement asks for it",
+        Reason::Rule => "a rule of the file sends it there",
         Reason::Read => "any fresh replica may answer",
         Reason::ReadAfterWrite => "the replica is known to have what this user wrote",
         Reason::ReadAfterWait => "the replica may not have what this user wrote yet",

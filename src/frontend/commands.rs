@@ -3,7 +3,7 @@
 use super::binding::{Beginning, Binding, PinReason};
 use super::carried::token_set;
 use super::handshake::Rejected;
-use super::job::{Job, JobCommand, Wishes};
+use super::job::{Job, JobCommand};
 use super::kill::Kill;
 use super::proof::{Proof, prove};
 use super::session::{Gone, Last, Session};
@@ -19,7 +19,7 @@ use crate::protocol::parameters::{NO_ATTRIBUTES, split_query};
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Begin, Completion, Hint, Kind, Parts, Statement, Traits, Why, classify};
+use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why, classify};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -77,22 +77,17 @@ impl Session {
         }
     }
 
-    /// What a hint asks for.
-    pub(super) fn wishes(&self, hint: &Hint<'_>) -> Wishes {
-        Wishes { key: hint.key.map(|key| self.shared.scopes.key(key)), max_lag: hint.max_lag }
-    }
-
-    fn text_job(&self, text: &[u8], statement: &Statement<'_>) -> Job {
+    fn text_job(&mut self, text: &[u8], statement: &Statement<'_>) -> Job {
         let ends = match statement.kind {
             Kind::Commit(end) | Kind::Rollback(end) => Some(end),
             _ => None,
         };
-        let need = Need::of(statement);
+        let (need, wishes) = self.need_and_wishes(text, statement);
         Job {
             traits: statement.traits,
             ends,
             semicolons: statement.semicolons,
-            wishes: self.wishes(&statement.hint),
+            wishes,
             ..Job::new(JobCommand::Text(text.into()), need)
         }
     }

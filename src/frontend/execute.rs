@@ -5,6 +5,7 @@ use super::binding::{Binding, PinReason};
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
+use super::ruled::{at_the_primary, wherever_it_can};
 use super::session::{Gone, Session};
 use super::summary::Summary;
 use crate::consistency::token::Noted;
@@ -14,6 +15,7 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
+use std::borrow::Cow;
 
 impl Session {
     /// Runs a job and answers the client.
@@ -32,24 +34,33 @@ impl Session {
     /// session's own is gone.
     async fn attempt(&mut self, job: &Job, homeless: &mut bool) -> Result<(), Gone> {
         self.sight.begins(job);
+        let mut job = Cow::Borrowed(job);
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
         loop {
-            let Acquired { mut lease, held, reason } = match self.acquire(job, retries).await {
+            let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
                 Ok(acquired) => acquired,
+                Err(_) if job.need == Need::Primary(Reason::OnEmpty) => {
+                    job = Cow::Owned(wherever_it_can(job.into_owned()));
+                    continue;
+                }
                 Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
             };
-            self.count(job, &lease, reason);
-            match flight::exchange(self, &mut lease, job, &held).await {
+            self.count(&job, &lease, reason);
+            match flight::exchange(self, &mut lease, &job, &held).await {
+                Ok(Summary { untold: true, error: None, .. }) if job.wishes.on_empty => {
+                    lease.give_back(Disposition::Clean);
+                    job = Cow::Owned(at_the_primary(&job));
+                }
                 Ok(Summary { untold: true, error, .. }) => {
                     lease.give_back(Disposition::Clean);
                     refusal = error;
                     retries = READ_RETRIES;
                 }
-                Ok(summary) => return self.settle(lease, held, job, summary).await,
+                Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
-                    self.is_uncertain(job);
+                    self.is_uncertain(&job);
                     // Without, the statement comes to its end first; the connection is closed either way.
                     if self.shared.settings.kill_abandoned {
                         lease.kill(thread_id);
@@ -57,7 +68,7 @@ impl Session {
                     return Err(Gone::Left(error.to_string()));
                 }
                 Err(Failed::Stopped(thread_id)) => {
-                    self.is_uncertain(job);
+                    self.is_uncertain(&job);
                     lease.kill(thread_id);
                     return Err(Gone::Left("it was told to go while a statement ran".into()));
                 }
@@ -71,7 +82,7 @@ impl Session {
                     retries += 1;
                 }
                 Err(Failed::Lost { server, sent }) => {
-                    self.lost(job, &held, &server, sent).await?;
+                    self.lost(&job, &held, &server, sent).await?;
                     return Self::end_if_bereft(&held);
                 }
                 Err(Failed::Refused(error))

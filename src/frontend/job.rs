@@ -31,17 +31,19 @@ pub(super) struct Job {
     pub becomes: Option<Arc<SessionState>>,
     /// Why it ties the session to its connection, if it does by what it is.
     pub pins: Option<PinReason>,
-    /// What a hint asks for.
+    /// What a hint or a rule asks for.
     pub wishes: Wishes,
 }
 
-/// What a hint asks for, besides a server.
+/// What a hint or a rule asks for, besides a server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes {
     /// The key of the application that it concerns.
     pub key: Option<Key>,
     /// How far a replica may be behind.
     pub max_lag: Option<Duration>,
+    /// Where a replica has no row, the primary is asked.
+    pub on_empty: bool,
 }
 
 /// The forms of commands that run on servers.
@@ -118,7 +120,7 @@ impl Job {
 
     /// Whether it may be run twice without harm.
     pub(super) fn is_repeatable(&self) -> bool {
-        self.need == Need::Read
+        self.need.is_read()
     }
 
     /// Whether it means the same in whatever schema the session is, and in none.

@@ -30,6 +30,7 @@ pub mod proven;
 pub mod registry;
 pub mod relay;
 mod rsa;
+mod ruled;
 pub mod session;
 mod settle;
 pub mod shared;

@@ -6,7 +6,7 @@
 
 use super::client::Client;
 use super::summary::Summary;
-use super::translate::{Progress, Side, Translator};
+use super::translate::{Hold, Progress, Side, Translator};
 use crate::backend::conn::{Busy, Lost};
 use crate::net::packets::{PacketStream, ReadError};
 use crate::protocol::command::Command;
@@ -48,6 +48,8 @@ pub struct Expected {
     /// kills one statement of several may promise more results and send none: after a silence it is
     /// asked something, to see whether it is still at work.
     pub may_go_silent: bool,
+    /// Whether the client is told of a result only if it has rows; without, the answer is `untold`.
+    pub only_with_rows: bool,
 }
 
 /// So long a server may be silent in the middle of several statements before it is asked something.
@@ -61,6 +63,7 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
     let first_seq = busy.first_seq();
     let side = Side { caps: busy.caps(), family: busy.family(), status: busy.status(), first_seq };
     let mut translator = Translator::new(side, client.caps, expected, client.seq);
+    let begun_at = client.packets.output().len();
     let mut patience = expected.may_go_silent.then_some(SILENCE);
     while let Some((packets, exchange)) = busy.parts() {
         let input = packets.input();
@@ -79,7 +82,7 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
             }
             Progress::More { consumed } => {
                 input.advance(consumed);
-                if !client.packets.output().is_empty() {
+                if translator.hold() == Hold::Released && !client.packets.output().is_empty() {
                     client.answered = true;
                     client.packets.flush().await.map_err(RelayError::Client)?;
                     // Where an envelope begins with a result, servers number its packets like envelopes, and
@@ -111,6 +114,12 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
                 exchange.infile_sent();
             }
         }
+    }
+    if translator.hold() == Hold::Empty {
+        client.packets.output().truncate(begun_at);
+        let summary = translator.into_summary();
+        busy.set_status(summary.status);
+        return Ok(Summary { untold: true, ..summary });
     }
     client.seq = translator.client_seq();
     client.answered |= !client.packets.output().is_empty();

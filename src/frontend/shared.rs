@@ -11,6 +11,7 @@ use crate::consistency::scopes::Scopes;
 use crate::metrics::SessionMetrics;
 use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
+use crate::route::rules::Rules;
 use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use std::collections::HashMap;
@@ -61,6 +62,8 @@ pub struct SessionSettings {
     pub pin_for: Duration,
     /// How far a replica may be behind for users with a limit of their own.
     pub max_lag_by_user: HashMap<String, Duration>,
+    /// What happens to which reads.
+    pub rules: Rules,
     /// Who keeps one connection for each session (`pool.mode = "session"`).
     pub session_mode: SessionMode,
     /// Largest command.

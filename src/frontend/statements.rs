@@ -41,9 +41,8 @@ impl Session {
             statement.traits.intersects(ASKING.or(Traits::USES_CONNECTION_ID).or(Traits::READS_LANDBRIDGE_VARIABLE));
         let text: Arc<[u8]> = text.into();
         let id = self.prepared.next_id();
-        let need = Need::of(&statement);
+        let (need, wishes) = self.need_and_wishes(&text, &statement);
         let traits = statement.traits;
-        let wishes = self.wishes(&statement.hint);
         let job = Job {
             pins: pins.then_some(PinReason::SessionVariable),
             wishes,

@@ -28,7 +28,7 @@ pub struct Summary {
     pub state_changed: bool,
     /// The error that ended the response.
     pub error: Option<ServerError>,
-    /// The client has not been told of the error: another server may know better.
+    /// The client has been told nothing, of an error or of a result without rows: another server may know better.
     pub untold: bool,
     /// An error of our own prelude: the client's command was not run and nothing was sent to it.
     pub prelude_error: Option<ServerError>,

@@ -48,7 +48,7 @@ impl Session {
         if let Some(gtids) = &summary.gtids {
             self.note(&Noted::Gtids(gtids.clone()), job.changes());
         }
-        let writes = job.need != Need::Read && !matches!(job.command, JobCommand::Prepare(..));
+        let writes = !job.need.is_read() && !matches!(job.command, JobCommand::Prepare(..));
         // An error names no transactions, but what ran before it may have committed some.
         // A statement that fails has committed what went before it all the same, if it does so at all.
         let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
@@ -90,12 +90,9 @@ impl Session {
         if job.traits.intersects(fragile) || job.pins.is_some() || !held.pins.is_empty() {
             return false;
         }
-        let only_looks = match job.need {
-            Need::Read => true,
-            Need::Primary(reason) => {
-                matches!(reason, Reason::Hint | Reason::Statement(Why::LockingRead | Why::ServerLocal))
-            }
-        };
+        let local = Need::Primary(Reason::Statement(Why::ServerLocal));
+        let locking = Need::Primary(Reason::Statement(Why::LockingRead));
+        let only_looks = job.need.is_read() || job.need == local || job.need == locking;
         let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
         let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
         (only_looks && alone) || (ends && held.connection)

@@ -2,6 +2,8 @@
 //!
 //! The [`Reason`] is the metric label, the log field and what `landbridge explain` prints.
 
+pub mod rules;
+
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::Token;
 use crate::sql::{HintTarget, Kind, Statement, Why};
@@ -22,6 +24,8 @@ pub enum Reason {
     SessionMode,
     /// A comment in the statement asked for it.
     Hint,
+    /// A rule of the file sends it there.
+    Rule,
     /// A read that any fresh replica may answer.
     Read,
     /// A read whose replica is known to contain what its scope wrote.
@@ -55,6 +59,7 @@ impl Reason {
             Self::Pinned => "pinned",
             Self::SessionMode => "session_mode",
             Self::Hint => "hint",
+            Self::Rule => "rule",
             Self::Read => "read",
             Self::ReadAfterWrite => "read_after_write",
             Self::ReadAfterWait => "read_after_wait",
@@ -88,6 +93,11 @@ pub enum Need {
 }
 
 impl Need {
+    /// Whether it is a read, wherever it goes by somebody's wish.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Primary(Reason::Hint | Reason::Rule | Reason::OnEmpty))
+    }
+
     /// What `statement` needs outside of a transaction.
     pub fn of(statement: &Statement<'_>) -> Self {
         match &statement.kind {

@@ -22,6 +22,7 @@ mod scan;
 mod set;
 mod show;
 mod statement;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod traits;
@@ -33,6 +34,7 @@ pub use set::{
     Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope, is_untracked,
 };
 pub use statement::{Begin, Completion, Kind, Mode, Parts, Semicolons, Statement, Why};
+pub use tables::{TableName, tables};
 pub use traits::Traits;
 
 use memchr::memchr;

@@ -18,6 +18,7 @@ mod leftovers;
 mod login;
 mod pooling;
 mod round_trips;
+mod rules;
 mod scopes;
 mod support;
 mod twins;

@@ -7,6 +7,7 @@ mod listen;
 mod listen_tls;
 mod password;
 mod process;
+mod rule;
 mod server;
 mod server_tls;
 mod traffic;
@@ -90,6 +91,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
     let users = user::read(&mut root, auth, pool.others);
     let monitor = process::monitor(root.section("monitor"), users.as_deref());
     let consistency = traffic::consistency(root.section("consistency"));
+    let rules = rule::read(&mut root, users.as_deref().filter(|_| auth == Auth::File));
     let limits = traffic::limits(root.section("limits"));
     let log = process::log(root.section("log"));
     let shutdown = process::shutdown(root.section("shutdown"));
@@ -111,6 +113,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
         pool,
         consistency,
         route,
+        rules,
         limits,
         log,
         shutdown,

@@ -14,7 +14,7 @@ use crate::config::settings::{Auth, PoolMode, User, UserPool};
 const NAME_FIX: &str = "write the name of the account, such as name = \"app\"";
 const PASSWORD_FIX: &str = "write password = \"${APP_DB_PASSWORD}\" or password_file = \"app.password\"";
 /// Longest name of an account in bytes: 80 characters on MariaDB, 32 on MySQL.
-const LONGEST_NAME: usize = 320;
+pub(super) const LONGEST_NAME: usize = 320;
 
 /// Reads `auth` and `auth_recheck`: who may log in.
 pub(super) fn auth(root: &mut Section<'_, '_>) -> Auth {

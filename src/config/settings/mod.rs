@@ -5,6 +5,7 @@
 
 mod listen;
 mod process;
+mod rule;
 mod server;
 mod traffic;
 
@@ -12,6 +13,7 @@ use super::fault::Fault;
 
 pub use self::listen::{Certificate, ClientTls, Listen};
 pub use self::process::{Log, LogFormat, LogLevel, Monitor, Shutdown};
+pub use self::rule::{OnEmpty, ReadFrom, Rule, RuleTable};
 pub use self::server::{Role, Server, ServerTls, TlsIdentity, Trust};
 pub use self::traffic::{
     Auth, Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope, User, UserPool,
@@ -39,6 +41,8 @@ pub struct Settings {
     pub consistency: Consistency,
     /// Which server a statement goes to.
     pub route: Route,
+    /// What happens to which reads, in the order of the file.
+    pub rules: Vec<Rule>,
     /// Bounds on what clients may take.
     pub limits: Limits,
     /// The log.
@@ -74,6 +78,7 @@ impl Settings {
             pool,
             consistency,
             route,
+            rules,
             limits,
             log,
             shutdown,
@@ -81,8 +86,8 @@ impl Settings {
         } = self;
         // `Debug` of a `Secret` is the same for all of them.
         let text = format!(
-            "{listen:?}{servers:?}{auth:?}{users:?}{monitor:?}{pool:?}{consistency:?}{route:?}{limits:?}\
-             {log:?}{shutdown:?}"
+            "{listen:?}{servers:?}{auth:?}{users:?}{monitor:?}{pool:?}{consistency:?}{route:?}{rules:?}\
+             {limits:?}{log:?}{shutdown:?}"
         );
         format!("{:016x}", fnv1a(text.as_bytes()))
     }

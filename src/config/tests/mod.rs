@@ -2,6 +2,7 @@
 
 mod faults;
 mod fuzz;
+mod rules;
 mod servers;
 mod settings;
 mod shipped;

@@ -73,6 +73,7 @@ fn no_key_is_missing_from_it() {
         "[pool]",
         "[consistency]",
         "[route]",
+        "[[rule]]",
         "[limits]",
         "[log]",
         "[shutdown]",

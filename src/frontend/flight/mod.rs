@@ -169,6 +169,7 @@ async fn fly(
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
         all_reports: session.habits.tracks_itself,
         cursor: job.opens_cursor(),
+        only_with_rows: session.asks_again_if_empty(job, held, server),
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
@@ -211,23 +212,28 @@ async fn fly(
     let there = insert_id.or_else(|| busy.insert_id()).filter(|_| !may_differ);
     busy.insert_id_is(there);
     // Before the client can know of its write, its other connections must be told to see it.
-    if !questions.executed {
+    let told = !summary.untold;
+    if told && !questions.executed {
         session.remember_writes(server, job, held, &summary, None);
     }
     note_statement(&mut busy, session, job, &summary);
     if questions.any() {
-        if !questions.executed {
+        if told && !questions.executed {
             session.client.packets.flush().await.map_err(RelayError::Client)?;
         }
         let asked = ask(session, &mut busy, asks_along, questions, summary.last_insert_id).await;
-        if questions.executed {
+        if !told {
+            (session.asked_warnings, session.asked_executed) = (None, None);
+        } else if questions.executed {
             // The end of the answer has waited for it: whoever has it must not see less anywhere else.
             let named = session.asked_executed.take().map(|gtids| (asked_at, gtids));
             session.remember_writes(server, job, held, &summary, named.as_ref());
         }
         if asked.is_err() {
             // The answer has been given; only what nobody asked yet is less certain now.
-            session.last.insert_id = summary.last_insert_id;
+            if told {
+                session.last.insert_id = summary.last_insert_id;
+            }
             return Ok((None, summary));
         }
         busy.set_status(summary.status);

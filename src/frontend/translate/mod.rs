@@ -1,8 +1,10 @@
 //! Rewrites a server's packets for a client, without I/O: bytes in, bytes out.
 
 mod ends;
+mod hold;
 
 pub use self::ends::{Progress, Side};
+pub use self::hold::Hold;
 use super::relay::Expected;
 use super::summary::Summary;
 use crate::consistency::gtid::Family;
@@ -38,6 +40,7 @@ pub struct Translator {
     eof_due: bool,
     preparing: bool,
     infile_refused: bool,
+    hold: Hold,
     summary: Summary,
 }
 
@@ -58,6 +61,7 @@ impl Translator {
             eof_due: false,
             preparing: false,
             infile_refused: false,
+            hold: Hold::new(expected.only_with_rows),
             summary: Summary { status: server.status & Status::OF_SESSION, ..Summary::default() },
         }
     }
@@ -70,6 +74,11 @@ impl Translator {
     /// Sequence id the server expects next.
     pub fn server_seq(&self) -> u8 {
         self.server_seq
+    }
+
+    /// Whether the client may see it.
+    pub fn hold(&self) -> Hold {
+        self.hold
     }
 
     /// Goes on with the client's next packet numbered `client`, and the server's next one `server`: after the
@@ -183,6 +192,7 @@ impl Translator {
                     return at;
                 }
                 self.rows += 1;
+                self.hold.release();
             }
             rest[HEADER_LEN - 1] = self.seq;
             self.seq = self.seq.wrapping_add(1);
@@ -229,6 +239,7 @@ impl Translator {
                 Ok(())
             }
             Role::LocalInfile => {
+                self.hold.release();
                 self.infile_refused = !self.expected.local_infile;
                 if self.expected.local_infile {
                     self.push(payload, out);
@@ -244,6 +255,7 @@ impl Translator {
                 Ok(())
             }
             Role::Row | Role::Text => {
+                self.hold.release();
                 self.push(payload, out);
                 Ok(())
             }
@@ -274,6 +286,7 @@ impl Translator {
             self.summary.status = ok.status - Status::MORE_RESULTS;
             return Ok(());
         }
+        self.hold.release();
         self.summary.absorb(&ok, None, self.family);
         if self.infile_refused {
             let error = errno::local_infile_off(self.family == Family::MariaDb);
@@ -302,6 +315,7 @@ impl Translator {
             self.push_due_eof(end.status - Status::LAST_ROW_SENT, out);
         }
         self.eof_due = false;
+        self.hold.rows_end(end.status.contains(Status::MORE_RESULTS));
         self.summary.absorb(&end, Some(self.rows), self.family);
         self.rows = 0;
         self.push_end(&end, out);
@@ -322,6 +336,7 @@ impl Translator {
             self.summary.prelude_error = Some(error);
             return Ok(());
         }
+        self.hold.release();
         if self.eof_due {
             self.push_due_eof(self.summary.status, out);
         }

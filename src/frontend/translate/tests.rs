@@ -23,6 +23,18 @@ fn translate(
     packets: &[&[u8]],
     step: usize,
 ) -> (Vec<Vec<u8>>, Summary) {
+    let (packets, translator) = translator_of(expect, server, client, expected, packets, step);
+    (packets, translator.into_summary())
+}
+
+fn translator_of(
+    expect: Expect,
+    server: Capabilities,
+    client: Capabilities,
+    expected: Expected,
+    packets: &[&[u8]],
+    step: usize,
+) -> (Vec<Vec<u8>>, Translator) {
     let side = Side { caps: server, family: Family::MySql, status: Status::AUTOCOMMIT, first_seq: 1 };
     let mut translator = Translator::new(side, client, expected, 1);
     let mut exchange = Exchange::new(expect, server);
@@ -42,7 +54,7 @@ fn translate(
             Progress::LocalInfile { .. } => panic!("no file was asked for"),
         }
     }
-    (unframe(&out), translator.into_summary())
+    (unframe(&out), translator)
 }
 
 fn unframe(mut out: &[u8]) -> Vec<Vec<u8>> {
@@ -173,4 +185,42 @@ proptest! {
             let _any = translator.advance(&mut bytes, &mut exchange, &mut Vec::new());
         }
     }
+}
+
+#[test]
+fn only_a_result_without_rows_is_held_to_its_end() {
+    const MORE_OLD: &[u8] = &[0xFE, 0, 0, 0x0A, 0];
+    const MORE_NEW: &[u8] = &[0xFE, 0, 0, 0x0A, 0, 0, 0];
+    type Form<'a> = (Capabilities, &'a [&'a [u8]]);
+    let answers: &[(Hold, [Form<'_>; 2])] = &[
+        (Hold::Empty, [(OLD, &[COUNT, COLUMN, EOF_OLD, EOF_OLD]), (NEW, &[COUNT, COLUMN, END_NEW])]),
+        (Hold::Released, [(OLD, &[COUNT, COLUMN, EOF_OLD, ROW, EOF_OLD]), (NEW, &[COUNT, COLUMN, ROW, END_NEW])]),
+        (Hold::Released, [(OLD, &[COUNT, COLUMN, EOF_OLD, ERR_PACKET]), (NEW, &[COUNT, COLUMN, ERR_PACKET])]),
+        (Hold::Released, [(OLD, &[ERR_PACKET]), (NEW, &[ERR_PACKET])]),
+        (Hold::Released, [(OLD, &[OK_PACKET]), (NEW, &[OK_PACKET])]),
+        (
+            Hold::Released,
+            [
+                (OLD, &[COUNT, COLUMN, EOF_OLD, MORE_OLD, COUNT, COLUMN, EOF_OLD, EOF_OLD]),
+                (NEW, &[COUNT, COLUMN, MORE_NEW, COUNT, COLUMN, END_NEW]),
+            ],
+        ),
+    ];
+    let held = Expected { only_with_rows: true, ..Expected::default() };
+    for (hold, forms) in answers {
+        for (server, packets) in forms {
+            for client in [OLD, NEW, TRACKING] {
+                for step in [1, 3, 1000] {
+                    let (shown, translator) = translator_of(Expect::Results, *server, client, held, packets, step);
+                    assert_eq!(translator.hold(), *hold, "{packets:?}");
+                    let plain = translate(Expect::Results, *server, client, Expected::default(), packets, step);
+                    assert_eq!(shown, plain.0, "what is told in the end is the same");
+                }
+            }
+        }
+    }
+    // Results of our own ahead of it do not count.
+    let skipping = Expected { skip: 1, ..held };
+    let packets = [&[0, 0, 0, 0x0A, 0, 0, 0][..], COUNT, COLUMN, END_NEW];
+    assert_eq!(translator_of(Expect::Results, NEW, NEW, skipping, &packets, 1).1.hold(), Hold::Empty);
 }

@@ -6,6 +6,7 @@ mod frameworks;
 mod properties;
 mod reads;
 mod sets;
+mod tables;
 mod transactions;
 mod writes;
 

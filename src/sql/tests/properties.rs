@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn modes() -> impl Strategy<Value = Mode> {
+pub(super) fn modes() -> impl Strategy<Value = Mode> {
     any::<[bool; 4]>().prop_map(|[ansi_quotes, no_backslash_escapes, ambiguous_charset, mariadb]| Mode {
         ansi_quotes,
         no_backslash_escapes,
@@ -79,7 +79,7 @@ const TOKENS: &[&str] = &[
     "DO",
 ];
 
-fn soup() -> impl Strategy<Value = String> {
+pub(super) fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec((prop::sample::select(TOKENS), any::<bool>()), 0..24).prop_map(|tokens| {
         let spaced = tokens.iter().map(|(token, gap)| {
             let gap = if *gap { " " } else { "" };

@@ -162,35 +162,44 @@ async fn compare(bed: &Bed, file: &str) -> Vec<String> {
     let script = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let family = if bed.flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };
     let mut differences = Vec::new();
-    for (client, caps) in CLIENTS {
-        let of_others = if bed.flavor == Flavor::MariaDb {
-            C::ZSTD_COMPRESSION | C::QUERY_ATTRIBUTES | C::OPTIONAL_RESULTSET_METADATA
-        } else {
-            C::MARIADB | C::CACHE_METADATA
-        };
-        if caps.intersects(of_others) {
-            continue;
-        }
+    for (client, caps) in clients(bed.flavor) {
         anew(bed).await;
         let want = run(bed.pair.primary.port(), caps, &script, family).await;
 
         anew(bed).await;
         let got = run(bed.port(), caps, &script, family).await;
         assert!(want.len() > 10, "{file} says something");
-        for ((number, text, want), (_, _, got)) in want.iter().zip(&got) {
-            if want != got {
-                let at = want.iter().zip(got).position(|(a, b)| a != b).unwrap_or(want.len().min(got.len()));
-                differences.push(format!(
-                    "{file}:{number} ({client}) {text}\n  packet {at} of {} and {}\n  direct  {:?}\n  through {:?}",
-                    want.len(),
-                    got.len(),
-                    want.get(at),
-                    got.get(at),
-                ));
-            }
-        }
-        assert_eq!(want.len(), got.len());
+        differences.extend(different(file, client, &want, &got));
     }
+    differences
+}
+
+/// The kinds of clients that servers of this flavor have.
+fn clients(flavor: Flavor) -> impl Iterator<Item = (&'static str, C)> {
+    let of_others = if flavor == Flavor::MariaDb {
+        C::ZSTD_COMPRESSION | C::QUERY_ATTRIBUTES | C::OPTIONAL_RESULTSET_METADATA
+    } else {
+        C::MARIADB | C::CACHE_METADATA
+    };
+    CLIENTS.into_iter().filter(move |(_, caps)| !caps.intersects(of_others))
+}
+
+/// Where the answers of a script differ.
+fn different(file: &str, client: &str, want: &Answers, got: &Answers) -> Vec<String> {
+    let mut differences = Vec::new();
+    for ((number, text, want), (_, _, got)) in want.iter().zip(got) {
+        if want != got {
+            let at = want.iter().zip(got).position(|(a, b)| a != b).unwrap_or(want.len().min(got.len()));
+            differences.push(format!(
+                "{file}:{number} ({client}) {text}\n  packet {at} of {} and {}\n  direct  {:?}\n  through {:?}",
+                want.len(),
+                got.len(),
+                want.get(at),
+                got.get(at),
+            ));
+        }
+    }
+    assert_eq!(want.len(), got.len());
     differences
 }
 
@@ -219,4 +228,51 @@ async fn every_packet(flavor: Flavor) {
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }
 
-crate::on_both!(every_packet);
+/// Statements about a row that the replica has and others that it has not.
+const SPARSE: &str = "SELECT s FROM files WHERE id = 1
+SELECT s FROM files WHERE id = 2
+SELECT s FROM files WHERE id = 3
+SELECT s, CAST('x' AS SIGNED) FROM files WHERE id = 2
+SHOW WARNINGS
+SELECT SQL_CALC_FOUND_ROWS s FROM files WHERE id > 1 LIMIT 1
+SELECT FOUND_ROWS()
+SELECT s FROM files WHERE id = 2 AND nothing
+SELECT LAST_INSERT_ID()
+@prepare s: SELECT id, s FROM files WHERE id > ? ORDER BY id
+@execute s: 1
+@execute s: 7
+@execute s: 1
+@prepare e: SELECT id FROM files WHERE id = 1 AND CAST(? AS SIGNED) = 2
+@execute e: 'x'
+SHOW WARNINGS
+@cursor s: 0
+@fetch s 1
+@close s
+SET NAMES latin1
+SELECT s FROM files WHERE id = 2
+";
+
+/// Where a replica has no row and the primary is asked, nobody can tell from any packet.
+async fn empty_answers_are_those_of_the_primary(flavor: Flavor) {
+    let extra = "[[rule]]\ntable = \"files\"\non_empty = \"primary\"\n[consistency]\nscope = \"off\"\n";
+    let bed = Bed::with(flavor, Plan { extra, max: 8, ..Default::default() }).await;
+    let family = if flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };
+    anew(&bed).await;
+    let as_administrator = async |sql: &str| drop(bed.pair.primary.sql(sql).await.expect("administrator"));
+    as_administrator("CREATE TABLE app_twin.files (id INT PRIMARY KEY, s VARCHAR(20))").await;
+    as_administrator("INSERT INTO app_twin.files VALUES (1, 'old')").await;
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    bed.pair.stop_applier().await.expect("stops");
+    as_administrator("INSERT INTO app_twin.files VALUES (2, 'new')").await;
+    let mut differences = Vec::new();
+    for (client, caps) in clients(flavor) {
+        let want = run(bed.pair.primary.port(), caps, SPARSE, family).await;
+        let got = run(bed.port(), caps, SPARSE, family).await;
+        differences.extend(different("sparse", client, &want, &got));
+    }
+    assert!(bed.metric_of("landbridge_statements_total", "on_empty") > 0.0);
+    bed.stop().await;
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+}
+
+crate::on_both!(every_packet, empty_answers_are_those_of_the_primary);
