@@ -101,15 +101,27 @@ impl Session {
         let _too_long = tokio::time::timeout(QUESTION, told).await;
     }
 
-    /// Before a token is shown: what was read from a replica must be in it.
+    /// Before a token is shown: what was read from a replica must be in it, and what was seen at the primary must
+    /// have its name, because nobody knows when it will be asked about next.
     pub(super) async fn name_what_was_read(&mut self) {
-        let Some(replica) = self.sight.take_replica().filter(|_| self.sight.is_consistent()) else { return };
-        let asked = Instant::now();
-        let told = tokio::time::timeout(QUESTION, self.ask_executed(replica)).await;
-        match told.ok().flatten() {
-            Some(gtids) => self.sight.carry_away(asked, &gtids),
-            // Then only the primary is known to have it.
-            None => self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data),
+        if !self.sight.is_consistent() {
+            return;
+        }
+        if let Some(replica) = self.sight.take_replica() {
+            let asked = Instant::now();
+            match tokio::time::timeout(QUESTION, self.ask_executed(replica)).await.ok().flatten() {
+                Some(gtids) => self.sight.carry_away(asked, &gtids),
+                // Then only the primary is known to have it.
+                None => self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data),
+            }
+        }
+        let now = Instant::now();
+        let snapshot = self.shared.snapshot();
+        if self.sight.portable(now, &snapshot).unnamed_since.is_some()
+            && let Some(primary) = snapshot.primary().filter(|primary| primary.is_usable())
+            && let Ok(Some(gtids)) = tokio::time::timeout(QUESTION, self.ask_executed(primary.id)).await
+        {
+            self.sight.named(&self.shared, now, &gtids);
         }
     }
 

@@ -33,8 +33,8 @@ pub(super) struct Sight {
     made: Token,
     /// Keys named since the transaction under way began: its end concerns them all.
     keys: Vec<Key>,
-    /// It saw something at the primary that no GTIDs name yet.
-    observed: bool,
+    /// It saw something on this server that no GTIDs name yet.
+    observed: Option<ServerId>,
     /// Its scopes know that it did, and wait for somebody to name it.
     unnamed: Option<Unnamed>,
     /// The replica it has read from since it last told what it saw there.
@@ -62,7 +62,7 @@ impl Sight {
         };
         let max_lag = shared.settings.max_lag_by_user.get(user).copied();
         let (carried, made) = (Scope::default(), Token::default());
-        Self { sharing, carried, made, keys: Vec::new(), observed: false, unnamed: None, replica: None, pick, max_lag }
+        Self { sharing, carried, made, keys: Vec::new(), observed: None, unnamed: None, replica: None, pick, max_lag }
     }
 
     /// Forgets what only this session knew, as a reset does.
@@ -134,9 +134,9 @@ impl Sight {
         self.keys.clear();
     }
 
-    /// Something was seen at the primary that nobody has named yet.
-    pub(super) fn observes(&mut self) {
-        self.observed = self.is_consistent();
+    /// Something was seen on a server that nobody has named yet.
+    pub(super) fn observes(&mut self, server: ServerId) {
+        self.observed = Some(server).filter(|_| self.is_consistent());
     }
 
     /// Something was read from a replica.
@@ -157,7 +157,7 @@ impl Sight {
         self.made.merge(&made.everything());
         if *noted != Noted::Untold {
             // Either named, or known not to be.
-            self.observed = false;
+            self.observed = None;
         }
         for scope in self.scopes(shared, now) {
             scope.note(noted, changed, now, pin_for);
@@ -166,22 +166,20 @@ impl Sight {
 
     /// If something was seen that nobody has named, everybody is told that only the primary is known to have it.
     pub(super) fn doubt(&mut self, shared: &Shared) {
-        if !std::mem::take(&mut self.observed) {
-            return;
-        }
+        let Some(server) = self.observed.take() else { return };
         let scopes = self.scopes(shared, Instant::now());
         self.note(shared, &Noted::Unnamed, Changed::Data);
-        self.unnamed = Some(Unnamed { asked: Instant::now(), scopes });
+        self.unnamed = Some(Unnamed { server, asked: Instant::now(), scopes });
     }
 
-    /// What waits to be named.
-    pub(super) fn take_unnamed(&mut self) -> Option<Unnamed> {
-        self.unnamed.take()
+    /// What waits to be named by this server.
+    pub(super) fn take_unnamed(&mut self, server: ServerId) -> Option<Unnamed> {
+        self.unnamed.take_if(|unnamed| unnamed.server == server)
     }
 
     /// All that was seen until `asked` is contained in these transactions.
     pub(super) fn named(&mut self, shared: &Shared, asked: Instant, gtids: &GtidSet) {
-        self.observed = false;
+        self.observed = None;
         self.unnamed = None;
         self.made.named(asked, gtids);
         self.carried.named(asked, gtids);
@@ -247,6 +245,7 @@ impl Sight {
 /// Scopes that have seen something that nobody has named.
 #[derive(Debug)]
 pub(super) struct Unnamed {
+    server: ServerId,
     asked: Instant,
     scopes: Vec<Arc<Scope>>,
 }

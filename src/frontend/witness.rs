@@ -36,13 +36,13 @@ impl Session {
         let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
         let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
         if named.is_none() && job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
-            self.sight.observes();
+            self.sight.observes(server);
         }
         if job.shows_data() && !is_primary && !held.connection {
             self.sight.read_from(server);
             if snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
                 // Others serve reads by now, who may not have what was just seen.
-                self.sight.observes();
+                self.sight.observes(server);
             }
         }
         if let Some(gtids) = &summary.gtids {
@@ -100,8 +100,9 @@ impl Session {
 
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
     pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
-        match (self.sight.take_unnamed(), lease.take()) {
-            (Some(unnamed), Some(conn)) if self.is_at_primary(&lease) => {
+        let server = lease.pool().server().id;
+        match (self.sight.take_unnamed(server), lease.take()) {
+            (Some(unnamed), Some(conn)) => {
                 tokio::spawn(name(unnamed, conn, lease, disposition));
             }
             (_, conn) => {
