@@ -19,6 +19,7 @@ use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::Nonce;
 use crate::protocol::response::ServerError;
+use crate::protocol::track::Reports;
 use crate::sql::{Access, Mode};
 use crate::state::SessionState;
 use std::collections::HashMap;
@@ -104,9 +105,9 @@ pub struct Session {
     pub(super) last_prepared: Option<u16>,
     /// What sessions found that set nothing when this one began.
     pub(super) reference: Option<Arc<Facts>>,
-    /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
+    /// What servers report of its statements, as far as it has chosen that itself: these it sees as they are, and
     /// what they leave out is not known.
-    pub(super) tracks_itself: bool,
+    pub(super) reports: Reports,
     /// Whether it has prepared by SQL what may set variables for all.
     pub(super) prepares_globals: bool,
 }
@@ -138,7 +139,7 @@ impl Session {
             asked_warnings: None,
             read_as: None,
             last_prepared: None,
-            tracks_itself: false,
+            reports: Reports::default(),
             prepares_globals: false,
             reference: None,
         };
@@ -296,7 +297,7 @@ impl Session {
         }
         self.binding = Binding::Free;
         self.next_transaction = None;
-        self.tracks_itself = false;
+        self.reports = Reports::default();
         self.cursors.clear();
     }
 }

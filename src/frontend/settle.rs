@@ -11,6 +11,7 @@ use crate::backend::query::Reply;
 use crate::consistency::token::Written;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
+use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
 use crate::state::literal;
@@ -149,7 +150,7 @@ impl Session {
         let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
         let partly = summary.error.is_some() && (is_opaque(job) || commits);
         // It may have switched off the report.
-        let silent = self.tracks_itself && summary.gtids.is_none();
+        let silent = self.reports.any() && summary.gtids.is_none();
         match (writes, names_gtids) {
             (true, true) if partly || silent => wrote(Written::Uncertain),
             (true, false) if partly || summary.is_ok() => wrote(Written::Unnamed),
@@ -167,7 +168,9 @@ impl Session {
         job: &Job,
         summary: &Summary,
     ) {
-        self.tracks_itself |= summary.variables.iter().any(|(name, _)| name.starts_with(b"session_track_"));
+        for (name, _) in &summary.variables {
+            self.reports |= Reports::named_in(name);
+        }
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.

@@ -1,7 +1,7 @@
 //! The commands of prepared statements.
 
 use super::binding::{Binding, PinReason};
-use super::commands::{ASKING, PINNED, asked_elsewhere, chooses_reports, raw_job};
+use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job, reports_chosen};
 use super::job::{Body, Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::session::{Gone, Session};
@@ -30,7 +30,7 @@ impl Session {
             return self.refuse(&ServerError::new(1461, b"42000", full)).await;
         }
         let statement = classify(text, self.mode());
-        self.tracks_itself |= chooses_reports(text, &statement);
+        self.reports |= reports_chosen(text, &statement);
         let as_text = is_same_as_text(&statement, text);
         let pins = !as_text && acts_on_session(&statement);
         let asks =

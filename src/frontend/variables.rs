@@ -204,7 +204,7 @@ impl Session {
         self.last = Last { warnings, diagnostics, ..self.last.after_ok() };
         self.shared.metrics.saved(Saved::State);
         let mut shown = Vec::new();
-        Changes::new(&accepted.changes).filter_default(&mut shown);
+        Changes::new(&accepted.changes).filter(self.reports, &mut shown);
         let mut status = self.status();
         status.set(Status::SESSION_STATE_CHANGED, !shown.is_empty());
         self.client.push_ok(&OkPacket { status, warnings, changes: Changes::new(&shown), ..OkPacket::default() });

@@ -166,7 +166,7 @@ async fn fly(
         skip: if prefix.is_empty() { 0 } else { prelude.statements },
         local_infile: job.traits.contains(Traits::LOCAL_INFILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
-        all_reports: session.tracks_itself,
+        reports: session.reports,
         cursor: job.opens_cursor(),
         ..Expected::default()
     };
