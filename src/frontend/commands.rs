@@ -41,7 +41,7 @@ impl Session {
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
-        if let Some(kill) = super::kill::parse(text).filter(|kill| Self::is_client_id(*kill)) {
+        if let Some(kill) = super::kill::parse(text, &self.state).filter(|kill| Self::is_client_id(*kill)) {
             return self.kill(kill).await;
         }
         if let Some(answer) = self.local_answer(text, &statement) {
