@@ -158,15 +158,15 @@ mod tests {
         let mut state = SessionState::default();
         state.set_user_variable(b"@`of_it`", b"10");
         state.set_user_variable(b"@`text`", b"'10'");
-        let parse = |text: &[u8]| super::parse(text, &state);
-        assert_eq!(parse(b"KILL @of_it"), kill(10, false));
-        assert_eq!(parse(b"KILL QUERY @`Of_It`"), kill(10, true));
-        assert_eq!((parse(b"KILL @text"), parse(b"KILL @other"), parse(b"KILL @of_it + 1")), (None, None, None));
-        assert_eq!(parse(b"KILL 7"), kill(7, false));
-        assert_eq!(parse(b" kill connection 8;"), kill(8, false));
-        assert_eq!(parse(b"KILL QUERY\n9"), kill(9, true));
-        assert_eq!(parse(b"/* app */ -- x\n# y\n KILL 7"), kill(7, false));
-        assert_eq!(parse(b"KILL SOFT USER x"), None);
+        let read = |text: &[u8]| parse(text, &state);
+        assert_eq!(read(b"KILL @of_it"), kill(10, false));
+        assert_eq!(read(b"KILL QUERY @`Of_It`"), kill(10, true));
+        assert_eq!((read(b"KILL @text"), read(b"KILL @other"), read(b"KILL @of_it + 1")), (None, None, None));
+        assert_eq!(read(b"KILL 7"), kill(7, false));
+        assert_eq!(read(b" kill connection 8;"), kill(8, false));
+        assert_eq!(read(b"KILL QUERY\n9"), kill(9, true));
+        assert_eq!(read(b"/* app */ -- x\n# y\n KILL 7"), kill(7, false));
+        assert_eq!(read(b"KILL SOFT USER x"), None);
         let user = |query_only| Some(KillUser { user: "x".into(), query_only });
         assert_eq!(parse_user(b"kill user x"), user(false));
         assert_eq!(parse_user(b"/* app */ KILL HARD CONNECTION USER 'x'@'%';"), user(false));
@@ -174,6 +174,6 @@ mod tests {
         for other in ["KILL USER", "KILL 7", "KILL QUERY 7", "KILL QUERY ID 7", "KILL USER x y", "SELECT 1"] {
             assert_eq!(parse_user(other.as_bytes()), None, "{other}");
         }
-        assert_eq!(parse(b"SELECT 1"), None);
+        assert_eq!(read(b"SELECT 1"), None);
     }
 }
