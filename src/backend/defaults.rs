@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Variables that change what statements mean or answer, and that every account may set. Those a server
 /// does not have are not reported by it. The character set is not among them: every session brings its own.
-const MEANINGFUL: [&str; 38] = [
+const MEANINGFUL: [&str; 39] = [
     "autocommit",
     "block_encryption_mode",
     "check_constraint_checks",
@@ -47,6 +47,7 @@ const MEANINGFUL: [&str; 38] = [
     "transaction_isolation",
     "transaction_read_only",
     "tx_isolation",
+    "tx_read_only",
     "unique_checks",
     "updatable_views_with_limit",
 ];

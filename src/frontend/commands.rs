@@ -18,6 +18,7 @@ use crate::protocol::handshake::ChangeUser;
 use crate::protocol::parameters::{NO_ATTRIBUTES, split_query};
 use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
+use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
 use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why, classify};
 use crate::state::SessionState;
@@ -42,7 +43,7 @@ impl Session {
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
-        if let Some(kill) = super::kill::parse(text).filter(|kill| Self::is_client_id(*kill)) {
+        if let Some(kill) = super::kill::parse(text, &self.state).filter(|kill| Self::is_client_id(*kill)) {
             return self.kill(kill).await;
         }
         if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
@@ -54,7 +55,7 @@ impl Session {
         if let Some(answer) = self.local_answer(text, &statement) {
             return self.send_answer(answer, Protocol::Text).await;
         }
-        self.habits.tracks_itself |= chooses_reports(text, &statement);
+        self.reports |= reports_chosen(text, &statement);
         if matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_)) {
             self.release_brief().await;
         }
@@ -274,11 +275,11 @@ impl Session {
 /// What asks for something that the statement before it left on its connection.
 pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
 
-/// Whether a statement may say what servers shall report of the session.
-pub(super) fn chooses_reports(text: &[u8], statement: &Statement<'_>) -> bool {
+/// What a statement may tell servers to report of the session.
+pub(super) fn reports_chosen(text: &[u8], statement: &Statement<'_>) -> Reports {
     let sets = matches!(statement.kind, Kind::Set(_))
         || statement.traits.intersects(Traits::SETS_UNTRACKED | Traits::SQL_PREPARE);
-    sets && memchr::memmem::find(&text.to_ascii_lowercase(), b"session_track_").is_some()
+    if sets { Reports::named_in(&text.to_ascii_lowercase()) } else { Reports::default() }
 }
 
 /// The error for those who ask a connection that has been given back.

@@ -96,8 +96,11 @@ impl Session {
 
     /// Whether transactions are read-only if nothing is said.
     pub(super) fn reads_only(&self) -> bool {
-        let value = self.state.get(b"transaction_read_only").unwrap_or(b"0");
-        value.ends_with(b"READ ONLY") || is_on(value)
+        if let Some(value) = self.state.get(b"transaction_read_only") {
+            return value.ends_with(b"READ ONLY") || is_on(value);
+        }
+        let of_all = |name| self.shared.default_of(name).is_some_and(|value| is_on(value.as_bytes()));
+        of_all("transaction_read_only") || of_all("tx_read_only")
     }
 }
 

@@ -6,6 +6,7 @@ use super::session::{Gone, Session};
 use super::settle::LAST_QUESTION;
 use crate::pool::Disposition;
 use crate::protocol::response::ServerError;
+use crate::state::{SessionState, quote_identifier};
 
 /// How many of its account's privileges allow it to end sessions of others.
 const PRIVILEGES_QUERY: &str = "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES \
@@ -47,12 +48,19 @@ pub(super) fn parse_user(text: &[u8]) -> Option<KillUser> {
     (words.next().is_none() && !user.is_empty()).then(|| KillUser { user: user.to_owned(), query_only })
 }
 
-/// Reads `KILL [CONNECTION|QUERY] id`.
-pub(super) fn parse(text: &[u8]) -> Option<Kill> {
+/// Reads `KILL [CONNECTION|QUERY] id`; the id may be in a user variable whose value is known.
+pub(super) fn parse(text: &[u8], state: &SessionState) -> Option<Kill> {
+    let number = |id: &str| match id.strip_prefix('@') {
+        None => id.parse().ok(),
+        Some(name) => {
+            let name = [b"@", &quote_identifier(name.trim_matches('`').as_bytes())[..]].concat();
+            std::str::from_utf8(state.get(&name)?).ok()?.parse().ok()
+        }
+    };
     let words: Vec<String> = arguments(text)?.split_whitespace().map(str::to_ascii_lowercase).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [id] | ["connection", id] => Some(Kill { id: id.parse().ok()?, query_only: false }),
-        ["query", id] => Some(Kill { id: id.parse().ok()?, query_only: true }),
+        [id] | ["connection", id] => Some(Kill { id: number(id)?, query_only: false }),
+        ["query", id] => Some(Kill { id: number(id)?, query_only: true }),
         _ => None,
     }
 }
@@ -147,11 +155,18 @@ mod tests {
     #[test]
     fn forms_of_kill() {
         let kill = |id, query_only| Some(Kill { id, query_only });
-        assert_eq!(parse(b"KILL 7"), kill(7, false));
-        assert_eq!(parse(b" kill connection 8;"), kill(8, false));
-        assert_eq!(parse(b"KILL QUERY\n9"), kill(9, true));
-        assert_eq!(parse(b"/* app */ -- x\n# y\n KILL 7"), kill(7, false));
-        assert_eq!(parse(b"KILL SOFT USER x"), None);
+        let mut state = SessionState::default();
+        state.set_user_variable(b"@`of_it`", b"10");
+        state.set_user_variable(b"@`text`", b"'10'");
+        let read = |text: &[u8]| parse(text, &state);
+        assert_eq!(read(b"KILL @of_it"), kill(10, false));
+        assert_eq!(read(b"KILL QUERY @`Of_It`"), kill(10, true));
+        assert_eq!((read(b"KILL @text"), read(b"KILL @other"), read(b"KILL @of_it + 1")), (None, None, None));
+        assert_eq!(read(b"KILL 7"), kill(7, false));
+        assert_eq!(read(b" kill connection 8;"), kill(8, false));
+        assert_eq!(read(b"KILL QUERY\n9"), kill(9, true));
+        assert_eq!(read(b"/* app */ -- x\n# y\n KILL 7"), kill(7, false));
+        assert_eq!(read(b"KILL SOFT USER x"), None);
         let user = |query_only| Some(KillUser { user: "x".into(), query_only });
         assert_eq!(parse_user(b"kill user x"), user(false));
         assert_eq!(parse_user(b"/* app */ KILL HARD CONNECTION USER 'x'@'%';"), user(false));
@@ -159,6 +174,6 @@ mod tests {
         for other in ["KILL USER", "KILL 7", "KILL QUERY 7", "KILL QUERY ID 7", "KILL USER x y", "SELECT 1"] {
             assert_eq!(parse_user(other.as_bytes()), None, "{other}");
         }
-        assert_eq!(parse(b"SELECT 1"), None);
+        assert_eq!(read(b"SELECT 1"), None);
     }
 }

@@ -12,6 +12,7 @@ use crate::net::packets::{PacketStream, ReadError};
 use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
+use crate::protocol::track::Reports;
 use bytes::Buf;
 use std::io;
 use std::time::Duration;
@@ -32,7 +33,6 @@ pub enum RelayError {
 
 /// What of the response is special.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about a response")]
 pub struct Expected {
     /// Results of our own statements ahead of the client's, to be kept from it.
     pub skip: usize,
@@ -42,8 +42,8 @@ pub struct Expected {
     pub local_infile: bool,
     /// Whether the client asked for a cursor, so that its rows may stay on the server.
     pub cursor: bool,
-    /// Whether the client has asked for reports of its own choice, and is to see all there are.
-    pub all_reports: bool,
+    /// Reports that the client has chosen itself, of which it is to see all.
+    pub reports: Reports,
     /// Whether the command holds several statements and nothing was sent behind it. A server that
     /// kills one statement of several may promise more results and send none: after a silence it is
     /// asked something, to see whether it is still at work.

@@ -20,6 +20,7 @@ use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::Nonce;
 use crate::protocol::response::ServerError;
+use crate::protocol::track::Reports;
 use crate::sql::{Access, Mode};
 use crate::state::SessionState;
 use std::collections::HashMap;
@@ -71,16 +72,6 @@ impl Last {
     }
 }
 
-/// What a session has done that changes how it must be understood.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Habits {
-    /// Whether it has chosen itself what servers report of its statements: then it sees all reports, and
-    /// what they leave out is not known.
-    pub tracks_itself: bool,
-    /// Whether it has prepared by SQL what may set variables for all.
-    pub prepares_globals: bool,
-}
-
 /// A logged-in client.
 pub struct Session {
     pub(super) client: Client,
@@ -117,8 +108,11 @@ pub struct Session {
     pub(super) last_prepared: Option<u16>,
     /// What sessions found that set nothing when this one began.
     pub(super) reference: Option<Arc<Facts>>,
-    /// What it has done that changes how it must be understood.
-    pub(super) habits: Habits,
+    /// What servers report of its statements, as far as it has chosen that itself: these it sees as they are, and
+    /// what they leave out is not known.
+    pub(super) reports: Reports,
+    /// Whether it has prepared by SQL what may set variables for all.
+    pub(super) prepares_globals: bool,
 }
 
 impl Session {
@@ -148,7 +142,8 @@ impl Session {
             asked_executed: None,
             read_as: None,
             last_prepared: None,
-            habits: Habits::default(),
+            reports: Reports::default(),
+            prepares_globals: false,
             reference: None,
         };
         session.entry.handle().set_user(&session.account.user);
@@ -307,7 +302,7 @@ impl Session {
         self.binding = Binding::Free;
         self.sight.ends();
         self.next_transaction = None;
-        self.habits.tracks_itself = false;
+        self.reports = Reports::default();
         self.cursors.clear();
     }
 }

@@ -10,6 +10,7 @@ use super::summary::Summary;
 use crate::backend::query::Reply;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
+use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
 use crate::state::literal;
@@ -143,7 +144,9 @@ impl Session {
         job: &Job,
         summary: &Summary,
     ) {
-        self.habits.tracks_itself |= summary.variables.iter().any(|(name, _)| name.starts_with(b"session_track_"));
+        for (name, _) in &summary.variables {
+            self.reports |= Reports::named_in(name);
+        }
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job.traits);
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, PinReason};
 use super::carried::{stand_in, stand_in_job, token_set};
-use super::commands::{ASKING, PINNED, asked_elsewhere, chooses_reports, raw_job};
+use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job, reports_chosen};
 use super::job::{Body, Execution, Job, JobCommand};
 use super::local::column_names;
 use super::prepared::PreparedStatement;
@@ -33,7 +33,7 @@ impl Session {
             return self.refuse(&ServerError::new(1461, b"42000", full)).await;
         }
         let statement = classify(text, self.mode());
-        self.habits.tracks_itself |= chooses_reports(text, &statement);
+        self.reports |= reports_chosen(text, &statement);
         let as_text = is_same_as_text(&statement, text);
         let stand_in = stand_in(&statement, column_names(text));
         let pins = !as_text && stand_in.is_none() && acts_on_session(&statement);

@@ -90,8 +90,8 @@ impl Session {
         }
         let text = text.to_ascii_lowercase();
         let here = memchr::memmem::find(&text, b"global").is_some();
-        self.habits.prepares_globals |= here && traits.contains(Traits::SQL_PREPARE);
-        if here || (self.habits.prepares_globals && traits.contains(Traits::SQL_EXECUTE)) {
+        self.prepares_globals |= here && traits.contains(Traits::SQL_PREPARE);
+        if here || (self.prepares_globals && traits.contains(Traits::SQL_EXECUTE)) {
             // Of several, some may have succeeded.
             self.server_variables_changed(true).await;
         }
@@ -198,7 +198,7 @@ impl Session {
         self.last = Last { warnings, diagnostics, ..self.last.after_ok() };
         self.shared.metrics.saved(Saved::State);
         let mut shown = Vec::new();
-        Changes::new(&accepted.changes).filter_default(&mut shown);
+        Changes::new(&accepted.changes).filter(self.reports, &mut shown);
         let mut status = self.status();
         status.set(Status::SESSION_STATE_CHANGED, !shown.is_empty());
         self.client.push_ok(&OkPacket { status, warnings, changes: Changes::new(&shown), ..OkPacket::default() });

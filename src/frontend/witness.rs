@@ -54,7 +54,7 @@ impl Session {
         let commits = job.ends.is_some() || job.traits.contains(Traits::IMPLICIT_COMMIT);
         let partly = summary.error.is_some() && (is_opaque(job) || commits);
         // It may have switched off the report.
-        let silent = self.habits.tracks_itself && summary.gtids.is_none();
+        let silent = self.reports.any() && summary.gtids.is_none();
         match (writes, names_gtids) {
             (true, true) if partly || silent => self.note(&Noted::Uncertain, job.changes()),
             (true, false) if partly || summary.is_ok() => self.note(&Noted::Untold, job.changes()),

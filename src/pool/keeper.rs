@@ -237,7 +237,10 @@ async fn set_up(conn: Ready) -> Result<Ready, DialError> {
     busy.set_multi_statements(true);
     busy.command(Expect::Results, &[&[Command::Query.byte()], &setup.sql]);
     busy.flush().await.map_err(lost)?;
-    let _multi_statements = busy.reply().await.map_err(lost)?;
+    // Whose password has expired may not even do this.
+    if let Reply::Err(error) = busy.reply().await.map_err(lost)? {
+        return Err(DialError::Refused(error));
+    }
     match busy.reply().await.map_err(lost)? {
         Reply::Err(error) if setup.statements > 1 => {
             tracing::warn!(server = %busy.server().label(), %error, "cannot level out this server's defaults with the primary's");

@@ -16,7 +16,7 @@ pub fn access_denied(user: &str, host: &str, using_password: bool) -> ServerErro
 /// locked or blocked, or its password is another one or has expired.
 /// <https://mariadb.com/docs/server/reference/error-codes>
 pub fn refuses_account(error: &ServerError) -> bool {
-    matches!(error.code, 1044 | 1045 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
+    matches!(error.code, 1044 | 1045 | 1275 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
 }
 
 /// What a server said of a login, as it would have said it to a client on `host`.

@@ -8,6 +8,47 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changes<'a>(&'a [u8]);
 
+/// The kinds of reports whose extent a client has chosen itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
+pub struct Reports {
+    /// Of session variables.
+    pub variables: bool,
+    /// That something else of the session changed.
+    pub state: bool,
+    /// Of transactions that were committed.
+    pub gtids: bool,
+    /// Of the characteristics and the state of transactions.
+    pub transactions: bool,
+}
+
+impl Reports {
+    /// Those that a text in lower case speaks of.
+    pub fn named_in(text: &[u8]) -> Self {
+        let named = |what: &[u8]| memchr::memmem::find(text, &[b"session_track_", what].concat()).is_some();
+        Self {
+            variables: named(b"system_variables"),
+            state: named(b"state_change"),
+            gtids: named(b"gtids"),
+            transactions: named(b"transaction_info"),
+        }
+    }
+
+    /// Whether there are any.
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl std::ops::BitOrAssign for Reports {
+    fn bitor_assign(&mut self, more: Self) {
+        self.variables |= more.variables;
+        self.state |= more.state;
+        self.gtids |= more.gtids;
+        self.transactions |= more.transactions;
+    }
+}
+
 /// One reported change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change<'a> {
@@ -91,10 +132,32 @@ impl<'a> Changes<'a> {
         found.map(String::from_utf8_lossy)
     }
 
-    /// Copies to `out` the changes a client with a server's default tracking settings would see.
+    /// Copies to `out` the changes that a client would see which chose these reports itself, and left the others
+    /// as servers have them.
     ///
     /// Backend connections track more than clients asked for (GTIDs, all variables, state).
-    pub fn filter_default(&self, out: &mut Vec<u8>) {
+    pub fn filter(&self, chosen: Reports, out: &mut Vec<u8>) {
+        let mut list = Reader::new(self.0, "session change list");
+        while let (Ok(kind), Ok(entry)) = (list.u8(), list.lenenc_bytes()) {
+            let whole = match kind {
+                SYSTEM_VARIABLES => chosen.variables,
+                SCHEMA => true,
+                STATE_CHANGE => chosen.state,
+                GTIDS => chosen.gtids,
+                _ => chosen.transactions,
+            };
+            let mut entry_alone = vec![kind];
+            entry_alone.put_lenenc_bytes(entry);
+            if whole {
+                out.extend_from_slice(&entry_alone);
+            } else if kind == SYSTEM_VARIABLES {
+                Changes(&entry_alone).filter_variables(out);
+            }
+        }
+    }
+
+    /// Copies the variables that servers report if they are not told otherwise.
+    fn filter_variables(&self, out: &mut Vec<u8>) {
         const DEFAULT: [&[u8]; 5] = [
             b"time_zone",
             b"autocommit",
@@ -108,12 +171,6 @@ impl<'a> Changes<'a> {
                 entry.put_lenenc_bytes(name);
                 entry.put_lenenc_bytes(value);
                 out.push(SYSTEM_VARIABLES);
-                out.put_lenenc_bytes(&entry);
-            }
-            Change::Schema(schema) => {
-                let mut entry = Vec::with_capacity(schema.len() + 3);
-                entry.put_lenenc_bytes(schema);
-                out.push(SCHEMA);
                 out.put_lenenc_bytes(&entry);
             }
             _ => {}
@@ -140,8 +197,23 @@ mod tests {
             ]
         );
         let mut kept = Vec::new();
-        Changes::new(bytes).filter_default(&mut kept);
+        Changes::new(bytes).filter(Reports::default(), &mut kept);
         assert_eq!(kept, b"\x00\x0f\x0aautocommit\x03OFF\x01\x04\x03app");
+    }
+
+    #[test]
+    fn what_a_client_chose_is_kept() {
+        let bytes = b"\x00\x0b\x06extra1\x03OFF\x01\x04\x03app\x02\x02\x01\x31\x03\x03\x00\x01a\x05\x02\x01_";
+        let kept = |chosen: &[u8]| {
+            let mut kept = Vec::new();
+            Changes::new(bytes).filter(Reports::named_in(chosen), &mut kept);
+            kept
+        };
+        assert_eq!(kept(b"SET x = 1"), b"\x01\x04\x03app");
+        assert_eq!(kept(b"set session_track_system_variables = '*'"), b"\x00\x0b\x06extra1\x03OFF\x01\x04\x03app");
+        assert_eq!(kept(b"set session_track_state_change = on"), b"\x01\x04\x03app\x02\x02\x01\x31");
+        let rest = kept(b"set session_track_gtids = own_gtid, session_track_transaction_info = 'state'");
+        assert_eq!(rest, b"\x01\x04\x03app\x03\x03\x00\x01a\x05\x02\x01_");
     }
 
     #[test]

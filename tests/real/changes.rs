@@ -61,6 +61,12 @@ async fn server_wide_variables(flavor: Flavor) {
     // Who was there before keeps what it began with.
     assert_eq!(one::<String>(&mut before, &format!("SELECT @@{isolation}")).await, "REPEATABLE-READ");
     before.query_drop("INSERT INTO t (n) VALUES ('12abc')").await.expect_err("still strict");
+    let read_only = if flavor == Flavor::MariaDb { "tx_read_only" } else { "transaction_read_only" };
+    root.query_drop(format!("SET GLOBAL {read_only} = 1")).await.expect("set");
+    let Err(Error::Server(error)) = bed.client().await.query_drop("DELETE FROM t").await else { panic!("deleted") };
+    assert_eq!(error.code, 1792, "{}", error.message);
+    root.query_drop("DELETE FROM app.t").await.expect("was there before");
+    root.query_drop(format!("SET GLOBAL {read_only} = 0")).await.expect("set");
     root.query_drop("SET GLOBAL autocommit = 0").await.expect("set");
     before.query_drop("INSERT INTO t (n) VALUES (77)").await.expect("commits by itself");
     drop(before);
@@ -115,6 +121,9 @@ async fn an_administrator_kills_others(flavor: Flavor) {
     let denied = victim.query_drop(format!("KILL {}", ids[1])).await.expect_err("not its own");
     let Error::Server(denied) = denied else { panic!("{denied}") };
     assert_eq!(denied.code, 1095, "{}", denied.message);
+    admin.query_drop(format!("SET @victim = {}", ids[0])).await.expect("set");
+    // Its server knows of no such id, but the number is known here.
+    admin.query_drop("KILL QUERY @victim").await.expect("may do that");
     admin.query_drop(format!("KILL {}", ids[0])).await.expect("may do that");
     let gone = async { while victim.query_drop("DO 0").await.is_ok() {} };
     tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("the session ends");

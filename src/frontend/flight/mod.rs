@@ -167,7 +167,7 @@ async fn fly(
         skip: if prefix.is_empty() { 0 } else { prelude.statements },
         local_infile: job.traits.contains(Traits::LOCAL_INFILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
-        all_reports: session.habits.tracks_itself,
+        reports: session.reports,
         cursor: job.opens_cursor(),
         only_with_rows: session.asks_again_if_empty(job, held, server),
         ..Expected::default()

@@ -365,11 +365,7 @@ impl Translator {
 
     fn shown_changes<'b>(&self, ok: &OkPacket<'_>, buffer: &'b mut Vec<u8>) -> Changes<'b> {
         if self.client_caps.contains(Capabilities::SESSION_TRACK) && !ok.changes.is_empty() {
-            if self.expected.all_reports {
-                buffer.extend_from_slice(ok.changes.encoded());
-            } else {
-                ok.changes.filter_default(buffer);
-            }
+            ok.changes.filter(self.expected.reports, buffer);
         }
         Changes::new(buffer)
     }

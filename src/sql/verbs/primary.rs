@@ -73,7 +73,7 @@ fn alter<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     }
     if scan.spells("USER") {
         while !scan.done() {
-            if scan.cur().is(Word::Lock) || scan.spells("EXPIRE") {
+            if scan.cur().is(Word::Lock) || scan.spells("UNLOCK") || scan.spells("EXPIRE") {
                 scan.traits |= Traits::CHANGES_ACCOUNTS;
             }
             scan.advance();
