@@ -12,7 +12,7 @@ impl Session {
     /// What a statement needs, and what it is asked besides: first its hint counts, then the rules.
     pub(super) fn need_and_wishes(&mut self, text: &[u8], statement: &Statement<'_>) -> (Need, Wishes) {
         let (need, hint) = (Need::of(statement), &statement.hint);
-        let key = hint.key.map(|key| self.shared.scopes.key(key));
+        let key = hint.key.map(|key| self.shared.scopes.key(&key.bytes()));
         let wishes = Wishes { key, max_lag: hint.max_lag, on_empty: false };
         if need != Need::Read || self.shared.settings.rules.is_empty() {
             return (need, wishes);

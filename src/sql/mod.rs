@@ -29,7 +29,7 @@ mod traits;
 mod verbs;
 mod words;
 
-pub use hint::{Hint, Target as HintTarget};
+pub use hint::{Hint, HintKey, Target as HintTarget};
 pub use set::{
     Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope, is_untracked,
 };

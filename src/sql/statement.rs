@@ -26,7 +26,7 @@ pub struct Statement<'a> {
     pub kind: Kind<'a>,
     /// What else is known of it.
     pub traits: Traits,
-    /// What a leading comment asks for.
+    /// What a leading comment asks for, or the tags at the end.
     pub hint: Hint<'a>,
     /// How many statements the text holds. `CREATE PROCEDURE` and the like are `Multi` when their
     /// body has a `;`: the text cannot tell a body from a second statement.

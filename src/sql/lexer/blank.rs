@@ -75,6 +75,7 @@ impl Lexer<'_> {
         if self.before_first {
             self.hint.absorb(body.get(..end).unwrap_or_default());
         }
+        self.comment = (self.pos + 2, self.pos + 2 + end);
         self.pos += 2 + end + 2;
         true
     }

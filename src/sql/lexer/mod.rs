@@ -111,6 +111,8 @@ pub(super) struct Lexer<'a> {
     /// Collected until the first token.
     pub(super) hint: Hint<'a>,
     before_first: bool,
+    /// Begin and end of what the last comment says; 0 without one.
+    comment: (usize, usize),
     /// End of a name token: a `.` exactly here qualifies.
     name_end: usize,
     /// End of a `.` token that followed a name directly.
@@ -128,9 +130,17 @@ impl<'a> Lexer<'a> {
             uncertain: 0,
             hint: Hint::default(),
             before_first: true,
+            comment: (0, 0),
             name_end: usize::MAX,
             dot_end: usize::MAX,
         }
+    }
+
+    /// What the comment says that ends the text, white space and `;` aside; the text must have been read.
+    pub(super) fn last_comment(&self) -> Option<&'a [u8]> {
+        let (start, end) = self.comment;
+        let behind = self.src.get(end + 2..).filter(|_| start > 0)?;
+        behind.iter().all(|byte| *byte == b';' || is_space(*byte)).then(|| self.src.get(start..end))?
     }
 
     /// The text between two offsets.

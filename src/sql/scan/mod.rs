@@ -65,8 +65,9 @@ impl<'a> Scan<'a> {
         scan
     }
 
+    /// What comments ask for, when all has been read.
     pub(super) fn hint(&self) -> Hint<'a> {
-        self.lexer.hint
+        self.lexer.hint.with_tags(self.lexer.last_comment())
     }
 
     pub(super) fn uncertain(&self) -> u32 {

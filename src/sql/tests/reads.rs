@@ -260,13 +260,57 @@ fn hints() {
     let all = hint("/* x */ /*Landbridge:REPLICA,max_lag=200ms key=abc;1 what=ever*/SELECT 1");
     assert_eq!(all.target, Some(HintTarget::Replica));
     assert_eq!(all.max_lag, Some(Duration::from_millis(200)));
-    assert_eq!(all.key, Some(&b"abc;1"[..]));
+    assert_eq!(all.key.expect("a key").bytes(), &b"abc;1"[..]);
     assert_eq!(hint("-- landbridge: replica\nSELECT 1").target, Some(HintTarget::Replica));
     assert_eq!(hint("# landbridge: replica\nSELECT 1").target, Some(HintTarget::Replica));
     for none in ["SELECT 1 /* landbridge: primary */", "/* landbridge primary */ SELECT 1", "SELECT 1"] {
         assert_eq!(hint(none), Hint::default(), "{none}");
     }
     assert_eq!(hint("/* landbridge: max_lag=99999999999999999999s */ SELECT 1"), Hint::default());
+}
+
+#[test]
+fn keys_among_tags() {
+    let key = |sql: &str| {
+        let key = classify(sql.as_bytes(), MYSQL).hint.key?;
+        Some(String::from_utf8_lossy(&key.bytes()).into_owned())
+    };
+    for (sql, want) in [
+        ("SELECT 1 /*landbridge_key='abc'*/", "abc"),
+        ("SELECT 1/*action='%2Findex',landbridge_key='abc',route='a'*/ ; \n", "abc"),
+        ("SELECT 1 -- x\n /* x */ /* landbridge_key = 'abc' , b='1' */;", "abc"),
+        ("INSERT INTO t VALUES ('/*') /*a='=,\\'',landbridge_key='abc'*/", "abc"),
+        ("/*landbridge_key='abc'*/ SELECT 1", "abc"),
+        ("SELECT 1 /*landbridge_key='user%2042%2F%C3%A9'*/", "user 42/é"),
+        ("SELECT 1 /*landbridge_key='user%%2042'*/", "user 42"),
+        (r"SELECT 1 /*landbridge_key='it\'s%27%zz%'*/", "it's'%zz%"),
+        // What is said at the beginning counts more.
+        ("/* landbridge: key=first */ SELECT 1 /*landbridge_key='abc'*/", "first"),
+        ("/*! SELECT */ 1 /*landbridge_key='abc'*/", "abc"),
+    ] {
+        assert_eq!(key(sql).as_deref(), Some(want), "{sql}");
+    }
+    for sql in [
+        "SELECT '/*landbridge_key=\\'abc\\'*/'",
+        "SELECT \"/*landbridge_key='abc'*/\"",
+        "SELECT 1 AS `/*landbridge_key='abc'*/`",
+        "SELECT '\\'/*landbridge_key='abc'*/'",
+        "SELECT 1 -- /*landbridge_key='abc'*/",
+        "SELECT 1 /*landbridge_key='abc'*/ + 1",
+        "SELECT 1 /*landbridge_key='abc'*/ -- x",
+        "SELECT 1 /*landbridge_key='abc'*/ /* x */",
+        "SELECT 1 /*landbridge_key='abc'",
+        "SELECT 1 /*landbridge_key=abc*/",
+        "SELECT 1 /*landbridge_key=''*/",
+        "SELECT 1 /*landbridge_key='abc*/",
+        "SELECT 1 /*a='landbridge_key=',b='1'*/",
+        "SELECT 1 /*a=1,landbridge_key='abc'*/",
+        "SELECT 1 /*not_landbridge_key='abc'*/",
+        "SELECT 1 /*!landbridge_key='abc'*/",
+    ] {
+        assert_eq!(key(sql), None, "{sql}");
+    }
+    assert_eq!(classify(b"SELECT 1 /*landbridge_key='abc'*/", MYSQL).hint.target, None);
 }
 
 #[test]
