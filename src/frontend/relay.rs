@@ -33,6 +33,7 @@ pub enum RelayError {
 
 /// What of the response is special.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a response")]
 pub struct Expected {
     /// Results of our own statements ahead of the client's, to be kept from it.
     pub skip: usize,
