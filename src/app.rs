@@ -70,12 +70,12 @@ impl App {
         let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let servers = servers(settings)?;
         let scopes = Arc::new(Scopes::default());
-        let ((news, written), (doubts, doubted)) = (watch::channel(()), watch::channel(()));
+        let ((news, written), (doubts, doubted)) = (watch::channel(()), watch::channel(None));
         let topology = monitor::spawn(
             monitor_settings(settings),
             servers.iter().cloned().zip(settings.servers.iter().map(|s| plan(s, settings))).collect(),
             Arc::new(Account::listed(settings.monitor.user.clone(), settings.monitor.password.clone())),
-            [written, doubted],
+            (written, doubted),
             metrics.server.clone(),
             &tasks,
             stop.clone(),

@@ -14,6 +14,8 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub struct Floor {
     gtids: Option<Arc<GtidSet>>,
+    /// When somebody was asked what is in it.
+    raised: Option<Instant>,
     waits: Vec<Wait>,
 }
 
@@ -66,11 +68,17 @@ impl Floor {
 
     /// A server told what it has executed.
     pub fn told(&mut self, server: ServerId, is_primary: bool, asked: Instant, executed: &Arc<GtidSet>) {
+        if is_primary && self.raised.is_some_and(|raised| raised <= asked) {
+            // What a replica had that the primary has not got is its own; no other will ever have it.
+            let known = |gtids: Arc<GtidSet>| if executed.contains(&gtids) { gtids } else { executed.clone() };
+            self.gtids = self.gtids.take().map(known);
+        }
         let before = self.waits.len();
         self.waits.retain(|wait| asked < wait.since || !(is_primary || wait.replica == Some(server)));
         if self.waits.len() == before {
             return;
         }
+        self.raised = self.raised.max(Some(asked));
         match &mut self.gtids {
             Some(gtids) if gtids.family() == executed.family() => {
                 // Unequal families were ruled out.
@@ -151,6 +159,17 @@ mod tests {
         assert!(floor.is_pending());
         floor.told(PRIMARY, true, later, &gtids("0-1-8"));
         assert_eq!((floor.is_pending(), floor.gtids()), (false, Some(&gtids("0-1-8"))));
+    }
+
+    #[test]
+    fn what_only_a_replica_has_is_not_asked_of_others() {
+        let now = Instant::now();
+        let mut floor = Floor::default();
+        floor.replaced(A, now);
+        floor.told(A, false, now, &gtids("0-1-5,7-3-1"));
+        assert_eq!(floor.gtids(), Some(&gtids("0-1-5,7-3-1")));
+        floor.told(PRIMARY, true, now + Duration::from_millis(1), &gtids("0-1-6"));
+        assert_eq!(floor.gtids(), Some(&gtids("0-1-6")));
     }
 
     #[test]

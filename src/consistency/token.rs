@@ -4,7 +4,12 @@
 use super::gtid::GtidSet;
 use crate::topology::{PrimaryReport, ServerId};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A set of more intervals is replaced by all that the primary has.
+const MOST_PARTS: usize = 16;
+/// How long a doubt lasts where the primary does not tell what it has.
+const WITHOUT_REPORT: Duration = Duration::from_secs(10);
 
 /// What a reader must see.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,13 +104,26 @@ impl Token {
                 // No doubt any more, but all that the primary had must be seen.
                 self.merge(&Self { gtids: Some(report.executed.clone()), ..Self::default() });
             }
-            let lacks = |gtids: &Arc<GtidSet>| !report.executed.contains(gtids);
-            if self.raised.is_none_or(|raised| raised < report.primary_since) && self.gtids.as_ref().is_some_and(lacks)
-            {
-                // Lost with the former primary: nobody will ever see it.
+            let settled_at = report.primary_since.max(report.nothing_on_its_way);
+            let is_settled = self.raised.is_none_or(|raised| raised < settled_at);
+            let cut = self.gtids.as_ref().is_some_and(|gtids| {
+                if report.executed.contains(gtids) {
+                    // A set of many parts takes long to be compared and printed; all of it is in a simple one.
+                    gtids.parts() > MOST_PARTS && gtids.parts() > 2 * report.executed.parts()
+                } else {
+                    // Lost with a former primary, or never at one: nobody will ever see it.
+                    is_settled
+                }
+            });
+            if cut {
                 self.gtids = Some(report.executed.clone());
                 self.satisfied = 0;
             }
+        } else {
+            // Nobody tells: then time must do.
+            let is_recent = |since: &Instant| now.saturating_duration_since(*since) < WITHOUT_REPORT;
+            self.uncertain_since = self.uncertain_since.filter(is_recent);
+            self.unnamed_since = self.unnamed_since.filter(is_recent);
         }
         if let (Some(gtids), Some(everywhere)) = (&self.gtids, everywhere)
             && everywhere.contains(gtids)

@@ -127,7 +127,8 @@ impl Session {
             // Clients may be earlier than the first probes.
             let mut topology = self.shared.topology.clone();
             let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !snapshot.is_unsettled());
-            let _too_long = tokio::time::timeout(FIRST_PROBES, settled).await;
+            // What it returns keeps the topology from being published: it must be gone before that is read again.
+            drop(tokio::time::timeout(FIRST_PROBES, settled).await);
             snapshot = self.shared.snapshot();
             decided = decide(&snapshot);
         }

@@ -5,7 +5,7 @@ use super::session::{Gone, Last, Session};
 use crate::backend::executed::{executed, executed_sql};
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::printed;
-use crate::consistency::token::{Changed, Noted, Token};
+use crate::consistency::token::Token;
 use crate::pool::Disposition;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// How long a server may take to tell what it has.
 const QUESTION: Duration = Duration::from_secs(1);
+
+/// How often all servers are asked because of a token.
+const NOT_SO_OFTEN: Duration = Duration::from_secs(1);
 
 /// The value that a statement gives to `@@landbridge_token`, if that is all it does: as it stands in the text.
 pub(super) fn token_set<'a>(statement: &Statement<'a>) -> Option<&'a [u8]> {
@@ -85,7 +88,6 @@ impl Session {
             if attempt == 0 {
                 self.look_again(asked).await;
             } else {
-                tracing::warn!("a client brought a token of transactions that the primary does not have");
                 return Token::of(Some(executed)).raised(asked);
             }
         }
@@ -94,7 +96,19 @@ impl Session {
 
     /// Has the servers asked anew, and waits until the primary has told.
     async fn look_again(&self, since: Instant) {
-        self.shared.doubts.send_replace(());
+        // Whoever makes up tokens must not keep the servers busy.
+        let is_due = |last: &mut Option<Instant>| {
+            let due = last.is_none_or(|last| last.elapsed() > NOT_SO_OFTEN);
+            if due {
+                *last = Some(Instant::now());
+            }
+            due
+        };
+        if self.shared.doubts.send_if_modified(is_due) {
+            tracing::warn!(
+                "a client brought a token of transactions that the primary does not have: asking all servers"
+            );
+        }
         let mut topology = self.shared.topology.clone();
         let told = topology.wait_for(|snapshot| snapshot.report.as_ref().is_some_and(|report| report.asked >= since));
         // Then it is as it was known before.
@@ -112,7 +126,7 @@ impl Session {
             match tokio::time::timeout(QUESTION, self.ask_executed(replica)).await.ok().flatten() {
                 Some(gtids) => self.sight.carry_away(asked, &gtids),
                 // Then only the primary is known to have it.
-                None => self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data),
+                None => self.sight.carry_doubt(),
             }
         }
         let now = Instant::now();

@@ -25,7 +25,14 @@ impl Session {
     ) -> Outcome {
         let started = Instant::now();
         let (label, outcome) = match self.shared.waits.join(server, gtids) {
-            Turn::Listen(outcome) => ("shared", listen(outcome).await),
+            Turn::Listen(outcome) => {
+                let heard = tokio::time::timeout(self.wait_budget() + MARGIN, listen(outcome)).await;
+                match heard.unwrap_or(Err(None)) {
+                    // What was in the way of another's question may not be in the way of this one.
+                    Err(None) => self.ask_to_catch_up(pool, gtids).await,
+                    told => ("shared", told),
+                }
+            }
             Turn::Ask(asking) => {
                 let (label, outcome) = self.ask_to_catch_up(pool, gtids).await;
                 asking.ended(&outcome);

@@ -33,6 +33,10 @@ impl Session {
     /// Runs a job where it belongs, or where it can be run instead. `homeless`: in no schema, because the
     /// session's own is gone.
     async fn attempt(&mut self, job: &Job, homeless: &mut bool) -> Result<(), Gone> {
+        if matches!(self.binding, Binding::Free) {
+            // Whatever came before has ended, or never began.
+            self.sight.ends();
+        }
         self.sight.begins(job);
         let mut job = Cow::Borrowed(job);
         let mut retries = 0;
@@ -102,6 +106,7 @@ impl Session {
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);
+                    self.sight.doubt(&self.shared);
                     // What a server accepted before, one refuses now.
                     self.shared.proven.forget();
                     self.last.insert_id_stale &= !held.connection;
@@ -175,6 +180,7 @@ impl Session {
         let in_transaction = (held.connection || self.binding.is_begun()) && !held.beside;
         if !held.beside {
             self.binding = Binding::Free;
+            self.sight.doubt(&self.shared);
         }
         let commits =
             job.ends.is_some() || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);

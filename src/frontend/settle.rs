@@ -252,10 +252,13 @@ impl Session {
         if !open {
             self.sight.ends();
         }
-        if !open && (pins.is_empty() || pins.is_brief()) {
+        if !open {
             self.sight.doubt(&self.shared);
         }
         if !pins.is_empty() {
+            if !pins.is_brief() {
+                self.name_elsewhere(lease.pool().server().id);
+            }
             self.binding = Binding::Pinned(lease, pins);
         } else if open {
             self.binding = Binding::InTransaction(lease);

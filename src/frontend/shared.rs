@@ -16,7 +16,7 @@ use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +100,7 @@ pub struct Shared {
     /// Tells the monitor of each write: replicas will apply it in a moment.
     pub news: watch::Sender<()>,
     /// Has the monitor ask all servers at once: something is not as it is known to be.
-    pub doubts: watch::Sender<()>,
+    pub doubts: watch::Sender<Option<Instant>>,
     /// What is counted.
     pub metrics: SessionMetrics,
     /// Who is connected.

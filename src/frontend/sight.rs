@@ -33,6 +33,8 @@ pub(super) struct Sight {
     made: Token,
     /// Keys named since the transaction under way began: its end concerns them all.
     keys: Vec<Key>,
+    /// Whether something in it named none.
+    keyless: bool,
     /// It saw something on this server that no GTIDs name yet.
     observed: Option<ServerId>,
     /// Its scopes know that it did, and wait for somebody to name it.
@@ -62,7 +64,18 @@ impl Sight {
         };
         let max_lag = shared.settings.max_lag_by_user.get(user).copied();
         let (carried, made) = (Scope::default(), Token::default());
-        Self { sharing, carried, made, keys: Vec::new(), observed: None, unnamed: None, replica: None, pick, max_lag }
+        Self {
+            sharing,
+            carried,
+            made,
+            keys: Vec::new(),
+            keyless: false,
+            observed: None,
+            unnamed: None,
+            replica: None,
+            pick,
+            max_lag,
+        }
     }
 
     /// Forgets what only this session knew, as a reset does.
@@ -122,16 +135,17 @@ impl Sight {
 
     /// A job begins: what it writes concerns its key.
     pub(super) fn begins(&mut self, job: &Job) {
-        if let Some(key) = self.key(job)
-            && !self.keys.contains(&key)
-        {
-            self.keys.push(key);
+        match self.key(job) {
+            Some(key) if !self.keys.contains(&key) => self.keys.push(key),
+            Some(_) => {}
+            None => self.keyless |= job.ends.is_none(),
         }
     }
 
     /// No transaction is open any more.
     pub(super) fn ends(&mut self) {
         self.keys.clear();
+        self.keyless = false;
     }
 
     /// Something was seen on a server that nobody has named yet.
@@ -152,16 +166,25 @@ impl Sight {
     /// Everybody who shares the token learns of what was written or seen.
     pub(super) fn note(&mut self, shared: &Shared, noted: &Noted, changed: Changed) {
         let (now, pin_for) = (Instant::now(), shared.settings.pin_for);
+        let snapshot = shared.snapshot();
         let made = Scope::default();
         made.note(noted, changed, now, pin_for);
+        self.made.settle(now, snapshot.report.as_ref(), None);
         self.made.merge(&made.everything());
         if *noted != Noted::Untold {
             // Either named, or known not to be.
             self.observed = None;
         }
         for scope in self.scopes(shared, now) {
+            // What is over must not be taken for part of what is new.
+            scope.token(now, &snapshot);
             scope.note(noted, changed, now, pin_for);
         }
+    }
+
+    /// What was read from a replica has no name: whoever carries the token on must read at the primary.
+    pub(super) fn carry_doubt(&mut self) {
+        self.made.unnamed_since = Some(Instant::now());
     }
 
     /// If something was seen that nobody has named, everybody is told that only the primary is known to have it.
@@ -172,7 +195,7 @@ impl Sight {
         self.unnamed = Some(Unnamed { server, asked: Instant::now(), scopes });
     }
 
-    /// What waits to be named by this server.
+    /// What waits to be named by this server, where it was seen.
     pub(super) fn take_unnamed(&mut self, server: ServerId) -> Option<Unnamed> {
         self.unnamed.take_if(|unnamed| unnamed.server == server)
     }
@@ -229,9 +252,10 @@ impl Sight {
             Sharing::With(scope) => vec![scope.clone()],
             Sharing::Keyed { own, user, .. } => {
                 let mut scopes = vec![own.clone()];
-                if self.keys.is_empty() {
+                if self.keys.is_empty() || self.keyless {
                     scopes.push(user.clone());
-                } else {
+                }
+                if !self.keys.is_empty() {
                     let snapshot = shared.snapshot();
                     scopes.extend(self.keys.iter().map(|key| shared.scopes.scope_for_more(*key, now, &snapshot)));
                     shared.metrics.keys.set(i64::try_from(shared.scopes.keys()).unwrap_or(i64::MAX));

@@ -236,6 +236,9 @@ impl Session {
         pins.remove(PinReason::Cursor);
         lease.taint();
         let open = lease.conn().is_some_and(|conn| conn.is_in_transaction());
+        if !open {
+            self.sight.doubt(&self.shared);
+        }
         self.binding = match (pins.is_empty(), open) {
             (false, _) => Binding::Pinned(lease, pins),
             (true, true) => Binding::InTransaction(lease),

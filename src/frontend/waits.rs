@@ -36,11 +36,11 @@ pub struct Asking<'a> {
 }
 
 impl Waits {
-    /// Joins those who wait for a server to have these transactions.
+    /// Joins those who wait for a server to have these transactions, no more and no less.
     pub fn join(&self, server: ServerId, gtids: &Arc<GtidSet>) -> Turn<'_> {
         let mut ongoing = self.lock();
-        let covers = |wait: &&Ongoing| wait.server == server && wait.gtids.contains(gtids);
-        if let Some(wait) = ongoing.iter().find(covers) {
+        let is_same = |wait: &&Ongoing| wait.server == server && wait.gtids == *gtids;
+        if let Some(wait) = ongoing.iter().find(is_same) {
             return Turn::Listen(wait.outcome.clone());
         }
         let (outcome, listen) = watch::channel(None);
@@ -85,11 +85,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_asks_for_all_who_need_no_more() {
+    async fn one_asks_for_all_who_need_the_same() {
         let waits = Waits::default();
         let Turn::Ask(asking) = waits.join(ServerId(1), &gtids("0-1-5")) else { panic!("nobody asked yet") };
-        let Turn::Listen(same) = waits.join(ServerId(1), &gtids("0-1-4")) else { panic!("less is included") };
-        assert!(matches!(waits.join(ServerId(2), &gtids("0-1-4")), Turn::Ask(_)), "another server");
+        let Turn::Listen(same) = waits.join(ServerId(1), &gtids("0-1-5")) else { panic!("the same") };
+        assert!(matches!(waits.join(ServerId(2), &gtids("0-1-5")), Turn::Ask(_)), "another server");
         assert!(matches!(waits.join(ServerId(1), &gtids("0-1-6")), Turn::Ask(_)), "more");
         asking.ended(&Ok(()));
         assert_eq!(listen(same).await, Ok(()));

@@ -6,9 +6,7 @@ use super::commands::ASKING;
 use super::job::{Job, JobCommand};
 use super::session::Session;
 use super::settle::{LAST_QUESTION, is_opaque};
-use super::sight::Unnamed;
 use super::summary::Summary;
-use crate::backend::conn::Ready;
 use crate::backend::executed::{executed, executed_sql};
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::{Changed, Noted};
@@ -30,13 +28,23 @@ impl Session {
         named: Option<&(Instant, GtidSet)>,
     ) {
         let snapshot = self.shared.snapshot();
+        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
         if let Some((asked, gtids)) = named {
-            self.sight.named(&self.shared, *asked, gtids);
+            if is_primary {
+                self.sight.named(&self.shared, *asked, gtids);
+            } else {
+                // A replica has not got all that somebody else may have seen at the primary.
+                self.note(&Noted::Gtids(gtids.clone()), Changed::Data);
+            }
         }
         let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
-        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
         if named.is_none() && job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
-            self.sight.observes(server);
+            if held.reason == Some(Reason::PrimaryIsNearer) {
+                // The next read comes here as well. Should it not, the monitor will have asked by then.
+                self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data);
+            } else {
+                self.sight.observes(server);
+            }
         }
         if job.shows_data() && !is_primary && !held.connection {
             self.sight.read_from(server);
@@ -60,8 +68,11 @@ impl Session {
             (true, false) if partly || summary.is_ok() => self.note(&Noted::Untold, job.changes()),
             _ => {}
         }
-        let stays = self.is_open(job, summary) || (!held.pins.is_empty() && !held.pins.is_brief());
-        if !stays && job.pins.is_none() && !job.traits.intersects(PINNING) {
+        if is_opaque(job) && is_primary && job.shows_data() && summary.gtids.is_some() {
+            // What other statements of it have seen, no GTID of its own names.
+            self.sight.observes(server);
+        }
+        if !self.is_open(job, summary) {
             self.sight.doubt(&self.shared);
         }
     }
@@ -100,29 +111,40 @@ impl Session {
 
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
     pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
-        let server = lease.pool().server().id;
-        match (self.sight.take_unnamed(server), lease.take()) {
-            (Some(unnamed), Some(conn)) => {
-                tokio::spawn(name(unnamed, conn, lease, disposition));
-            }
-            (_, conn) => {
-                if let Some(conn) = conn {
-                    lease.put(conn);
+        let unnamed = self.sight.take_unnamed(lease.pool().server().id);
+        // Where nobody reads from replicas, that can wait until somebody does.
+        match unnamed.filter(|_| !self.shared.snapshot().readers.is_empty()) {
+            Some(unnamed) => drop(tokio::spawn(async move {
+                if let Some(gtids) = ask_executed(&mut lease).await {
+                    unnamed.named(&gtids);
                 }
                 lease.give_back(disposition);
-            }
+            })),
+            None => lease.give_back(disposition),
         }
+    }
+
+    /// Asks on another connection what was seen on the one that the session keeps.
+    pub(super) fn name_elsewhere(&mut self, server: ServerId) {
+        let Some(unnamed) = self.sight.take_unnamed(server) else { return };
+        let Some(pool) = self.pools.get(usize::from(server.0)).cloned() else { return };
+        let state = self.state.clone();
+        tokio::spawn(async move {
+            let Ok(mut lease) = pool.checkout(&state).await else { return };
+            if let Some(gtids) = ask_executed(&mut lease).await {
+                unnamed.named(&gtids);
+            }
+            lease.give_back(Disposition::Clean);
+        });
     }
 }
 
-/// Finds out what was seen on a connection before it is given back; nobody waits for it.
-async fn name(unnamed: Unnamed, conn: Ready, mut lease: Lease, disposition: Disposition) {
+/// What the server of a leased connection has executed.
+async fn ask_executed(lease: &mut Lease) -> Option<GtidSet> {
+    let conn = lease.take()?;
     let family = conn.family();
-    if let Ok(Ok((conn, reply))) = tokio::time::timeout(LAST_QUESTION, conn.query(executed_sql(family))).await {
-        if let Some(gtids) = executed(family, &reply) {
-            unnamed.named(&gtids);
-        }
-        lease.put(conn);
-    }
-    lease.give_back(disposition);
+    let asked = tokio::time::timeout(LAST_QUESTION, conn.query(executed_sql(family))).await;
+    let (conn, reply) = asked.ok()?.ok()?;
+    lease.put(conn);
+    executed(family, &reply)
 }

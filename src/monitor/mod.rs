@@ -82,7 +82,7 @@ pub fn spawn(
     settings: MonitorSettings,
     servers: Vec<(Arc<Server>, ServerPlan)>,
     account: Arc<Account>,
-    [news, doubts]: [watch::Receiver<()>; 2],
+    (news, doubts): (watch::Receiver<()>, watch::Receiver<Option<Instant>>),
     metrics: ServerMetrics,
     tracker: &TaskTracker,
     stop: CancellationToken,

@@ -62,6 +62,8 @@ pub(super) struct Table {
     /// A primary that did not answer for this long is out of sight.
     sight: Duration,
     choice: Choice,
+    /// The primary, or the last one there was.
+    last_primary: Option<ServerId>,
     /// Since when it is the primary that is.
     primary_since: Instant,
     /// What was sent to a server on a connection that broke may still be on its way for about this long.
@@ -89,6 +91,7 @@ impl Table {
             thresholds,
             sight,
             choice: Choice::default(),
+            last_primary: None,
             primary_since: now,
             grace,
             history: History::default(),
@@ -97,6 +100,7 @@ impl Table {
             snapshot: Arc::default(),
         };
         table.choice = choose(&table.claims(), None);
+        table.last_primary = table.choice.primary;
         table.publish(now);
         table
     }
@@ -175,6 +179,10 @@ impl Table {
         entry.lags(Lag::Unknown, None);
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
         self.choose(&mut events, now);
+        if let Some(entry) = self.entry(id) {
+            // Nobody will tell what it executes from now on.
+            entry.gtids.committed = None;
+        }
         if self.choice.primary == Some(id) {
             self.report = None;
             self.floor.give_up();
@@ -235,7 +243,7 @@ impl Table {
 
     /// Servers that answer and whose GTIDs somebody waits for.
     pub(super) fn awaited(&self) -> Vec<ServerId> {
-        let is_up = |id: &ServerId| self.snapshot.server(*id).is_some_and(|s| s.health == Health::Up);
+        let is_up = |id: &ServerId| self.servers.iter().any(|s| s.id == *id && s.opinion.answers_now());
         self.floor.awaited().filter_map(|replica| replica.or(self.choice.primary)).filter(is_up).collect()
     }
 
@@ -274,9 +282,13 @@ impl Table {
         if choice.primary != self.choice.primary {
             // Samples of another server's history say nothing about this one's replicas.
             self.history = History::default();
-            self.report = None;
-            self.primary_since = now;
-            self.floor.begin_anew(now);
+            // Without a primary what must be seen stays what it was; one that comes back goes on with its history.
+            if choice.primary.is_some() && choice.primary != self.last_primary {
+                self.last_primary = choice.primary;
+                self.report = None;
+                self.primary_since = now;
+                self.floor.begin_anew(now);
+            }
             events.push(choice.primary.map_or(Event::NoPrimary, Event::PrimaryIs));
         }
         if !choice.rivals.is_empty() && choice.rivals != self.choice.rivals {

@@ -36,7 +36,7 @@ pub(super) struct Watcher {
     /// Tells that clients wrote something.
     news: watch::Receiver<()>,
     /// Tells that all must be asked at once.
-    doubts: watch::Receiver<()>,
+    doubts: watch::Receiver<Option<std::time::Instant>>,
     control: Option<Control>,
     /// When the next full probe is due.
     full_due: Instant,
@@ -52,7 +52,7 @@ impl Watcher {
         account: Arc<Account>,
         settings: MonitorSettings,
         board: Arc<Board>,
-        (calls, news, doubts): (Calls, watch::Receiver<()>, watch::Receiver<()>),
+        (calls, news, doubts): (Calls, watch::Receiver<()>, watch::Receiver<Option<std::time::Instant>>),
     ) -> Self {
         let full_due = Instant::now();
         Self { server, planned, account, settings, board, calls, news, doubts, control: None, full_due, refusals: 0 }

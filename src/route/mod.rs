@@ -189,8 +189,15 @@ pub fn to_primary(snapshot: &Snapshot, reason: Reason) -> Result<Route, NoRoute>
 
 fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
     let token = &reader.token;
-    if token.primary_until.is_some() || token.uncertain_since.is_some() {
+    if token.primary_until.is_some() {
         return to_primary(snapshot, Reason::RecentWrite);
+    }
+    if token.uncertain_since.is_some() {
+        match to_primary(snapshot, Reason::RecentWrite) {
+            // Nobody was told that it was written.
+            Err(_) if !snapshot.is_unsettled() => {}
+            decided => return decided,
+        }
     }
     let Some(replica) = assigned(snapshot, reader) else {
         // Old data is better than none, and nobody is promised fresher than his own writes.

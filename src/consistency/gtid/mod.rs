@@ -94,6 +94,15 @@ impl GtidSet {
         }
     }
 
+    /// Of how many intervals, or positions, it consists.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::MySql(set) => set.sources().map(|(_, numbers)| numbers.iter().count()).sum(),
+            Self::MariaDb(set) => set.positions().len(),
+        }
+    }
+
     /// True if no transaction is in the set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
