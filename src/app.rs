@@ -15,6 +15,7 @@ use crate::frontend::users::Users;
 use crate::frontend::waits::Waits;
 use crate::http;
 use crate::metrics::Metrics;
+use crate::monitor::heartbeat::HeartbeatTable;
 use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
 use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
@@ -264,6 +265,11 @@ fn plan(server: &config::Server, settings: &Settings) -> ServerPlan {
     }
 }
 
+/// The table by which lag is measured, if there is one.
+pub fn heartbeat(settings: &Settings) -> Option<HeartbeatTable> {
+    settings.monitor.heartbeat.clone().map(|(schema, name)| HeartbeatTable { schema, name })
+}
+
 fn monitor_settings(settings: &Settings) -> MonitorSettings {
     let monitor = &settings.monitor;
     MonitorSettings {
@@ -272,6 +278,7 @@ fn monitor_settings(settings: &Settings) -> MonitorSettings {
         timeout: monitor.timeout,
         down_after: monitor.down_after,
         up_after: monitor.up_after,
+        heartbeat: heartbeat(settings),
     }
 }
 

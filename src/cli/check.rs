@@ -9,6 +9,7 @@ use crate::backend::query::Reply;
 use crate::backend::server::{Server, family};
 use crate::config::{Role, Settings};
 use crate::consistency::gtid::Family;
+use crate::monitor::heartbeat::HeartbeatTable;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
@@ -45,10 +46,11 @@ pub(super) fn check(settings: &Settings) -> ExitCode {
 async fn check_all(settings: &Settings, servers: &[Arc<Server>]) -> bool {
     let mut fine = true;
     let monitor = account(&settings.monitor.user, &settings.monitor.password);
+    let heartbeat = app::heartbeat(settings);
     let mut sql_modes = Vec::new();
     for (server, planned) in servers.iter().zip(&settings.servers) {
         print(&format!("\n{} ({}), {}", server.name, server.address, planned.role));
-        let found = examine(server, &monitor, settings.pool.connect_timeout, planned.role).await;
+        let found = examine(server, &monitor, settings.pool.connect_timeout, planned.role, heartbeat.as_ref()).await;
         let (rows, problems) = match found {
             Ok(found) => {
                 sql_modes.push((server.name.clone(), found.defaults.clone()));
@@ -91,6 +93,7 @@ async fn examine(
     account: &Arc<Account>,
     timeout: Duration,
     role: Role,
+    heartbeat: Option<&HeartbeatTable>,
 ) -> Result<Found, DialError> {
     let dialled = Instant::now();
     let login = login::dial(server, account, Capabilities::empty(), timeout).await?;
@@ -106,6 +109,13 @@ async fn examine(
     let (conn, facts) = conn.query(facts_sql(family)).await.map_err(broken)?;
     let (conn, replication) = conn.query(replication_sql(family)).await.map_err(broken)?;
     let (conn, defaults) = conn.query("SELECT @@global.time_zone, @@system_time_zone").await.map_err(broken)?;
+    let (conn, unread) = match heartbeat {
+        Some(table) => {
+            let (conn, reply) = conn.query(&table.sql()).await.map_err(broken)?;
+            (conn, if let Reply::Err(error) = reply { Some((table, error)) } else { None })
+        }
+        None => (conn, None),
+    };
     let pipelining = pipelines(conn).await;
     let facts = first_row(&facts);
     let read_only = matches!(facts.first().map(String::as_str), Some("1"));
@@ -120,6 +130,10 @@ async fn examine(
     add("pipelining", if pipelining { "yes" } else { "no: everything works, only slower" }.into());
     add("replication", replication_text(&replication));
     found.problems = problems(family, role, read_only, &gtid, &replication, &account.user);
+    if let Some((table, error)) = unread {
+        let grant = table.grant(&account.user);
+        found.problems.push(format!("the heartbeat {table} cannot be read ({error}); run there: {grant}"));
+    }
     Ok(found)
 }
 

@@ -87,6 +87,8 @@ impl History {
 /// What is known of a replica when its lag is judged.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
+    /// How far it is behind by its heartbeat: whoever has one believes it before all else.
+    pub(super) heartbeat: Option<Duration>,
     /// What it has executed.
     pub(super) applied: Option<&'a GtidSet>,
     /// What it says of its replication.
@@ -107,7 +109,8 @@ impl Evidence<'_> {
     pub(super) fn lag(&self, history: &History, now: Instant) -> (Lag, Option<Duration>) {
         let by_gtids = self.applied.and_then(|applied| history.behind(applied, now));
         // Containing the last thing seen of a primary that is not seen any more is no news.
-        let by_gtids = by_gtids.filter(|behind| self.primary_is_seen || !behind.is_zero());
+        let is_news = |behind: &Duration| self.primary_is_seen || !behind.is_zero();
+        let by_gtids = self.heartbeat.or(by_gtids).filter(is_news);
         let since_it_ran = || {
             let ran_at = self.ran_at.filter(|_| self.primary_is_seen)?;
             Some(now.saturating_duration_since(ran_at))
@@ -248,6 +251,7 @@ mod tests {
         ] {
             let set = applied.map(gtids);
             let evidence = Evidence {
+                heartbeat: None,
                 applied: set.as_deref(),
                 replication: &replication,
                 ran_at: ran.and_then(|n| now.checked_sub(seconds(n))),

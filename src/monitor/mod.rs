@@ -3,12 +3,13 @@
 //! One task per server keeps a control connection of the monitor's account and asks in turn for
 //! everything (role, replication, GTIDs) and, on replicas, more often for GTIDs alone. Everything
 //! that decides is pure and takes time as a parameter: `report` reads rows, `health` has
-//! hysteresis, `lag` measures by GTIDs, `roles` finds the primary, `table` puts it together. Only
+//! hysteresis, `lag` measures by GTIDs, `heartbeat` by a table, `roles` finds the primary, `table` puts it together. Only
 //! `probe` talks to servers and only `publish` to the rest of the program. A session never asks a
 //! server how it is: it reads the snapshot.
 
 mod calls;
 mod health;
+pub mod heartbeat;
 mod lag;
 mod probe;
 mod publish;
@@ -20,6 +21,7 @@ mod watcher;
 
 use self::calls::Calls;
 use self::health::Thresholds;
+use self::heartbeat::HeartbeatTable;
 use self::publish::Board;
 use self::table::Table;
 use self::watcher::Watcher;
@@ -46,6 +48,8 @@ pub struct MonitorSettings {
     pub down_after: u32,
     /// Successful probes in a row that take it back.
     pub up_after: u32,
+    /// The table by which lag is measured, if there is one.
+    pub heartbeat: Option<HeartbeatTable>,
 }
 
 /// What the configuration says of a server.

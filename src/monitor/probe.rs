@@ -1,5 +1,6 @@
 //! Asking one server: the control connection and what is said on it.
 
+use super::heartbeat::{Beat, Heartbeat, HeartbeatTable, ZONE_SQL};
 use super::report::{
     PLAIN_SQL, Replication, Report, Unreadable, Variables, applied, applied_sql, replication_sql, variables_sql,
 };
@@ -52,6 +53,17 @@ pub(super) struct Control {
     /// Whether the server has all the variables we would like to ask for.
     is_plain: bool,
     status: Status,
+    /// It was told to show times in UTC.
+    in_utc: bool,
+}
+
+/// What a full probe asks besides.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// How its replication is.
+    pub(super) replication: bool,
+    /// The newest time in this table.
+    pub(super) heartbeat: Option<&'a HeartbeatTable>,
 }
 
 /// Which statement shows the state of replication.
@@ -75,14 +87,14 @@ impl Control {
     pub(super) async fn open(server: &Arc<Server>, account: &Arc<Account>, timeout: Duration) -> Result<Self, Failure> {
         let login = dial(server, account, Capabilities::empty(), timeout).await?;
         let conn = Ready::new(login, server.clone(), account.clone());
-        Ok(Self { conn, is_plain: false, status: Status::Ask(0) })
+        Ok(Self { conn, is_plain: false, status: Status::Ask(0), in_utc: false })
     }
 
-    /// Asks everything; about replication only if told to.
+    /// Asks everything; about replication and a heartbeat only if told to.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub(super) async fn probe(mut self, with_replication: bool, timeout: Duration) -> Result<(Self, Probed), Failure> {
+    pub(super) async fn probe(mut self, about: About<'_>, timeout: Duration) -> Result<(Self, Probed), Failure> {
         let deadline = Deadline::after(timeout);
         let family = self.conn.family();
         let answer;
@@ -90,10 +102,14 @@ impl Control {
         let Answer { reply, asked, answered } = answer;
         let variables = Variables::read(family, &rows(reply)?)?;
         let mut replication = Replication::Hidden;
-        if with_replication {
+        if about.replication {
             (self, replication) = self.replication(&deadline).await?;
         }
-        let report = Report { family, variables, replication };
+        let mut heartbeat = Heartbeat::None;
+        if let Some(table) = about.heartbeat {
+            (self, heartbeat) = self.heartbeat(table, &deadline).await?;
+        }
+        let report = Report { family, variables, replication, heartbeat };
         Ok((self, Probed { asked: asked.into_std(), answered: answered.into_std(), report }))
     }
 
@@ -140,6 +156,23 @@ impl Control {
         }
         self.status = Status::Hidden;
         Ok((self, Replication::Hidden))
+    }
+
+    async fn heartbeat(mut self, table: &HeartbeatTable, deadline: &Deadline) -> Result<(Self, Heartbeat), Failure> {
+        if !self.in_utc {
+            (self, _) = self.ask(ZONE_SQL, deadline).await?;
+            self.in_utc = true;
+        }
+        let answer;
+        (self, answer) = self.ask(&table.sql(), deadline).await?;
+        let heartbeat = match answer.reply {
+            Reply::Err(error) => Heartbeat::Hidden(error.to_string()),
+            reply => match Beat::read(&rows(reply)?) {
+                Ok(newest) => newest.map_or(Heartbeat::None, Heartbeat::Newest),
+                Err(error) => Heartbeat::Hidden(error.to_string()),
+            },
+        };
+        Ok((self, heartbeat))
     }
 
     async fn ask(self, sql: &str, deadline: &Deadline) -> Result<(Self, Answer), Failure> {

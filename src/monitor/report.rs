@@ -1,5 +1,6 @@
 //! What a server says of itself: rows in, facts out. Pure.
 
+use super::heartbeat::Heartbeat;
 use crate::backend::query::Row;
 use crate::consistency::gtid::{Family, GtidSet};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(super) fn replication_privilege(family: Family) -> &'static str {
 /// An answer that makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server's answer to a probe makes no sense: {0}")]
-pub(super) struct Unreadable(&'static str);
+pub(super) struct Unreadable(pub(super) &'static str);
 
 /// Everything a full probe learns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub(super) struct Report {
     pub(super) variables: Variables,
     /// Its replication.
     pub(super) replication: Replication,
+    /// Its heartbeat.
+    pub(super) heartbeat: Heartbeat,
 }
 
 /// What its global variables tell.

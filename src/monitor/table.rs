@@ -5,6 +5,7 @@ mod entry;
 
 use self::entry::Entry;
 use super::health::Thresholds;
+use super::heartbeat::Pulse;
 use super::lag::{Evidence, History};
 use super::report::Report;
 use super::roles::{Choice, Claim, choose};
@@ -69,6 +70,8 @@ pub(super) struct Table {
     /// What was sent to a server on a connection that broke may still be on its way for about this long.
     grace: Duration,
     history: History,
+    /// Its heartbeat.
+    pulse: Pulse,
     report: Option<PrimaryReport>,
     floor: Floor,
     snapshot: Arc<Snapshot>,
@@ -95,6 +98,7 @@ impl Table {
             primary_since: now,
             grace,
             history: History::default(),
+            pulse: Pulse::default(),
             report: None,
             floor,
             snapshot: Arc::default(),
@@ -117,6 +121,7 @@ impl Table {
         let Some(entry) = self.entry(id) else { return Vec::new() };
         entry.round_trips.record(answered.saturating_duration_since(asked));
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
+        let newest = report.heartbeat.newest();
         entry.learn(report, answered, &mut events);
         let gtids = entry.gtids.clone();
         self.choose(&mut events, asked);
@@ -124,9 +129,14 @@ impl Table {
             if let Some(logged) = &gtids.logged {
                 self.history.record(asked + answered.saturating_duration_since(asked) / 2, logged);
             }
+            self.pulse.told(asked, newest);
             self.primary_told(id, asked, gtids.committed);
         } else if let Some(applied) = &gtids.applied {
             self.floor.told(id, false, asked, applied);
+        }
+        let heartbeat = newest.and_then(|newest| self.pulse.behind(newest, answered));
+        if let Some(entry) = self.entry(id) {
+            entry.heartbeat = heartbeat;
         }
         self.measure(id, answered);
         events
@@ -282,6 +292,7 @@ impl Table {
         if choice.primary != self.choice.primary {
             // Samples of another server's history say nothing about this one's replicas.
             self.history = History::default();
+            self.pulse = Pulse::default();
             // Without a primary what must be seen stays what it was; one that comes back goes on with its history.
             if choice.primary.is_some() && choice.primary != self.last_primary {
                 self.last_primary = choice.primary;
@@ -305,6 +316,7 @@ impl Table {
         let primary_is_seen = seen_at.is_some_and(|at| now.saturating_duration_since(at) <= self.sight);
         let Some(entry) = self.servers.iter_mut().find(|s| s.id == id) else { return };
         let evidence = Evidence {
+            heartbeat: entry.heartbeat,
             applied: entry.gtids.applied.as_deref(),
             replication: &entry.replication,
             ran_at: entry.ran_at,

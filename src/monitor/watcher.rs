@@ -3,7 +3,8 @@
 use super::Calls;
 use super::MonitorSettings;
 use super::Planned;
-use super::probe::{Control, Failure};
+use super::heartbeat::Heartbeat;
+use super::probe::{About, Control, Failure};
 use super::publish::Board;
 use crate::backend::login::{Account, DialError};
 use crate::backend::server::Server;
@@ -42,6 +43,8 @@ pub(super) struct Watcher {
     full_due: Instant,
     /// Logins refused in a row.
     refusals: u32,
+    /// That the heartbeat cannot be read was told.
+    told_hidden: bool,
 }
 
 impl Watcher {
@@ -55,7 +58,20 @@ impl Watcher {
         (calls, news, doubts): (Calls, watch::Receiver<()>, watch::Receiver<Option<std::time::Instant>>),
     ) -> Self {
         let full_due = Instant::now();
-        Self { server, planned, account, settings, board, calls, news, doubts, control: None, full_due, refusals: 0 }
+        Self {
+            server,
+            planned,
+            account,
+            settings,
+            board,
+            calls,
+            news,
+            doubts,
+            control: None,
+            full_due,
+            refusals: 0,
+            told_hidden: false,
+        }
     }
 
     /// Watches until `stop`.
@@ -108,13 +124,14 @@ impl Watcher {
         self.full_due = Instant::now() + self.settings.interval;
         let was_open = control.is_some();
         let probed = match control {
-            Some(control) => control.probe(self.planned.asks_replication(), self.settings.timeout).await,
+            Some(control) => control.probe(self.about(), self.settings.timeout).await,
             None => self.open_and_probe().await,
         };
         match probed {
             Ok((control, probed)) => {
                 self.refusals = 0;
                 self.control = Some(control);
+                self.tell_hidden(&probed.report.heartbeat);
                 let rtt = probed.answered.saturating_duration_since(probed.asked);
                 self.board.probed(self.server.id, probed).then(|| self.pause(rtt))
             }
@@ -125,13 +142,27 @@ impl Watcher {
         }
     }
 
+    fn about(&self) -> About<'_> {
+        About { replication: self.planned.asks_replication(), heartbeat: self.settings.heartbeat.as_ref() }
+    }
+
+    /// Tells once that the heartbeat cannot be read.
+    fn tell_hidden(&mut self, heartbeat: &Heartbeat) {
+        let Heartbeat::Hidden(reason) = heartbeat else { return };
+        if let Some(table) = self.settings.heartbeat.as_ref().filter(|_| !self.told_hidden) {
+            let (server, grant) = (&self.server.name, table.grant(&self.account.user));
+            tracing::warn!(server, %table, reason, grant, "the heartbeat cannot be read: lag is measured without it");
+        }
+        self.told_hidden = true;
+    }
+
     async fn open_and_probe(&self) -> Result<(Control, super::table::Probed), Failure> {
         let timeout = self.settings.timeout;
         let started = Instant::now();
         let control = Control::open(&self.server, &self.account, timeout).await?;
         // Dial and probe together are one probe, with one deadline.
         let left = timeout.saturating_sub(started.elapsed());
-        match control.probe(self.planned.asks_replication(), left).await {
+        match control.probe(self.about(), left).await {
             Err(Failure::Silent(_)) => Err(Failure::Silent(timeout)),
             probed => probed,
         }

@@ -713,7 +713,7 @@ async fn long_data_has_a_limit(flavor: Flavor) {
 /// Another Landbridge without a relay in between, which would hold bytes of its own in this process.
 async fn direct(bed: &Bed) -> App {
     let mut settings =
-        settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), ("200ms", accounts::MONITOR.password), ("", ""));
+        settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), ("200ms", accounts::MONITOR.password), ("", "", ""));
     for (server, addr) in settings.servers.iter_mut().zip([bed.pair.primary.addr(), bed.pair.replica.addr()]) {
         server.address = ServerAddress::Tcp { host: addr.ip().to_string(), port: addr.port() };
     }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub extra: &'static str,
     /// Keys of no table, which come first.
     pub top: &'static str,
+    /// Keys of `[monitor]`.
+    pub monitor: &'static str,
     /// No probes while the test runs, so that everything counted is the clients'.
     pub quiet: bool,
     pub monitor_password: &'static str,
@@ -49,6 +51,7 @@ impl Default for Plan {
             max: 16,
             extra: "",
             top: "",
+            monitor: "",
             quiet: false,
             monitor_password: accounts::MONITOR.password,
             servers: PairOptions::default(),
@@ -74,7 +77,7 @@ impl Bed {
     }
 
     pub async fn with(flavor: Flavor, plan: Plan) -> Self {
-        let Plan { rtt, min_warm, max, extra, top, quiet, monitor_password, servers } = plan;
+        let Plan { rtt, min_warm, max, extra, top, monitor, quiet, monitor_password, servers } = plan;
         let interval = if quiet { "1h" } else { "200ms" };
         let pair = Pair::start_with(flavor, servers).await.expect("servers start");
         pair.primary
@@ -84,7 +87,8 @@ impl Bed {
         pair.wait_caught_up().await.expect("the replica follows");
         let ocean = Relay::start(pair.primary.addr(), rtt / 2).await.expect("ocean");
         let shore = Relay::start(pair.replica.addr(), Duration::ZERO).await.expect("shore");
-        let settings = settings(&pair, (&ocean, &shore), (min_warm, max), (interval, monitor_password), (top, extra));
+        let settings =
+            settings(&pair, (&ocean, &shore), (min_warm, max), (interval, monitor_password), (top, monitor, extra));
         let app = App::start(&settings).await.expect("Landbridge starts");
         let bed = Self { flavor, pair, ocean, shore, app: Some(app) };
         bed.warm().await;
@@ -236,7 +240,7 @@ pub fn settings(
     (ocean, shore): (&Relay, &Relay),
     (min_warm, max): (u32, u32),
     (interval, monitor_password): (&str, &str),
-    (top, extra): (&str, &str),
+    (top, more_monitor, extra): (&str, &str, &str),
 ) -> Settings {
     let ca = pair.certs.ca.display();
     let (primary, replica, monitor) = (ocean.addr(), shore.addr(), accounts::MONITOR);
@@ -265,6 +269,7 @@ password = "{}"
 interval = "{interval}"
 replica_interval = "50ms"
 timeout = "2s"
+{more_monitor}
 [pool]
 min_warm = {min_warm}
 max = {max}

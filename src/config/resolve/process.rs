@@ -6,10 +6,12 @@ use super::password::{self, Password};
 use super::{Value, name, unless_zero};
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Log, LogFormat, LogLevel, Monitor, Shutdown, User};
+use crate::config::settings::{Log, LogFormat, LogLevel, Monitor, RuleTable, Shutdown, User};
 
 /// Most probes in a row that may be asked for.
 const MOST_PROBES: u32 = 1_000;
+
+const HEARTBEAT_FIX: &str = "write it like \"percona.heartbeat\"";
 
 /// Reads `[monitor]`; without an account of its own it uses that of the first user, if there is one.
 pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> Option<Monitor> {
@@ -34,13 +36,22 @@ pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> O
     let replica_interval = section.positive("replica_interval").or_default_of(Duration::from_millis(200));
     let down_after = section.count("down_after", 1..=MOST_PROBES).or_default_of(2);
     let up_after = section.count("up_after", 1..=MOST_PROBES).or_default_of(1);
+    let heartbeat = section.parsed("heartbeat", HEARTBEAT_FIX, heartbeat).value();
     section.finish();
 
     let (user, password) = match user.value().zip(password.given()) {
         Some(account) => account,
         None => users?.first().map(|first| (first.name.clone(), first.password.clone()))?,
     };
-    Some(Monitor { user, password, interval, timeout, replica_interval, down_after, up_after })
+    Some(Monitor { user, password, interval, timeout, replica_interval, down_after, up_after, heartbeat })
+}
+
+/// `schema.table`
+fn heartbeat(text: &str) -> Result<(String, String), Problem> {
+    match super::rule::table(text) {
+        Ok(RuleTable { schema: Some(schema), name }) => Ok((schema, name)),
+        _ => Err(Problem::new("not a table with its schema", HEARTBEAT_FIX)),
+    }
 }
 
 /// Reads `[log]`.

@@ -67,7 +67,7 @@ fn warn_of_user(section: &Section<'_, '_>, user: &Found<String>, known: &[User])
 }
 
 /// `table` or `schema.table`, in their own case and without quotes.
-fn table(text: &str) -> Result<RuleTable, Problem> {
+pub(super) fn table(text: &str) -> Result<RuleTable, Problem> {
     let part = |text: &str| match name(text, LONGEST_NAME) {
         Ok(name) if !name.contains(['.', '`', '"']) => Ok(name),
         _ => Err(Problem::new("not the name of a table", TABLE_FIX)),

@@ -22,6 +22,8 @@ pub struct Monitor {
     pub down_after: u32,
     /// Successful probes in a row that take it back; at least 1.
     pub up_after: u32,
+    /// The table with a heartbeat, by which lag is measured: schema and name.
+    pub heartbeat: Option<(String, String)>,
 }
 
 /// The log.

@@ -1,4 +1,4 @@
-//! `[[rule]]`.
+//! `[[rule]]`, and the table of a heartbeat.
 
 use std::time::Duration;
 
@@ -73,6 +73,17 @@ fn faults_are_all_told_with_their_lines() {
         assert!(told.contains(part), "{part} missing in\n{told}");
     }
     assert_eq!(told.matches("not the name of a table").count(), 3, "{told}");
+}
+
+#[test]
+fn a_heartbeat_is_a_table_with_its_schema() {
+    let with = |table: &str| format!("{LEAST}\n[monitor]\nheartbeat = \"{table}\"\n");
+    let found = settings(&with("percona.heartbeat")).monitor.heartbeat;
+    assert_eq!(found, Some(("percona".to_owned(), "heartbeat".to_owned())));
+    assert_eq!(settings(LEAST).monitor.heartbeat, None);
+    for table in ["heartbeat", "a.b.c", ".b", "a.`b`"] {
+        assert!(faults(&with(table)).contains("not a table with its schema; write it like"), "{table}");
+    }
 }
 
 #[test]

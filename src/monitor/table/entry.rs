@@ -27,6 +27,8 @@ pub(super) struct Entry {
     /// Whether it may ask for replication, as far as people were told.
     pub(super) told_hidden: bool,
     pub(super) told_stopped: bool,
+    /// How far it was behind by its heartbeat, when it was last asked for everything.
+    pub(super) heartbeat: Option<Duration>,
     /// When its replication was last seen running.
     pub(super) ran_at: Option<Instant>,
     /// As measured.
@@ -50,6 +52,7 @@ impl Entry {
             replication: Replication::Hidden,
             told_hidden: false,
             told_stopped: false,
+            heartbeat: None,
             ran_at: None,
             lag: Lag::Unknown,
             held_lag: None,
@@ -68,7 +71,7 @@ impl Entry {
     }
 
     pub(super) fn learn(&mut self, report: Report, now: Instant, events: &mut Vec<Event>) {
-        let Report { family, variables, replication } = report;
+        let Report { family, variables, replication, heartbeat: _ } = report;
         self.seen_at = Some(now);
         self.family = Some(family);
         self.is_writable = !variables.read_only;

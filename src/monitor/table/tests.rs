@@ -1,5 +1,6 @@
 //! Whole histories of a few servers, second by second.
 
+use super::super::heartbeat::{Beat, Heartbeat};
 use super::super::report::{Channels, Gtids, Replication, Threads, Variables};
 use super::*;
 use crate::topology::Role;
@@ -34,10 +35,24 @@ impl Lab {
     }
 
     fn probe(&mut self, second: u64, id: ServerId, set: &str, read_only: bool, replication: Replication) -> Vec<Event> {
+        self.beat(second, id, set, (read_only, replication), "")
+    }
+
+    /// A probe of a server that shows this heartbeat.
+    fn beat(
+        &mut self,
+        second: u64,
+        id: ServerId,
+        set: &str,
+        (read_only, replication): (bool, Replication),
+        time: &str,
+    ) -> Vec<Event> {
         let (version, set) = ("10.11".to_owned(), Some(gtids(set)));
         let gtids = Gtids { applied: set.clone(), committed: set.clone(), logged: set };
         let variables = Variables { version, read_only, gtids };
-        let report = Report { family: Family::MariaDb, variables, replication };
+        let rows = [vec![(!time.is_empty()).then(|| format!("2026-01-01 {time}"))]];
+        let heartbeat = Beat::read(&rows).expect("a time").map_or(Heartbeat::None, Heartbeat::Newest);
+        let report = Report { family: Family::MariaDb, variables, replication, heartbeat };
         let at = self.start + seconds(second);
         self.table.probed(id, Probed { asked: at, answered: at, report })
     }
@@ -294,4 +309,27 @@ fn who_was_too_late_comes_back_well_below_the_limit() {
         entry.lags(Lag::Behind(seconds(lag)), Some(seconds(lag)));
         assert_eq!(entry.view(Role::Replica).serves_reads(), serves, "{lag}");
     }
+}
+
+#[test]
+fn a_heartbeat_is_believed_before_gtids() {
+    let mut lab = Lab::pair();
+    let lag = |lab: &Lab| lab.view(ID[1]).lag;
+    let behind = |ms| Lag::Behind(Duration::from_millis(ms));
+    lab.beat(0, ID[0], "0-1-9", (false, Replication::Absent), "10:00:00.5");
+    lab.beat(0, ID[1], "0-1-9", (true, running()), "10:00:00.2");
+    assert_eq!(lag(&lab), behind(300));
+    lab.beat(1, ID[1], "0-1-8", (true, running()), "10:00:00.500000");
+    assert_eq!(lag(&lab), behind(0), "all that the primary had shown");
+    // In between it stays what it was.
+    lab.beat(2, ID[1], "0-1-8", (true, running()), "09:59:59.5");
+    assert_eq!(lag(&lab), behind(3_000));
+    lab.glance(3, ID[1], "0-1-9");
+    assert_eq!(lag(&lab), behind(3_000));
+    // Without one, GTIDs tell.
+    lab.beat(4, ID[1], "0-1-8", (true, running()), "");
+    assert_eq!(lag(&lab), behind(4_000));
+    lab.beat(4, ID[0], "0-1-9", (false, Replication::Absent), "");
+    lab.beat(4, ID[1], "0-1-9", (true, running()), "10:00:00");
+    assert_eq!(lag(&lab), behind(0));
 }
