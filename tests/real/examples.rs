@@ -18,7 +18,7 @@ fn is_proven(snapshot: &Snapshot) -> bool {
 /// A Landbridge in another region, before the same servers.
 async fn elsewhere(bed: &Bed) -> App {
     let monitor = ("200ms", accounts::MONITOR.password);
-    let settings = settings(&bed.pair, (&bed.ocean, &bed.shore), (1, 8), monitor, ("", EXTRA, ""));
+    let settings = settings(&bed.pair, (&bed.ocean, &bed.shore), (1, 8), monitor, ("", "", EXTRA));
     let app = App::start(&settings).await.expect("Landbridge starts");
     let mut topology = app.shared.topology.clone();
     let wait = topology.wait_for(|snapshot| is_proven(snapshot));
