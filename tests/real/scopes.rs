@@ -120,6 +120,36 @@ async fn what_was_seen_at_the_primary_stays_seen(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What a session sees that keeps its connection is seen by the others of its scope, too.
+async fn what_pinned_sessions_see_stays_seen(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let mut pinned = bed.client().await;
+    pinned.query_drop("SELECT GET_LOCK('scopes', 5)").await.expect("lock");
+    bed.pair.stop_applier().await.expect("stops");
+    for n in 1..=3u64 {
+        elsewhere(&bed, "INSERT INTO app.t (n) VALUES (1)").await;
+        assert_eq!(count(&mut pinned).await, n);
+        let mut other = bed.client().await;
+        assert_eq!(count(&mut other).await, n, "another connection");
+    }
+    bed.stop().await;
+}
+
+/// A transaction whose connection is lost has seen what it has seen.
+async fn what_a_lost_transaction_saw_stays_seen(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    bed.pair.stop_applier().await.expect("stops");
+    elsewhere(&bed, "INSERT INTO app.t (n) VALUES (1)").await;
+    let mut client = bed.client().await;
+    client.query_drop("BEGIN").await.expect("begin");
+    assert_eq!(count(&mut client).await, 1);
+    bed.ocean.cut_existing_and_wait().await;
+    client.query_drop("UPDATE t SET n = 2").await.expect_err("its connection is gone");
+    bed.warm().await;
+    assert_eq!(count(&mut client).await, 1);
+    bed.stop().await;
+}
+
 /// What was seen at the primary has a name at once: the replica answers again as soon as it has it.
 async fn reads_come_back_from_the_primary(flavor: Flavor) {
     let patient = Plan { quiet: true, extra: "\n[consistency]\nwait = \"10s\"", ..Plan::default() };
@@ -188,6 +218,8 @@ crate::on_both!(
     keys_share_their_writes_and_nothing_else,
     a_token_travels_with_the_application,
     what_was_seen_at_the_primary_stays_seen,
+    what_pinned_sessions_see_stays_seen,
+    what_a_lost_transaction_saw_stays_seen,
     reads_come_back_from_the_primary,
     healthy_replicas_answer_what_is_read_after_writes,
     limits_of_lag_for_users_and_hints,
