@@ -148,10 +148,12 @@ impl<'a> Changes<'a> {
             };
             let mut entry_alone = vec![kind];
             entry_alone.put_lenenc_bytes(entry);
-            if whole {
+            let alone = Changes(&entry_alone);
+            // What cannot be read, a client could not read either.
+            if whole && alone.try_for_each(|_| ()).is_ok() {
                 out.extend_from_slice(&entry_alone);
             } else if kind == SYSTEM_VARIABLES {
-                Changes(&entry_alone).filter_variables(out);
+                alone.filter_variables(out);
             }
         }
     }
