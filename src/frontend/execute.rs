@@ -33,7 +33,8 @@ impl Session {
     /// Runs a job where it belongs, or where it can be run instead. `homeless`: in no schema, because the
     /// session's own is gone.
     async fn attempt(&mut self, job: &Job, homeless: &mut bool) -> Result<(), Gone> {
-        self.sight.begins(job);
+        let _changing = self.keep_definitions(job);
+        self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.

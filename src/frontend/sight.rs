@@ -1,11 +1,14 @@
 //! What a session must see, and who learns of what it wrote and saw.
 
-use super::job::Job;
+use super::definitions::Known;
+use super::job::{Job, JobCommand};
 use super::shared::{ScopeKind, Shared};
+use crate::consistency::catalogue::Catalogue;
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::scope::Scope;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::{Changed, Noted, Token};
+use crate::consistency::touched::{Footing, Touch, Touched};
 use crate::route::Reader;
 use crate::sql::Traits;
 use crate::topology::{ServerId, Snapshot};
@@ -42,6 +45,12 @@ pub(super) struct Sight {
     /// For choosing among equal replicas.
     pick: u64,
     max_lag: Option<Duration>,
+    /// What its account knows of tables, if they are told apart.
+    definitions: Option<Arc<Known>>,
+    /// What the transaction under way has touched, or else the job.
+    touched: Touched,
+    /// Whether something that it saw before that is still to be named.
+    observed_before: bool,
 }
 
 impl Sight {
@@ -61,8 +70,21 @@ impl Sight {
             }
         };
         let max_lag = shared.settings.max_lag_by_user.get(user).copied();
-        let (carried, made) = (Scope::default(), Token::default());
-        Self { sharing, carried, made, keys: Vec::new(), observed: false, unnamed: None, replica: None, pick, max_lag }
+        let told_apart = shared.definitions.as_ref().filter(|_| !matches!(sharing, Sharing::Off));
+        Self {
+            sharing,
+            carried: Scope::default(),
+            made: Token::default(),
+            keys: Vec::new(),
+            observed: false,
+            unnamed: None,
+            replica: None,
+            pick,
+            max_lag,
+            definitions: told_apart.map(|definitions| definitions.of_account(user)),
+            touched: Touched::Nothing,
+            observed_before: false,
+        }
     }
 
     /// Forgets what only this session knew, as a reset does.
@@ -92,7 +114,16 @@ impl Sight {
         let now = Instant::now();
         // Without tables there are still the defaults of schemas.
         let of_schemas = job.only_prepares() || job.traits.contains(Traits::TABLE_FREE);
-        let part = if of_schemas { Scope::schema_token } else { Scope::token };
+        let catalogue = self.known(now, snapshot);
+        let footing = match (&job.touch, &catalogue) {
+            (Touch::Reads(tables), Some(catalogue)) if catalogue.shows_only(tables) => {
+                Some(Footing { catalogue, tables })
+            }
+            _ => None,
+        };
+        let part = |scope: &Scope, now, snapshot: &Snapshot| {
+            if of_schemas { scope.schema_token(now, snapshot) } else { scope.token_of(footing, now, snapshot) }
+        };
         let mut token = part(&self.carried, now, snapshot);
         let mut pick = self.pick;
         match &self.sharing {
@@ -121,7 +152,14 @@ impl Sight {
     }
 
     /// A job begins: what it writes concerns its key.
-    pub(super) fn begins(&mut self, job: &Job) {
+    pub(super) fn begins(&mut self, shared: &Shared, job: &Job) {
+        if self.definitions.is_some() && !matches!(job.command, JobCommand::Prepare(..)) {
+            if matches!(self.touched, Touched::Nothing) {
+                self.observed_before = self.observed;
+            }
+            let catalogue = self.known_now(shared);
+            self.touched.add(&job.touch, catalogue);
+        }
         if let Some(key) = self.key(job)
             && !self.keys.contains(&key)
         {
@@ -132,6 +170,7 @@ impl Sight {
     /// No transaction is open any more.
     pub(super) fn ends(&mut self) {
         self.keys.clear();
+        self.touched = Touched::Nothing;
     }
 
     /// Something was seen at the primary that nobody has named yet.
@@ -152,15 +191,21 @@ impl Sight {
     /// Everybody who shares the token learns of what was written or seen.
     pub(super) fn note(&mut self, shared: &Shared, noted: &Noted, changed: Changed) {
         let (now, pin_for) = (Instant::now(), shared.settings.pin_for);
+        let catalogue = self.known_now(shared);
+        let rows = matches!(noted, Noted::Gtids(_)) && changed == Changed::Data;
+        let footing = self.touched.footing(catalogue.as_deref()).filter(|_| rows);
         let made = Scope::default();
         made.note(noted, changed, now, pin_for);
         self.made.merge(&made.everything());
         if *noted != Noted::Untold {
-            // Either named, or known not to be.
-            self.observed = false;
+            // Either named, or known not to be; of other tables it is as before.
+            self.observed = self.observed_before && footing.is_some();
         }
         for scope in self.scopes(shared, now) {
-            scope.note(noted, changed, now, pin_for);
+            match (noted, footing) {
+                (Noted::Gtids(gtids), Some(footing)) => scope.note_tables(gtids, footing, now),
+                _ => scope.note(noted, changed, now, pin_for),
+            }
         }
     }
 
@@ -174,6 +219,27 @@ impl Sight {
         self.unnamed = Some(Unnamed { asked: Instant::now(), scopes });
     }
 
+    /// What its account knows of tables, if they are told apart.
+    pub(super) fn definitions(&self) -> Option<&Arc<Known>> {
+        self.definitions.as_ref()
+    }
+
+    /// What is known of tables for certain.
+    fn known(&self, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+        self.definitions.as_ref()?.current(now, snapshot.primary().map(|primary| primary.id))
+    }
+
+    fn known_now(&self, shared: &Shared) -> Option<Arc<Catalogue>> {
+        self.definitions.as_ref()?;
+        self.known(Instant::now(), &shared.snapshot())
+    }
+
+    /// Whether the transaction under way has written to plain tables, and has seen nothing else.
+    pub(super) fn wrote_only_to_tables(&self, shared: &Shared) -> bool {
+        let catalogue = self.known_now(shared);
+        self.touched.footing(catalogue.as_deref()).is_some()
+    }
+
     /// What waits to be named.
     pub(super) fn take_unnamed(&mut self) -> Option<Unnamed> {
         self.unnamed.take()
@@ -182,6 +248,7 @@ impl Sight {
     /// All that was seen until `asked` is contained in these transactions.
     pub(super) fn named(&mut self, shared: &Shared, asked: Instant, gtids: &GtidSet) {
         self.observed = false;
+        self.observed_before = false;
         self.unnamed = None;
         self.made.named(asked, gtids);
         self.carried.named(asked, gtids);
