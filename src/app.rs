@@ -4,6 +4,7 @@ use crate::backend::login::Account;
 use crate::backend::server::{Reference, Server};
 use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::scopes::Scopes;
+use crate::frontend::definitions::Definitions;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
 use crate::frontend::passthrough::Passthrough;
@@ -97,6 +98,7 @@ impl App {
             topology,
             pools,
             scopes,
+            definitions: settings.consistency.per_table.then(Definitions::default),
             news,
             doubts,
             metrics: metrics.session.clone(),

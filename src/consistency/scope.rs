@@ -1,8 +1,10 @@
 //! Scopes: who shares a token. A scope's token grows with each write that its sessions are told of,
 //! and with what they have seen where others may not see it yet.
 
+use super::by_table::ByTable;
 use super::gtid::GtidSet;
 use super::token::{Changed, Noted, Token};
+use super::touched::Footing;
 use crate::topology::{ServerId, Snapshot};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,14 +18,35 @@ struct Tokens {
     all: Token,
     /// The part of it that changed schemas: whoever only prepares a statement need not see more.
     schema: Token,
+    /// What was written to single tables, if tables are told apart: it is not in `all`.
+    by_table: Option<Box<ByTable>>,
+}
+
+impl Tokens {
+    /// What whoever reads these tables must see; without tables: all there is.
+    fn of(&self, footing: Option<Footing<'_>>) -> Token {
+        let mut token = self.all.clone();
+        if let Some(by_table) = &self.by_table {
+            by_table.add_to(&mut token, footing);
+        }
+        token
+    }
 }
 
 impl Scope {
-    /// What a reader must see now.
+    /// What a reader must see now, whatever it reads.
     pub fn token(&self, now: Instant, snapshot: &Snapshot) -> Token {
+        self.token_of(None, now, snapshot)
+    }
+
+    /// What a reader must see now that reads these tables and nothing else; `None`: whatever there is.
+    pub fn token_of(&self, footing: Option<Footing<'_>>, now: Instant, snapshot: &Snapshot) -> Token {
         let mut tokens = self.lock();
         settle(&mut tokens.all, now, snapshot);
-        tokens.all.clone()
+        if let Some(by_table) = &mut tokens.by_table {
+            by_table.settle(|token| settle(token, now, snapshot));
+        }
+        tokens.of(footing)
     }
 
     /// What must be seen now by whoever only asks what tables look like.
@@ -35,7 +58,7 @@ impl Scope {
 
     /// What was written or seen since the beginning, whether replicas here have it or not.
     pub fn everything(&self) -> Token {
-        self.lock().all.clone()
+        self.lock().of(None)
     }
 
     /// Records what an exchange wrote or saw.
@@ -53,6 +76,14 @@ impl Scope {
             tokens.schema.merge(&add);
         }
         tokens.all.merge(&add);
+    }
+
+    /// Records rows written to these tables and nowhere else.
+    pub fn note_tables(&self, gtids: &GtidSet, footing: Footing<'_>, now: Instant) {
+        let add = Token::of(Some(gtids.clone())).raised(now);
+        let mut tokens = self.lock();
+        let Tokens { all, by_table, .. } = &mut *tokens;
+        by_table.get_or_insert_default().note(footing, &add, all);
     }
 
     /// All that was seen until `asked` is contained in these transactions.
@@ -73,6 +104,9 @@ impl Scope {
         let mut tokens = self.lock();
         tokens.all.satisfied_on(server, gtids);
         tokens.schema.satisfied_on(server, gtids);
+        if let Some(by_table) = &mut tokens.by_table {
+            by_table.satisfied_on(server, gtids);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Tokens> {

@@ -9,6 +9,7 @@ use super::proof::{Proof, prove};
 use super::session::{Gone, Last, Session};
 use super::sight::Sight;
 use crate::consistency::gtid::Family;
+use crate::consistency::touched::Touch;
 use crate::metrics::Saved;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
@@ -85,6 +86,7 @@ impl Session {
         };
         let (need, wishes) = self.need_and_wishes(text, statement);
         Job {
+            touch: self.touch(text, statement),
             traits: statement.traits,
             ends,
             semicolons: statement.semicolons,
@@ -262,7 +264,8 @@ impl Session {
     /// A command that nobody here knows, or that takes the whole connection: it goes to the primary as
     /// it is, and the session stays on that connection.
     pub(super) async fn pass_through(&mut self, payload: &[u8], expect: Expect) -> Result<(), Gone> {
-        let job = Job { pins: Some(PinReason::UnknownCommand), ..raw_job(payload, expect, ADMIN) };
+        let touch = Touch::Definitions;
+        let job = Job { pins: Some(PinReason::UnknownCommand), touch, ..raw_job(payload, expect, ADMIN) };
         self.execute(job).await
     }
 

@@ -37,7 +37,8 @@ impl Session {
             // Whatever came before has ended, or never began.
             self.sight.ends();
         }
-        self.sight.begins(job);
+        let _changing = self.keep_definitions(job);
+        self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
         let mut retries = 0;
         // A replica's refusal to prepare, until the primary has been asked.

@@ -3,6 +3,7 @@
 use super::binding::PinReason;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::Changed;
+use crate::consistency::touched::Touch;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub pins: Option<PinReason>,
     /// What a hint or a rule asks for.
     pub wishes: Wishes,
+    /// What it touches, where tables are told apart.
+    pub touch: Touch,
 }
 
 /// What a hint or a rule asks for, besides a server.
@@ -105,6 +108,7 @@ impl Job {
             becomes: None,
             pins: None,
             wishes: Wishes::default(),
+            touch: Touch::Anything,
         }
     }
 

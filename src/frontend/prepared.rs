@@ -5,6 +5,7 @@
 //! on whichever connection serves next.
 
 use super::job::Wishes;
+use crate::consistency::touched::Touch;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::parameters::{self, Types};
 use crate::protocol::wire::{Malformed, Reader};
@@ -36,6 +37,8 @@ pub struct PreparedStatement {
     pub asks: bool,
     /// What a hint in it asks for.
     pub wishes: Wishes,
+    /// What it touches, where tables are told apart.
+    pub touch: Touch,
     /// Types bound by the last execution.
     types: Types,
     /// Data sent ahead of the execution: whole `COM_STMT_SEND_LONG_DATA` bodies behind the id.
@@ -55,6 +58,7 @@ impl PreparedStatement {
             as_text: false,
             asks: false,
             wishes: Wishes::default(),
+            touch: Touch::Anything,
             types: Types::default(),
             long_data: Vec::new(),
             long_data_bytes: 0,

@@ -1,5 +1,6 @@
 //! What every session shares.
 
+use super::definitions::Definitions;
 use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
@@ -97,6 +98,8 @@ pub struct Shared {
     pub pools: Pools,
     /// Consistency scopes of users and keys.
     pub scopes: Arc<Scopes>,
+    /// What is known of tables, if they are told apart.
+    pub definitions: Option<Definitions>,
     /// Tells the monitor of each write: replicas will apply it in a moment.
     pub news: watch::Sender<()>,
     /// Has the monitor ask all servers at once: something is not as it is known to be.

@@ -1,11 +1,14 @@
 //! What a session must see, and who learns of what it wrote and saw.
 
-use super::job::Job;
+use super::definitions::Known;
+use super::job::{Job, JobCommand};
 use super::shared::{ScopeKind, Shared};
+use crate::consistency::catalogue::Catalogue;
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::scope::Scope;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::{Changed, Noted, Token};
+use crate::consistency::touched::{Footing, Touch, Touched};
 use crate::route::Reader;
 use crate::sql::Traits;
 use crate::topology::{ServerId, Snapshot};
@@ -44,6 +47,12 @@ pub(super) struct Sight {
     /// For choosing among equal replicas.
     pick: u64,
     max_lag: Option<Duration>,
+    /// What its account knows of tables, if they are told apart.
+    definitions: Option<Arc<Known>>,
+    /// What the transaction under way has touched, or else the job.
+    touched: Touched,
+    /// Whether something that it saw before that is still to be named.
+    observed_before: Option<ServerId>,
 }
 
 impl Sight {
@@ -63,11 +72,11 @@ impl Sight {
             }
         };
         let max_lag = shared.settings.max_lag_by_user.get(user).copied();
-        let (carried, made) = (Scope::default(), Token::default());
+        let told_apart = shared.definitions.as_ref().filter(|_| !matches!(sharing, Sharing::Off));
         Self {
             sharing,
-            carried,
-            made,
+            carried: Scope::default(),
+            made: Token::default(),
             keys: Vec::new(),
             keyless: false,
             observed: None,
@@ -75,6 +84,9 @@ impl Sight {
             replica: None,
             pick,
             max_lag,
+            definitions: told_apart.map(|definitions| definitions.of_account(user)),
+            touched: Touched::Nothing,
+            observed_before: None,
         }
     }
 
@@ -105,7 +117,16 @@ impl Sight {
         let now = Instant::now();
         // Without tables there are still the defaults of schemas.
         let of_schemas = job.only_prepares() || job.traits.contains(Traits::TABLE_FREE);
-        let part = if of_schemas { Scope::schema_token } else { Scope::token };
+        let catalogue = self.known(now, snapshot);
+        let footing = match (&job.touch, &catalogue) {
+            (Touch::Reads(tables), Some(catalogue)) if catalogue.shows_only(tables) => {
+                Some(Footing { catalogue, tables })
+            }
+            _ => None,
+        };
+        let part = |scope: &Scope, now, snapshot: &Snapshot| {
+            if of_schemas { scope.schema_token(now, snapshot) } else { scope.token_of(footing, now, snapshot) }
+        };
         let mut token = part(&self.carried, now, snapshot);
         let mut pick = self.pick;
         match &self.sharing {
@@ -134,7 +155,14 @@ impl Sight {
     }
 
     /// A job begins: what it writes concerns its key.
-    pub(super) fn begins(&mut self, job: &Job) {
+    pub(super) fn begins(&mut self, shared: &Shared, job: &Job) {
+        if self.definitions.is_some() && !matches!(job.command, JobCommand::Prepare(..)) {
+            if matches!(self.touched, Touched::Nothing) {
+                self.observed_before = self.observed;
+            }
+            let catalogue = self.known_now(shared);
+            self.touched.add(&job.touch, catalogue);
+        }
         match self.key(job) {
             Some(key) if !self.keys.contains(&key) => self.keys.push(key),
             Some(_) => {}
@@ -146,6 +174,7 @@ impl Sight {
     pub(super) fn ends(&mut self) {
         self.keys.clear();
         self.keyless = false;
+        self.touched = Touched::Nothing;
     }
 
     /// Something was seen on a server that nobody has named yet.
@@ -167,18 +196,24 @@ impl Sight {
     pub(super) fn note(&mut self, shared: &Shared, noted: &Noted, changed: Changed) {
         let (now, pin_for) = (Instant::now(), shared.settings.pin_for);
         let snapshot = shared.snapshot();
+        let catalogue = self.known_now(shared);
+        let rows = matches!(noted, Noted::Gtids(_)) && changed == Changed::Data;
+        let footing = self.touched.footing(catalogue.as_deref()).filter(|_| rows);
         let made = Scope::default();
         made.note(noted, changed, now, pin_for);
         self.made.settle(now, snapshot.report.as_ref(), None);
         self.made.merge(&made.everything());
         if *noted != Noted::Untold {
-            // Either named, or known not to be.
-            self.observed = None;
+            // Either named, or known not to be; of other tables it is as before.
+            self.observed = self.observed_before.filter(|_| footing.is_some());
         }
         for scope in self.scopes(shared, now) {
             // What is over must not be taken for part of what is new.
             scope.token(now, &snapshot);
-            scope.note(noted, changed, now, pin_for);
+            match (noted, footing) {
+                (Noted::Gtids(gtids), Some(footing)) => scope.note_tables(gtids, footing, now),
+                _ => scope.note(noted, changed, now, pin_for),
+            }
         }
     }
 
@@ -195,6 +230,27 @@ impl Sight {
         self.unnamed = Some(Unnamed { server, asked: Instant::now(), scopes });
     }
 
+    /// What its account knows of tables, if they are told apart.
+    pub(super) fn definitions(&self) -> Option<&Arc<Known>> {
+        self.definitions.as_ref()
+    }
+
+    /// What is known of tables for certain.
+    fn known(&self, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+        self.definitions.as_ref()?.current(now, snapshot.primary().map(|primary| primary.id))
+    }
+
+    fn known_now(&self, shared: &Shared) -> Option<Arc<Catalogue>> {
+        self.definitions.as_ref()?;
+        self.known(Instant::now(), &shared.snapshot())
+    }
+
+    /// Whether the transaction under way has written to plain tables, and has seen nothing else.
+    pub(super) fn wrote_only_to_tables(&self, shared: &Shared) -> bool {
+        let catalogue = self.known_now(shared);
+        self.touched.footing(catalogue.as_deref()).is_some()
+    }
+
     /// What waits to be named by this server, where it was seen.
     pub(super) fn take_unnamed(&mut self, server: ServerId) -> Option<Unnamed> {
         self.unnamed.take_if(|unnamed| unnamed.server == server)
@@ -203,6 +259,7 @@ impl Sight {
     /// All that was seen until `asked` is contained in these transactions.
     pub(super) fn named(&mut self, shared: &Shared, asked: Instant, gtids: &GtidSet) {
         self.observed = None;
+        self.observed_before = None;
         self.unnamed = None;
         self.made.named(asked, gtids);
         self.carried.named(asked, gtids);

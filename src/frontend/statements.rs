@@ -42,6 +42,7 @@ impl Session {
         let text: Arc<[u8]> = text.into();
         let id = self.prepared.next_id();
         let (need, wishes) = self.need_and_wishes(&text, &statement);
+        let touch = self.touch(&text, &statement);
         let traits = statement.traits;
         let job = Job {
             pins: pins.then_some(PinReason::SessionVariable),
@@ -59,6 +60,7 @@ impl Session {
             statement.as_text = as_text;
             statement.asks = asks;
             statement.wishes = wishes;
+            statement.touch = touch;
             self.prepared.insert(statement);
         }
         Ok(())
@@ -117,8 +119,8 @@ impl Session {
             body: Body::Once(complete, statement.params),
             long_data: statement.take_long_data(),
         };
-        let (traits, wishes) = (statement.traits, statement.wishes);
-        let job = Job { traits, wishes, ..Job::new(JobCommand::Execute(execution), need) };
+        let (traits, wishes, touch) = (statement.traits, statement.wishes, statement.touch.clone());
+        let job = Job { traits, wishes, touch, ..Job::new(JobCommand::Execute(execution), need) };
         self.execute(job).await
     }
 
@@ -153,8 +155,8 @@ impl Session {
             body: Body::InBulk(body),
             long_data: Vec::new(),
         };
-        let (traits, wishes) = (statement.traits, statement.wishes);
-        let job = Job { traits, wishes, ..Job::new(JobCommand::Execute(execution), statement.need) };
+        let (traits, wishes, touch) = (statement.traits, statement.wishes, statement.touch.clone());
+        let job = Job { traits, wishes, touch, ..Job::new(JobCommand::Execute(execution), statement.need) };
         self.execute(job).await
     }
 

@@ -10,6 +10,7 @@ use super::summary::Summary;
 use crate::backend::executed::{executed, executed_sql};
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::{Changed, Noted};
+use crate::consistency::touched::Touch;
 use crate::pool::{Disposition, Lease};
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
@@ -106,7 +107,9 @@ impl Session {
         let only_looks = job.need.is_read() || job.need == local || job.need == locking;
         let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
         let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
-        (only_looks && alone) || (ends && held.connection)
+        // What rows were written without a look at others is named by the answer.
+        let names_itself = matches!(job.touch, Touch::Commits) && self.sight.wrote_only_to_tables(&self.shared);
+        (only_looks && alone) || (ends && held.connection && !names_itself)
     }
 
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.

@@ -21,4 +21,5 @@ mod round_trips;
 mod rules;
 mod scopes;
 mod support;
+mod tables;
 mod twins;

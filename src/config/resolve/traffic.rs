@@ -62,6 +62,7 @@ pub(super) fn consistency(mut section: Section<'_, '_>) -> Consistency {
             })
             .or_default_of(ReadWait::Auto),
         pin_for: section.duration("pin_for").or_default_of(seconds(2)),
+        per_table: section.flag("per_table").or_default_of(false),
     };
     section.finish();
     consistency

@@ -95,6 +95,8 @@ pub struct Consistency {
     pub wait: ReadWait,
     /// How long reads stay at the primary after a write where there are no GTIDs; zero = not at all.
     pub pin_for: Duration,
+    /// Whether a read waits only for writes to the tables that it reads.
+    pub per_table: bool,
 }
 
 words! {
