@@ -61,6 +61,12 @@ pub struct ServerView {
     pub max_lag: Duration,
     /// Share of reads among equals; 0 takes none.
     pub weight: u32,
+    /// Whether it takes writes, as far as it said, and follows nobody. A replica that does is about to be the primary, or
+    /// thinks so: what it shows, nobody else may ever have.
+    pub is_rival: bool,
+    /// Whether it did not answer when it was last asked, while a rival takes writes: if it is the primary, it may not be
+    /// any more.
+    pub is_doubtful: bool,
     /// Time of one round trip, measured.
     pub rtt: Option<Duration>,
     /// Its family, once known.
@@ -80,7 +86,7 @@ impl ServerView {
     /// A stopped replica still serves those who wrote nothing: what it has is merely old, and the
     /// consistency rule keeps writers away from it; `max_lag` decides how old is too old.
     pub fn serves_reads(&self) -> bool {
-        self.is_usable() && self.weight > 0 && self.held_lag.is_none_or(|lag| lag <= self.max_lag)
+        self.is_usable() && self.weight > 0 && !self.is_rival && self.held_lag.is_none_or(|lag| lag <= self.max_lag)
     }
 
     /// Whether it is known not to be further behind than this.
@@ -144,9 +150,11 @@ impl Snapshot {
         self.servers.get(usize::from(id.0))
     }
 
-    /// Whether some servers have not been asked yet: one of them may be the primary, or tell what must be seen.
+    /// Whether it will soon be known better who the primary is: some servers have not been asked yet, or the one
+    /// that was is in doubt.
     pub fn is_unsettled(&self) -> bool {
-        self.servers.iter().any(|s| s.health == Health::Unknown)
+        let is_open = |s: &ServerView| s.health == Health::Unknown || (s.role == Role::Primary && s.is_doubtful);
+        self.servers.iter().any(is_open)
     }
 
     /// Whether any server but the primary may ever serve reads.

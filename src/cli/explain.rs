@@ -139,6 +139,8 @@ fn imaginary() -> Snapshot {
         held_lag: Some(Duration::ZERO),
         max_lag: Duration::from_secs(10),
         weight: 1,
+        is_rival: false,
+        is_doubtful: false,
         rtt: Some(Duration::from_millis(millis)),
         family: Some(Family::MariaDb),
         executed: GtidSet::parse(Family::MariaDb, seen).ok().map(Arc::new),

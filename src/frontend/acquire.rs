@@ -124,7 +124,7 @@ impl Session {
         };
         let mut decided = decide(&snapshot);
         if decided.is_err() && snapshot.is_unsettled() {
-            // Clients may be earlier than the first probes.
+            // Clients may be earlier than the first probes, or in the middle of a change of roles.
             let mut topology = self.shared.topology.clone();
             let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !snapshot.is_unsettled());
             // What it returns keeps the topology from being published: it must be gone before that is read again.

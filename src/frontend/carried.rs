@@ -12,7 +12,7 @@ use crate::protocol::response::ServerError;
 use crate::route::Need;
 use crate::sql::{Assignment, Kind, Statement, Target, Traits, ValueClass};
 use crate::state::quote_identifier;
-use crate::topology::{ServerId, Snapshot};
+use crate::topology::{PrimaryReport, ServerId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,8 @@ impl Session {
     /// server is the primary by now, or the token is from another history.
     async fn verified(&self, token: Token) -> Token {
         let Some(gtids) = token.gtids.clone() else { return token };
-        if is_known(&self.shared.snapshot(), &gtids) {
+        let is_known = |report: &PrimaryReport| report.executed.contains(&gtids);
+        if self.shared.snapshot().report.as_ref().is_some_and(is_known) {
             return token;
         }
         for attempt in 0..2 {
@@ -154,13 +155,6 @@ impl Session {
 /// Prepares a statement about Landbridge alone by what stands in for it.
 pub(super) fn stand_in_job(stand_in: Vec<u8>, id: u32) -> Job {
     Job::new(JobCommand::Prepare(Arc::from(stand_in), id), Need::Read)
-}
-
-/// Whether some server is known to have these transactions.
-fn is_known(snapshot: &Snapshot, gtids: &GtidSet) -> bool {
-    let told = snapshot.report.as_ref().map(|report| &report.executed);
-    let mut known = snapshot.servers.iter().filter_map(|server| server.executed.as_ref()).chain(told);
-    known.any(|executed| executed.contains(gtids))
 }
 
 fn not_a_token() -> ServerError {

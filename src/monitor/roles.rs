@@ -35,6 +35,13 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Whether it may be about to be the primary: it takes writes and is known to follow nobody.
+    pub(super) fn claims_writes(&self) -> bool {
+        self.is_for_auto() && self.stands() && self.follows == Some(false)
+    }
+}
+
 /// The result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Choice {

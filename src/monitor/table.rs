@@ -215,7 +215,12 @@ impl Table {
 
     /// Makes a new snapshot if anything changed; `None` if nothing did.
     pub(super) fn publish(&mut self, now: Instant) -> Option<Arc<Snapshot>> {
-        let servers: Vec<_> = self.servers.iter().map(|s| s.view(self.choice.role(s.id))).collect();
+        let mut servers: Vec<_> = self.servers.iter().map(|s| s.view(self.choice.role(s.id))).collect();
+        if servers.iter().any(|s| s.is_rival) {
+            for (view, entry) in servers.iter_mut().zip(&self.servers) {
+                view.is_doubtful = !entry.opinion.answers_now();
+            }
+        }
         let readers = readers(&servers);
         let published = self.snapshot.clone();
         let same_readers = readers == published.readers;
@@ -338,7 +343,7 @@ impl Planned {
 
 /// Whether two views of one server say the same; what is only configured does not change.
 fn is_same(a: &ServerView, b: &ServerView) -> bool {
-    let seen = |s: &ServerView| (s.id, s.role, s.lag, s.held_lag, s.rtt, s.family);
+    let seen = |s: &ServerView| (s.id, s.role, s.is_rival, s.is_doubtful, s.lag, s.held_lag, s.rtt, s.family);
     let is_same_set = match (&a.executed, &b.executed) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
         (a, b) => a.is_none() && b.is_none(),

@@ -182,6 +182,10 @@ pub fn decide(need: Need, reader: &Reader, snapshot: &Snapshot) -> Result<Route,
 pub fn to_primary(snapshot: &Snapshot, reason: Reason) -> Result<Route, NoRoute> {
     let primary = snapshot.primary().ok_or(NoRoute::NoPrimary)?;
     match &primary.health {
+        _ if primary.is_doubtful => Err(NoRoute::Down {
+            server: primary.name.to_string(),
+            why: "it did not answer the last probe, and another server takes writes".into(),
+        }),
         Health::Down(why) => Err(NoRoute::Down { server: primary.name.to_string(), why: why.to_string() }),
         Health::Up | Health::Unknown => Ok(Route::to(primary, reason)),
     }

@@ -15,6 +15,8 @@ fn server(id: u16, role: Role) -> ServerView {
         held_lag: Some(Duration::ZERO),
         max_lag: Duration::from_secs(10),
         weight: 1,
+        is_rival: false,
+        is_doubtful: false,
         rtt: Some(Duration::from_millis(if role == Role::Primary { 100 } else { 1 })),
         family: Some(Family::MariaDb),
         executed: Some(Arc::new(gtids("0-1-5"))),
@@ -96,6 +98,14 @@ fn a_dead_primary_is_an_answer_not_a_wait() {
         Err(NoRoute::Down { server: "s0".into(), why: "refused".into() })
     );
     assert_eq!(route(WRITE, &Token::default(), &Snapshot::default()), Err(NoRoute::NoPrimary));
+}
+
+#[test]
+fn a_primary_in_doubt_is_not_used() {
+    let snapshot = pair(|p, _| p.is_doubtful = true);
+    assert!(matches!(route(WRITE, &Token::default(), &snapshot), Err(NoRoute::Down { .. })));
+    assert!(snapshot.is_unsettled());
+    assert_eq!(route(Need::Read, &Token::default(), &snapshot), Ok((1, "read", false)));
 }
 
 #[test]

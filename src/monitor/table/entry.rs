@@ -134,6 +134,8 @@ impl Entry {
             held_lag: self.held_lag,
             max_lag: self.plan.max_lag,
             weight: self.plan.weight,
+            is_rival: role == Role::Replica && self.claim().claims_writes(),
+            is_doubtful: false,
             rtt: self.round_trips.steady(),
             family: self.family,
             executed: match role {
