@@ -63,15 +63,8 @@ impl Scope {
 
     /// Records what an exchange wrote or saw.
     pub fn note(&self, noted: &Noted, changed: Changed, now: Instant, pin_for: Duration) {
-        let mut add = Token::default();
-        match noted {
-            Noted::Gtids(gtids) => add = Token::of(Some(gtids.clone())),
-            Noted::Untold => add.primary_until = Some(now + pin_for),
-            Noted::Uncertain => add.uncertain_since = Some(now),
-            Noted::Unnamed => add.unnamed_since = Some(now),
-        }
+        let add = Token::noted(noted, now, pin_for);
         let mut tokens = self.lock();
-        let add = add.raised(now);
         if changed == Changed::Schema {
             tokens.schema.merge(&add);
         }

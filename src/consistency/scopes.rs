@@ -1,12 +1,11 @@
 //! All scopes that have names: of users, and of the keys of applications, of which there may be millions.
 
 use super::scope::Scope;
-use super::token::{Changed, Noted};
 use crate::topology::Snapshot;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Most keys remembered by themselves: some hundred bytes each.
 const MOST_KEYS: usize = 1 << 18;
@@ -63,11 +62,6 @@ impl Scopes {
     /// How many keys are remembered.
     pub fn keys(&self) -> usize {
         self.lock().scopes.len()
-    }
-
-    /// Records what an exchange of a key wrote or saw.
-    pub fn note(&self, key: Key, noted: &Noted, changed: Changed, now: Instant, pin_for: Duration, seen: &Snapshot) {
-        self.scope_for_more(key, now, seen).note(noted, changed, now, pin_for);
     }
 
     /// The scope of a key that something is about to be noted for. Whoever holds it keeps it from being
@@ -128,6 +122,8 @@ impl Keys {
 mod tests {
     use super::*;
     use crate::consistency::gtid::{Family, GtidSet};
+    use crate::consistency::token::{Changed, Noted};
+    use std::time::Duration;
 
     const PIN: Duration = Duration::ZERO;
 
@@ -136,8 +132,8 @@ mod tests {
     }
 
     fn wrote(scopes: &Scopes, name: &str, text: &str, seen: &Snapshot) {
-        let noted = Noted::Gtids(gtids(text));
-        scopes.note(scopes.key(name.as_bytes()), &noted, Changed::Data, Instant::now(), PIN, seen);
+        let (now, noted) = (Instant::now(), Noted::Gtids(gtids(text)));
+        scopes.scope_for_more(scopes.key(name.as_bytes()), now, seen).note(&noted, Changed::Data, now, PIN);
     }
 
     #[test]

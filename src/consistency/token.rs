@@ -34,6 +34,18 @@ impl Token {
         Self { gtids: gtids.map(Arc::new), ..Self::default() }
     }
 
+    /// What must be seen after an exchange that wrote or saw this. `pin_for`: how long time is trusted.
+    pub fn noted(noted: &Noted, now: Instant, pin_for: Duration) -> Self {
+        let mut token = Self::default();
+        match noted {
+            Noted::Gtids(gtids) => token = Self::of(Some(gtids.clone())),
+            Noted::Untold => token.primary_until = Some(now + pin_for),
+            Noted::Uncertain => token.uncertain_since = Some(now),
+            Noted::Unnamed => token.unnamed_since = Some(now),
+        }
+        token.raised(now)
+    }
+
     /// The same token, which grew at this moment.
     pub fn raised(self, at: Instant) -> Self {
         Self { raised: Some(at), ..self }

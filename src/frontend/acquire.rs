@@ -8,7 +8,7 @@ use crate::consistency::gtid::GtidSet;
 use crate::pool::{CheckoutError, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
-use crate::route::{self, Need, NoRoute, Reason, Route, another_replica};
+use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
 use crate::topology::Snapshot;
 use std::sync::Arc;
@@ -74,6 +74,12 @@ impl Session {
         Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
     }
 
+    /// What matters of this session where a job may be read.
+    fn reader(&mut self, job: &Job, snapshot: &Snapshot) -> Reader {
+        let patience = Some(self.wait_budget());
+        Reader { patience, ..self.sight.reader(&self.shared, job, snapshot) }
+    }
+
     fn is_held_by_replica(&self) -> bool {
         self.binding.lease().is_some_and(|lease| !self.is_at_primary(lease))
     }
@@ -81,8 +87,7 @@ impl Session {
     /// A connection to a replica, beside the one that the session holds.
     async fn acquire_nearby(&mut self, job: &Job, retries: u32) -> Option<Acquired> {
         let snapshot = self.shared.snapshot();
-        let mut reader = self.sight.reader(&self.shared, job, &snapshot);
-        reader.patience = Some(self.wait_budget());
+        let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
         if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
@@ -116,8 +121,7 @@ impl Session {
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
         let mut snapshot = self.shared.snapshot();
-        let mut reader = self.sight.reader(&self.shared, job, &snapshot);
-        reader.patience = Some(self.wait_budget());
+        let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
             _ => route::to_primary(snapshot, Reason::NoReplica),

@@ -5,7 +5,6 @@ use crate::backend::login::DialError;
 use crate::pool::{CheckoutError, Disposition, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
-use crate::route::{self, Need, Reader};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +31,7 @@ impl Session {
     /// asked about already.
     async fn check_account(&mut self) -> Result<(), ServerError> {
         let snapshot = self.shared.snapshot();
-        let reader = Reader { pick: self.entry.id().into(), ..Reader::default() };
-        let near = route::decide(Need::Read, &reader, &snapshot).ok().map(|r| r.server);
+        let near = self.nearest(&snapshot);
         let primary = snapshot.primary().map(|primary| primary.id);
         let pools = self.pools.clone();
         let pool_of = |id| pools.get(usize::from(id));

@@ -2,7 +2,7 @@
 
 use super::job::{Job, JobCommand};
 use super::session::{Gone, Last, Session};
-use crate::backend::executed::{executed, executed_sql};
+use super::witness::ask_executed;
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::printed;
 use crate::consistency::token::Token;
@@ -143,12 +143,9 @@ impl Session {
     async fn ask_executed(&self, server: ServerId) -> Option<GtidSet> {
         let pool = self.pools.get(usize::from(server.0))?.clone();
         let mut lease = pool.checkout(&self.state).await.ok()?;
-        let conn = lease.take()?;
-        let family = conn.family();
-        let (conn, reply) = conn.query(executed_sql(family)).await.ok()?;
-        lease.put(conn);
+        let executed = ask_executed(&mut lease).await;
         lease.give_back(Disposition::Clean);
-        executed(family, &reply)
+        executed
     }
 }
 

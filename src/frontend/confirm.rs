@@ -12,6 +12,7 @@ use crate::protocol::exchange::Expect;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, Reader};
 use crate::state::{SessionState, literal};
+use crate::topology::{ServerId, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,12 +52,17 @@ impl Session {
         }
     }
 
+    /// The server to ask what is the same on all.
+    pub(super) fn nearest(&self, snapshot: &Snapshot) -> Option<ServerId> {
+        let reader = Reader { pick: self.entry.id().into(), ..Reader::default() };
+        route::decide(Need::Read, &reader, snapshot).ok().map(|route| route.server)
+    }
+
     /// Asks a server nearby to do something that only concerns the session. What a replica
     /// refuses, the primary is asked: the replica may only be late.
     pub(super) async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
         let snapshot = self.shared.snapshot();
-        let reader = Reader { pick: self.entry.id().into(), ..Reader::default() };
-        let near = route::decide(Need::Read, &reader, &snapshot).ok().map(|r| r.server);
+        let near = self.nearest(&snapshot);
         let primary = snapshot.primary().map(|p| p.id);
         let mut refused = None;
         for id in near.into_iter().chain(primary.filter(|p| Some(*p) != near)) {

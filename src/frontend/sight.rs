@@ -199,10 +199,8 @@ impl Sight {
         let catalogue = self.known_now(shared);
         let rows = matches!(noted, Noted::Gtids(_)) && changed == Changed::Data;
         let footing = self.touched.footing(catalogue.as_deref()).filter(|_| rows);
-        let made = Scope::default();
-        made.note(noted, changed, now, pin_for);
         self.made.settle(now, snapshot.report.as_ref(), None);
-        self.made.merge(&made.everything());
+        self.made.merge(&Token::noted(noted, now, pin_for));
         if *noted != Noted::Untold {
             // Either named, or known not to be; of other tables it is as before.
             self.observed = self.observed_before.filter(|_| footing.is_some());

@@ -143,7 +143,7 @@ impl Session {
 }
 
 /// What the server of a leased connection has executed.
-async fn ask_executed(lease: &mut Lease) -> Option<GtidSet> {
+pub(super) async fn ask_executed(lease: &mut Lease) -> Option<GtidSet> {
     let conn = lease.take()?;
     let family = conn.family();
     let asked = tokio::time::timeout(LAST_QUESTION, conn.query(executed_sql(family))).await;
