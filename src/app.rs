@@ -5,6 +5,7 @@ use crate::backend::server::{Reference, Server};
 use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::scopes::Scopes;
 use crate::frontend::definitions::Definitions;
+use crate::frontend::gate::Gate;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
 use crate::frontend::passthrough::Passthrough;
@@ -26,7 +27,6 @@ use crate::route::rules::{Effect, Rule, RuleTable, Rules};
 use crate::sql::HintTarget;
 use crate::topology::{ServerId, Snapshot};
 use anyhow::{Context, Result};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -104,9 +104,11 @@ impl App {
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
             waits: Waits::default(),
+            gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
             drain: CancellationToken::new(),
         });
+        tasks.spawn(shared.clone().attend_gate(stop.clone()));
         tasks.spawn(follow_primary(shared.topology.clone(), shared.pools.servers().to_vec(), stop.clone()));
         if settings.is_passthrough() {
             let (shared, unused) = (shared.clone(), settings.pool.idle_timeout.unwrap_or(NEVER));
@@ -383,10 +385,11 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         max_prepared: settings.limits.max_prepared_statements as usize,
         kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
-        limits_by_user: settings
-            .users
-            .iter()
-            .filter_map(|u| Some((u.name.clone(), u.max_clients?)))
-            .collect::<HashMap<_, _>>(),
+        primary_down: match settings.route.primary_down {
+            config::PrimaryDown::Fail => None,
+            config::PrimaryDown::Wait(longest) => Some(longest),
+        },
+        max_waiting: settings.limits.max_waiting as usize,
+        limits_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_clients?))).collect(),
     }
 }

@@ -108,6 +108,8 @@ pub struct SessionMetrics {
     pub pins: IntCounterVec,
     /// Errors sent to clients that are ours, by error code.
     pub own_errors: IntCounterVec,
+    /// Statements that wait for a primary or for `RESUME`.
+    pub waiting: IntGauge,
     /// Bytes relayed to clients.
     pub bytes_to_clients: IntCounter,
 }
@@ -210,6 +212,7 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
             "landbridge_stale_reads_avoided_total",
             "Reads that waited for a replica, or went elsewhere, because it was not known to have what they had to see",
         )?,
+        waiting: c.gauge("landbridge_waiting_statements", "Statements that wait for a primary, or for RESUME")?,
         keys: c.gauge("landbridge_consistency_keys", "Keys of applications whose writes are remembered")?,
         lost: c.counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
         retried_reads: c.counter(

@@ -235,7 +235,13 @@ impl Session {
         };
         self.keep_defaults();
         self.attributes = None;
-        match Command::from_byte(byte) {
+        let command = Command::from_byte(byte);
+        if self.must_wait(command)
+            && let Err(error) = self.wait_for_resume().await?
+        {
+            return self.refuse(&error).await;
+        }
+        match command {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
             Command::Query => self.query_with_attributes(body).await,

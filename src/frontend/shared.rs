@@ -1,6 +1,7 @@
 //! What every session shares.
 
 use super::definitions::Definitions;
+use super::gate::Gate;
 use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
@@ -20,6 +21,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// How often it is looked whether nothing is under way, while an operator waits for that.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How far a client's own writes are remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,10 @@ pub struct SessionSettings {
     pub limits_by_user: HashMap<String, u32>,
     /// Server version to announce instead of the real one.
     pub version: Option<String>,
+    /// How long what needs the primary waits for one; `None`: not at all.
+    pub primary_down: Option<Duration>,
+    /// Most statements that wait at the gate.
+    pub max_waiting: usize,
 }
 
 /// What sessions share.
@@ -110,6 +118,8 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Reads that wait for replicas.
     pub waits: Waits,
+    /// Statements that cannot run now.
+    pub gate: Gate,
     /// What servers have accepted before.
     pub proven: Proven,
     /// Accept no new clients and let the present ones finish.
@@ -120,6 +130,31 @@ impl Shared {
     /// The servers as last seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.topology.borrow().clone()
+    }
+
+    /// How many connections to servers are in use: by a statement, a transaction, or a session that holds one.
+    pub fn under_way(&self) -> usize {
+        self.pools.all().iter().map(|pool| pool.counts().leased).sum()
+    }
+
+    /// Waits, while the gate is paused, until nothing is under way. Returns whether that came to pass; otherwise
+    /// somebody has resumed.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn at_rest(&self) -> bool {
+        while self.gate.is_paused() {
+            if self.under_way() == 0 {
+                return true;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        false
+    }
+
+    /// Calls those who wait at the gate, until `stop`.
+    pub async fn attend_gate(self: Arc<Self>, stop: CancellationToken) {
+        let _stopped = stop.run_until_cancelled(self.gate.attend(self.topology.clone())).await;
     }
 
     /// A server by id.

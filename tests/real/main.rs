@@ -23,3 +23,4 @@ mod scopes;
 mod support;
 mod tables;
 mod twins;
+mod waiting;
