@@ -222,7 +222,9 @@ pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
         .map(|(server, id)| {
             let address = address(&server.address);
             let tls = connector(server).with_context(|| format!("server '{}'", server.name))?;
-            let made = Server::new(ServerId(id), server.name.clone(), address, tls).with_reference(reference.clone());
+            let made = Server::new(ServerId(id), server.name.clone(), address, tls)
+                .with_parallel_dials(settings.pool.max_parallel_dials as usize)
+                .with_reference(reference.clone());
             if server.role == config::Role::Primary {
                 made.is_reference();
             }

@@ -123,6 +123,10 @@ pub struct ServerMetrics {
     pub lag_milliseconds: IntGaugeVec,
     /// Round-trip time in microseconds.
     pub rtt_microseconds: IntGaugeVec,
+    /// Servers besides the primary that take writes.
+    pub rival_primaries: IntGauge,
+    /// 1 when the server that the file calls the primary refuses writes.
+    pub primary_read_only: IntGauge,
     /// Connections by pool state.
     pub connections: IntGaugeVec,
 }
@@ -288,6 +292,12 @@ impl Metrics {
                 "Round-trip time to the server",
                 &["server"],
             )?,
+            rival_primaries: c.gauge(
+                "landbridge_rival_primaries",
+                "Servers besides the primary that take writes: somebody must make them read-only",
+            )?,
+            primary_read_only: c
+                .gauge("landbridge_primary_read_only", "1 when the server with role = primary refuses writes")?,
             connections: c.gauges(
                 "landbridge_pool_connections",
                 "Backend connections by state",

@@ -2,6 +2,7 @@
 
 use super::defaults::Defaults;
 use super::query::Row;
+use super::reach::Reach;
 use crate::consistency::gtid::Family;
 use crate::net::socket::Address;
 use crate::net::tls::Connector;
@@ -26,6 +27,8 @@ pub struct Server {
     facts: ArcSwapOption<Facts>,
     /// Whether TLS may begin before it greets.
     pub early_tls: EarlyTls,
+    /// What all who dial it share.
+    pub reach: Reach,
     /// Whose defaults count; shared by all servers of one configuration.
     reference: Arc<Reference>,
     setup: ArcSwapOption<Levelled>,
@@ -144,6 +147,7 @@ impl Server {
             tls,
             facts: ArcSwapOption::empty(),
             early_tls: EarlyTls::default(),
+            reach: Reach::default(),
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),
@@ -154,6 +158,13 @@ impl Server {
     pub fn cannot_be_levelled(&self) {
         self.unlevelled.store(true, Ordering::Release);
         self.setup.store(None);
+    }
+
+    /// Lets so many dial at a time.
+    #[must_use]
+    pub fn with_parallel_dials(mut self, dials: usize) -> Self {
+        self.reach = Reach::new(dials);
+        self
     }
 
     /// Makes it one of several servers that share a reference.

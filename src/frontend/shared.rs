@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// Whatever clients do, all servers are asked at once no sooner than this after the last time.
+const NOT_SO_OFTEN: Duration = Duration::from_secs(1);
 /// How often it is looked whether nothing is under way, while an operator waits for that.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -130,6 +132,18 @@ impl Shared {
     /// The servers as last seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.topology.borrow().clone()
+    }
+
+    /// Has all servers asked at once, because something is not as it is known to be; not too often. Returns whether
+    /// they will be.
+    pub fn look_again(&self) -> bool {
+        self.doubts.send_if_modified(|last| {
+            let due = last.is_none_or(|last| last.elapsed() > NOT_SO_OFTEN);
+            if due {
+                *last = Some(Instant::now());
+            }
+            due
+        })
     }
 
     /// How many connections to servers are in use: by a statement, a transaction, or a session that holds one.

@@ -227,6 +227,20 @@ pub fn lost_transaction(server: &str) -> ServerError {
     )
 }
 
+/// A transaction ran on a server that is not the primary any more, and is asked for something only the primary can do.
+pub fn deposed(server: &str, primary: &str) -> ServerError {
+    let text = format!(
+        "Landbridge gave up the connection to {server}, because {primary} is the primary now: the transaction on it was \
+         rolled back; start it again"
+    );
+    ServerError::new(2013, b"HY000", text)
+}
+
+/// Whether a server refuses a write because it is read-only: `ER_OPTION_PREVENTS_STATEMENT`, `ER_READ_ONLY_MODE`.
+pub fn is_read_only(error: &ServerError) -> bool {
+    matches!(error.code, 1290 | 1836)
+}
+
 /// A transaction had to be given up: nothing of it was committed.
 pub fn lost_transaction_because(cause: &ServerError) -> ServerError {
     let text = format!("{}. The transaction was rolled back with its connection; start it again", cause.message);

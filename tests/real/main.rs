@@ -21,6 +21,7 @@ mod round_trips;
 mod rules;
 mod scopes;
 mod support;
+mod switch;
 mod tables;
 mod twins;
 mod waiting;
