@@ -4,6 +4,7 @@ use super::defaults::Defaults;
 use super::query::Row;
 use super::reach::Reach;
 use crate::consistency::gtid::Family;
+use crate::net::names::{Names, Resolver};
 use crate::net::socket::Address;
 use crate::net::tls::Connector;
 use crate::protocol::capability::Capabilities;
@@ -20,8 +21,10 @@ pub struct Server {
     pub id: ServerId,
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Where it is, as configured.
     pub address: Address,
+    /// Where that is now.
+    pub names: Names,
     /// How to speak TLS with it; `None` is plaintext, asked for by name.
     pub tls: Option<Connector>,
     facts: ArcSwapOption<Facts>,
@@ -143,6 +146,7 @@ impl Server {
         Self {
             id,
             name,
+            names: Names::new(&address, Resolver::System),
             address,
             tls,
             facts: ArcSwapOption::empty(),
@@ -158,6 +162,13 @@ impl Server {
     pub fn cannot_be_levelled(&self) {
         self.unlevelled.store(true, Ordering::Release);
         self.setup.store(None);
+    }
+
+    /// Has its name resolved by somebody else than the system.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Resolver) -> Self {
+        self.names = Names::new(&self.address, resolver);
+        self
     }
 
     /// Lets so many dial at a time.

@@ -166,6 +166,21 @@ impl Shared {
         false
     }
 
+    /// Whoever is the primary, its defaults are what sessions find everywhere, until `stop`.
+    pub async fn follow_primary(self: Arc<Self>, stop: CancellationToken) {
+        let mut topology = self.topology.clone();
+        loop {
+            let primary = topology.borrow_and_update().primary().map(|primary| primary.id);
+            if let Some(server) = primary.and_then(|id| self.server(id)) {
+                server.is_reference();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = topology.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
     /// Calls those who wait at the gate, until `stop`.
     pub async fn attend_gate(self: Arc<Self>, stop: CancellationToken) {
         let _stopped = stop.run_until_cancelled(self.gate.attend(self.topology.clone())).await;

@@ -135,6 +135,7 @@ impl Watcher {
     /// A full probe. Returns after what time from its start to ask for GTIDs alone.
     async fn probe(&mut self, control: Option<Control>) -> Option<Pause> {
         self.full_due = Instant::now() + self.settings.interval;
+        let control = self.follow_name(control).await;
         let was_open = control.is_some();
         let probed = match control {
             Some(control) => control.probe(self.about(), self.settings.timeout).await,
@@ -146,12 +147,34 @@ impl Watcher {
                 self.found();
                 self.control = Some(control);
                 self.tell_hidden(&probed.report.heartbeat);
+                if self.planned == Planned::Primary && probed.report.variables.read_only {
+                    self.server.names.hurry();
+                }
                 let rtt = probed.answered.saturating_duration_since(probed.asked);
                 self.board.probed(self.server.id, probed).then(|| self.pause(rtt))
             }
             Err(failure) => {
                 self.failed(&failure, was_open);
                 None
+            }
+        }
+    }
+
+    /// Once the server's name stands for another address, asks there, unless nobody is there.
+    async fn follow_name(&self, control: Option<Control>) -> Option<Control> {
+        let old = control?;
+        if !old.has_moved() {
+            return Some(old);
+        }
+        match Control::open(&self.server, &self.account, self.settings.timeout).await {
+            Ok(new) => {
+                tracing::info!(server = self.server.label(), "the name stands for another address: going there");
+                old.close().await;
+                Some(new)
+            }
+            Err(error) => {
+                tracing::warn!(server = self.server.label(), %error, "the name stands for an address where nobody answers");
+                Some(old)
             }
         }
     }

@@ -166,6 +166,7 @@ impl Pool {
                 Some(Finding::Dead)
             } else if renewals > 0
                 && (!conn.is_current()
+                    || conn.has_moved()
                     || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id()))
             {
                 renewals -= 1;

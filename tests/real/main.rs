@@ -16,6 +16,7 @@ mod garbage;
 mod invariant;
 mod leftovers;
 mod login;
+mod names;
 mod pooling;
 mod round_trips;
 mod rules;
