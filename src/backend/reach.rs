@@ -48,7 +48,7 @@ impl Reach {
         self.returns.subscribe()
     }
 
-    /// A connection could not be opened, or broke in use. The monitor will look; it alone decides.
+    /// A connection could not be opened, or could be again, or broke in use. The monitor will look; it alone decides.
     pub fn suspect(&self) {
         self.suspicion.notify_one();
     }
@@ -59,5 +59,34 @@ impl Reach {
     /// Cancel safe.
     pub async fn suspected(&self) {
         self.suspicion.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn dials_take_turns() {
+        let reach = Reach::new(2);
+        let first = reach.turn().await;
+        let _second = reach.turn().await;
+        assert!(tokio::time::timeout(Duration::ZERO, reach.turn()).await.is_err(), "two at a time");
+        drop(first);
+        assert!(tokio::time::timeout(Duration::ZERO, reach.turn()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_told_is_not_missed() {
+        let reach = Reach::default();
+        let mut returns = reach.returns();
+        reach.is_back();
+        assert!(returns.has_changed().expect("it lives"));
+        returns.mark_unchanged();
+        reach.suspect();
+        reach.suspect();
+        assert!(tokio::time::timeout(Duration::ZERO, reach.suspected()).await.is_ok(), "before anybody listened");
+        assert!(tokio::time::timeout(Duration::ZERO, reach.suspected()).await.is_err(), "many are one");
     }
 }

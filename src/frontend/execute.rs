@@ -214,8 +214,10 @@ impl Session {
             // Servers hang up on commands that they have never heard of either.
             return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
         }
-        let error = if in_transaction && !commits {
+        let error = if in_transaction && !(commits && sent) {
             errno::lost_transaction(server)
+        } else if !sent {
+            errno::unreachable(server, "its connections broke one after another")
         } else {
             errno::lost_connection(server, held.connection && commits)
         };

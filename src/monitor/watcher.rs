@@ -22,8 +22,8 @@ const PATIENCE: u32 = 8;
 const ACCOUNT_ERRORS: [u16; 4] = [1044, 1045, 1698, 3118];
 /// There is no connection left, of all or for the user: those that are open still serve.
 const FULL_ERRORS: [u16; 3] = [1040, 1203, 1226];
-/// Whatever is suspected, a server is not probed sooner after the last time.
-const NOT_SO_SOON: Duration = Duration::from_millis(100);
+/// Whatever is suspected, a server is not probed sooner after the last time than this, or a quarter of an interval.
+const NOT_SO_SOON: Duration = Duration::from_secs(1);
 /// A probe in between may be under way for one part in so many of the time.
 const IDLE_SHARE: u32 = 10;
 /// While clients write, a replica is asked so often.
@@ -115,13 +115,12 @@ impl Watcher {
         };
         let suspected = async {
             self.server.reach.suspected().await;
-            sleep_until(started + NOT_SO_SOON).await;
+            sleep_until(started + NOT_SO_SOON.min(self.settings.interval / 4)).await;
         };
         tokio::select! {
             () = sleep_until(due) => {}
             () = news => {}
-            // A server that is known not to answer is probed when it is due.
-            () = suspected, if self.is_there => self.full_due = Instant::now(),
+            () = suspected => self.full_due = Instant::now(),
             Ok(()) = self.doubts.changed() => self.full_due = Instant::now(),
             () = self.calls.asked(self.server.id) => {
                 // Replicas tell what is asked for in either kind of probe.

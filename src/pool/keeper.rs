@@ -89,7 +89,10 @@ impl Pool {
     fn dialled(self: &Arc<Self>, dialled: Result<Ready, DialError>, backoff: &mut Backoff) {
         match dialled {
             Ok(mut conn) => {
-                backoff.succeeded();
+                if backoff.succeeded() {
+                    // The monitor may not know yet that it is back.
+                    self.server.reach.suspect();
+                }
                 self.metrics.dials.inc();
                 conn.rest();
                 let mut slots = self.lock();
@@ -356,8 +359,9 @@ impl Backoff {
         self.until = None;
     }
 
-    fn succeeded(&mut self) {
-        *self = Self::default();
+    /// Notes a success; true for one that ends a series of failures.
+    fn succeeded(&mut self) -> bool {
+        std::mem::take(self).wait.is_some()
     }
 
     /// Notes a failure; true for the first of a series.

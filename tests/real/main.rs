@@ -13,6 +13,7 @@ mod drivers;
 mod examples;
 mod faults;
 mod garbage;
+mod health;
 mod invariant;
 mod leftovers;
 mod login;
