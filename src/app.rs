@@ -5,6 +5,7 @@ use crate::backend::server::{Reference, Server};
 use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::scopes::Scopes;
 use crate::frontend::definitions::Definitions;
+use crate::frontend::gate::Gate;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
 use crate::frontend::passthrough::Passthrough;
@@ -19,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::monitor::heartbeat::HeartbeatTable;
 use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
 use crate::net::budget::Budget;
+use crate::net::names::Resolver;
 use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
@@ -27,7 +29,6 @@ use crate::route::rules::{Effect, Rule, RuleTable, Rules};
 use crate::sql::HintTarget;
 use crate::topology::{ServerId, Snapshot};
 use anyhow::{Context, Result};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -69,9 +70,17 @@ impl App {
     /// # Errors
     /// Certificates that cannot be read, addresses that cannot be bound.
     pub async fn start(settings: &Settings) -> Result<Self> {
+        Self::start_with(settings, &Resolver::System).await
+    }
+
+    /// As [`Self::start`], with names resolved by somebody else.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(settings: &Settings, resolver: &Resolver) -> Result<Self> {
         let metrics = Metrics::new(&settings.fingerprint())?;
         let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
-        let servers = servers(settings)?;
+        let servers = servers(settings, resolver)?;
         let scopes = Arc::new(Scopes::default());
         let ((news, written), (doubts, doubted)) = (watch::channel(()), watch::channel(None));
         let topology = monitor::spawn(
@@ -106,10 +115,12 @@ impl App {
             registry: Arc::new(Registry::default()),
             memory: Budget::new(settings.limits.memory as usize, settings.pool.checkout_timeout),
             waits: Waits::default(),
+            gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
             drain: CancellationToken::new(),
         });
-        tasks.spawn(follow_primary(shared.topology.clone(), shared.pools.servers().to_vec(), stop.clone()));
+        tasks.spawn(shared.clone().attend_gate(stop.clone()));
+        tasks.spawn(shared.clone().follow_primary(stop.clone()));
         if settings.is_passthrough() {
             let (shared, unused) = (shared.clone(), settings.pool.idle_timeout.unwrap_or(NEVER));
             tasks.spawn(async move { shared.pools.tend(unused).await });
@@ -170,24 +181,6 @@ impl App {
     }
 }
 
-/// Whoever is the primary, its defaults are what sessions find everywhere.
-async fn follow_primary(
-    mut topology: watch::Receiver<Arc<Snapshot>>,
-    servers: Vec<Arc<Server>>,
-    stop: CancellationToken,
-) {
-    loop {
-        let primary = topology.borrow_and_update().primary().map(|primary| primary.id);
-        if let Some(server) = primary.and_then(|id| servers.get(usize::from(id.0))) {
-            server.is_reference();
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = topology.changed() => if changed.is_err() { return },
-        }
-    }
-}
-
 fn bind(address: &ListenAddress, mode: u32) -> Result<Listener> {
     match address {
         ListenAddress::Tcp(address) => {
@@ -213,7 +206,7 @@ fn bind(address: &ListenAddress, mode: u32) -> Result<Listener> {
 ///
 /// # Errors
 /// Certificates that cannot be used.
-pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
+pub fn servers(settings: &Settings, resolver: &Resolver) -> Result<Vec<Arc<Server>>> {
     let reference = Arc::new(Reference::default());
     settings
         .servers
@@ -222,7 +215,10 @@ pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
         .map(|(server, id)| {
             let address = address(&server.address);
             let tls = connector(server).with_context(|| format!("server '{}'", server.name))?;
-            let made = Server::new(ServerId(id), server.name.clone(), address, tls).with_reference(reference.clone());
+            let made = Server::new(ServerId(id), server.name.clone(), address, tls)
+                .with_parallel_dials(settings.pool.max_parallel_dials as usize)
+                .with_resolver(resolver.clone())
+                .with_reference(reference.clone());
             if server.role == config::Role::Primary {
                 made.is_reference();
             }
@@ -280,6 +276,7 @@ fn monitor_settings(settings: &Settings) -> MonitorSettings {
         interval: monitor.interval,
         replica_interval: monitor.replica_interval,
         timeout: monitor.timeout,
+        dns_interval: monitor.dns_interval,
         down_after: monitor.down_after,
         up_after: monitor.up_after,
         heartbeat: heartbeat(settings),
@@ -386,10 +383,11 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         max_prepared: settings.limits.max_prepared_statements as usize,
         kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
-        limits_by_user: settings
-            .users
-            .iter()
-            .filter_map(|u| Some((u.name.clone(), u.max_clients?)))
-            .collect::<HashMap<_, _>>(),
+        primary_down: match settings.route.primary_down {
+            config::PrimaryDown::Fail => None,
+            config::PrimaryDown::Wait(longest) => Some(longest),
+        },
+        max_waiting: settings.limits.max_waiting as usize,
+        limits_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_clients?))).collect(),
     }
 }

@@ -3,9 +3,10 @@
 use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
+use super::outlast::Denied;
 use super::session::Session;
 use crate::consistency::gtid::GtidSet;
-use crate::pool::{CheckoutError, Lease, Pool};
+use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
@@ -120,6 +121,23 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
+        match self.acquire_now(job, need, retries).await {
+            Ok(acquired) => Ok(acquired),
+            Err(denied) => self.outlast(job, need, retries, denied).await,
+        }
+    }
+
+    /// A connection for a job, unless none can be had now.
+    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
+        let acquired = self.acquire_anyway(job, need, retries).await?;
+        if self.shared.gate.is_paused() {
+            acquired.lease.give_back(Disposition::Clean);
+            return Err(Denied::Paused);
+        }
+        Ok(acquired)
+    }
+
+    async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
         let mut snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
@@ -182,7 +200,7 @@ impl Session {
         job.need
     }
 
-    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {
+    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, Denied> {
         let snapshot = self.shared.snapshot();
         let route = route::to_primary(&snapshot, reason).map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await? {
@@ -193,11 +211,7 @@ impl Session {
 
     /// A connection for a route. The inner error is of a replica that does not catch up in time: what it has
     /// executed instead, if it told.
-    async fn lease_for(
-        &mut self,
-        route: &Route,
-        job: &Job,
-    ) -> Result<Result<Lease, Option<Arc<GtidSet>>>, ServerError> {
+    async fn lease_for(&mut self, route: &Route, job: &Job) -> Result<Result<Lease, Option<Arc<GtidSet>>>, Denied> {
         let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
             return Err(no_route(&NoRoute::NoPrimary));
         };
@@ -216,22 +230,24 @@ fn is_about_server(schema: &[u8]) -> bool {
     SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
 }
 
-fn no_route(error: &NoRoute) -> ServerError {
-    match error {
+fn no_route(error: &NoRoute) -> Denied {
+    Denied::ForNow(match error {
         NoRoute::Down { server, why } => errno::unreachable(server, why),
         NoRoute::NoPrimary => errno::unreachable("the primary", &error.to_string()),
-    }
+    })
 }
 
-fn checkout_error(pool: &Pool, error: &CheckoutError) -> ServerError {
+fn checkout_error(pool: &Pool, error: &CheckoutError) -> Denied {
+    let server = &pool.server().name;
     match error {
-        CheckoutError::Exhausted { waited, max } => errno::pool_exhausted(&pool.server().name, *waited, *max),
+        CheckoutError::Exhausted { waited, max } => Denied::Refused(errno::pool_exhausted(server, *waited, *max)),
         // What a server says of the account is for the client to see as it is.
         CheckoutError::Unreachable(dial) => match dial.server_error() {
-            Some(error) => error.clone(),
-            None => errno::unreachable(&pool.server().name, &dial.to_string()),
+            Some(error) => Denied::Refused(error.clone()),
+            None => Denied::ForNow(errno::unreachable(server, &dial.to_string())),
         },
-        CheckoutError::Slow(_) | CheckoutError::Closed => errno::unreachable(&pool.server().name, &error.to_string()),
+        CheckoutError::Slow(_) => Denied::ForNow(errno::unreachable(server, &error.to_string())),
+        CheckoutError::Closed => Denied::Refused(errno::unreachable(server, &error.to_string())),
     }
 }
 

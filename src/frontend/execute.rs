@@ -53,6 +53,16 @@ impl Session {
                 }
                 Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
             };
+            if held.connection
+                && let Some(error) = self.deposed(&lease, &job)
+            {
+                drop(lease);
+                self.binding = Binding::Free;
+                self.sight.doubt(&self.shared);
+                self.last.insert_id_stale = false;
+                self.refuse(&error).await?;
+                return Self::end_if_bereft(&held);
+            }
             self.count(&job, &lease, reason);
             match flight::exchange(self, &mut lease, &job, &held).await {
                 Ok(Summary { untold: true, error: None, .. }) if job.wishes.on_empty => {
@@ -128,6 +138,18 @@ impl Session {
         }
     }
 
+    /// Why a job must not run on the connection that the session holds: it led to the primary, and another server is
+    /// that now. What would be written, or committed, would be so where nobody looks any more.
+    fn deposed(&self, lease: &Lease, job: &Job) -> Option<ServerError> {
+        let server = lease.pool().server();
+        if !self.at_primary || job.need == Need::Read || job.only_prepares() {
+            return None;
+        }
+        let snapshot = self.shared.snapshot();
+        let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
+        Some(errno::deposed(&server.name, &primary.name))
+    }
+
     fn count(&self, job: &Job, lease: &Lease, reason: Reason) {
         let metrics = &self.shared.metrics;
         let at_primary = self.is_at_primary(lease);
@@ -196,8 +218,10 @@ impl Session {
             // Servers hang up on commands that they have never heard of either.
             return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
         }
-        let error = if in_transaction && !commits {
+        let error = if in_transaction && !(commits && sent) {
             errno::lost_transaction(server)
+        } else if !sent {
+            errno::unreachable(server, "its connections broke one after another")
         } else {
             errno::lost_connection(server, held.connection && commits)
         };

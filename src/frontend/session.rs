@@ -85,6 +85,8 @@ pub struct Session {
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
     pub(super) binding: Binding,
+    /// Whether the connection it holds led to the primary when it came to hold it, or since.
+    pub(super) at_primary: bool,
     /// Whether sessions that say nothing about it begin transactions by themselves.
     pub(super) autocommit_off_by_default: bool,
     /// Attributes of the query under way, as the client encoded them, if it has any.
@@ -132,6 +134,7 @@ impl Session {
             state: Arc::default(),
             collation: Some(collation),
             binding: Binding::Free,
+            at_primary: false,
             autocommit_off_by_default: false,
             attributes: None,
             next_transaction: None,
@@ -243,7 +246,13 @@ impl Session {
         };
         self.keep_defaults();
         self.attributes = None;
-        match Command::from_byte(byte) {
+        let command = Command::from_byte(byte);
+        if self.must_wait(command)
+            && let Err(error) = self.wait_for_resume().await?
+        {
+            return self.refuse(&error).await;
+        }
+        match command {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
             Command::Query => self.query_with_attributes(body).await,

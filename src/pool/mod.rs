@@ -40,7 +40,7 @@ pub struct PoolSettings {
     pub max_lifetime: Duration,
     /// Idle connections are pinged this often.
     pub ping_after: Duration,
-    /// Dials under way at a time.
+    /// Dials of this pool under way at a time; all pools of a server take turns.
     pub max_parallel_dials: usize,
     /// Several commands in one write: `None` asks the server.
     pub pipelining: Option<bool>,

@@ -240,3 +240,13 @@ fn files_beside_the_file() {
     let faults = load(Path::new("/nowhere/proxy.toml"), &env).expect_err("no file").to_string();
     assert!(faults.starts_with("/nowhere/proxy.toml: the file cannot be read (No such file"));
 }
+
+#[test]
+fn what_waits_for_the_primary() {
+    use crate::config::PrimaryDown;
+    let read = |value: &str| settings(&format!("[route]\nprimary_down = '{value}'\n{LEAST}")).route.primary_down;
+    assert_eq!(settings(LEAST).route.primary_down, PrimaryDown::Fail);
+    assert_eq!(settings(LEAST).limits.max_waiting, 1_000);
+    assert_eq!(read("fail"), PrimaryDown::Fail);
+    assert_eq!(read("wait 1500ms"), PrimaryDown::Wait(Duration::from_millis(1500)));
+}

@@ -90,6 +90,9 @@ pub(super) async fn exchange(
     if handle.end().await {
         lease.taint();
     }
+    if let Err(Flown::Failed(Failed::Lost { .. }) | Flown::Relay(RelayError::Server(_))) = &flown {
+        lease.pool().server().reach.suspect();
+    }
     if flown.is_err() && !session.client.answered {
         // What was translated of a broken answer is not the client's to see.
         session.client.packets.output().truncate(answered);
