@@ -82,19 +82,15 @@ impl Scene<'_> {
     /// Brings one session to each moment. Those that hold the link come last.
     pub async fn sessions(&self) -> Vec<Session> {
         vec![
-            self.at(Moment::Idle, self.idle().await),
-            self.at(Moment::Login, self.login().await),
-            self.at(Moment::InTransaction, self.in_transaction().await),
-            self.at(Moment::Writing, self.writing().await),
-            self.at(Moment::Reading, self.reading().await),
-            self.at(Moment::Streaming, self.streaming().await),
-            self.at(Moment::Committing, self.committing().await),
-            self.at(Moment::Preparing, self.preparing().await),
+            Session { moment: Moment::Idle, result: self.idle().await },
+            Session { moment: Moment::Login, result: self.login().await },
+            Session { moment: Moment::InTransaction, result: self.in_transaction().await },
+            Session { moment: Moment::Writing, result: self.writing().await },
+            Session { moment: Moment::Reading, result: self.reading().await },
+            Session { moment: Moment::Streaming, result: self.streaming().await },
+            Session { moment: Moment::Committing, result: self.committing().await },
+            Session { moment: Moment::Preparing, result: self.preparing().await },
         ]
-    }
-
-    fn at(&self, moment: Moment, result: JoinHandle<(Outcome, Option<Conn>)>) -> Session {
-        Session { moment, result }
     }
 
     async fn client(&self) -> Conn {
@@ -172,7 +168,7 @@ impl Scene<'_> {
                 conn.query_drop("COMMIT").await
             }
             .await;
-            ended(conn, &result).await
+            ended(conn, &result)
         })
     }
 
@@ -182,7 +178,7 @@ impl Scene<'_> {
         let sql = format!("UPDATE counters SET n = n + 1 WHERE name = '{name}'");
         let task = tokio::spawn(async move {
             let result = conn.query_drop(sql).await;
-            ended(conn, &result).await
+            ended(conn, &result)
         });
         self.runs(Role::Primary, &format!("UPDATE counters%{}", self.name(Moment::Writing))).await;
         task
@@ -198,7 +194,7 @@ impl Scene<'_> {
                 // A sleep that a server cuts short because it stops gives 1.
                 assert!(matches!(rows[..], [(49, 0 | 1)]), "a wrong row: {rows:?}");
             }
-            ended(conn, &result).await
+            ended(conn, &result)
         });
         self.runs(self.target, &format!("SELECT /* {}", self.name(Moment::Reading))).await;
         task
@@ -210,7 +206,7 @@ impl Scene<'_> {
         let (first, began) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(async move {
             let result = stream(&mut conn, sql, first).await;
-            if result.is_ok() { ended(conn, &result).await } else { (Outcome::of(&result), None) }
+            if result.is_ok() { ended(conn, &result) } else { (Outcome::of(&result), None) }
         });
         within("a first row", began).await.expect("a row comes");
         task
@@ -224,7 +220,7 @@ impl Scene<'_> {
         self.bed.ocean.hold_answers();
         let task = tokio::spawn(async move {
             let result = conn.query_drop("COMMIT").await;
-            ended(conn, &result).await
+            ended(conn, &result)
         });
         within("COMMIT done, its answer on the way", async {
             while count(self.bed, &name).await == 0 {
@@ -237,35 +233,23 @@ impl Scene<'_> {
 
     async fn preparing(&self) -> JoinHandle<(Outcome, Option<Conn>)> {
         let (link, filler) = (link(self.bed, self.target), "x".repeat(BULK));
-        let name = self.name(Moment::Preparing);
-        // Prepared nearby; held at the primary, it is prepared there ahead of its first execution.
-        let (mut conn, before);
-        let task = match self.target {
+        let (mut conn, name) = (self.client().await, self.name(Moment::Preparing));
+        let insert = match self.target {
+            // Prepared nearby; there it is prepared ahead of its first execution.
             Role::Primary => {
-                // Logs in and prepares at the replica, so the answers that are held do not matter.
-                conn = self.client().await;
-                let statement = conn.prep("INSERT INTO noted (v, filler) VALUES (?, ?)").await.expect("prepared");
-                before = link.stats();
-                link.black_hole();
-                tokio::spawn(async move {
-                    let result = conn.exec_drop(statement, (name, filler)).await;
-                    ended(conn, &result).await
-                })
+                Some(conn.prep("INSERT INTO noted (v, filler) VALUES (?, ?)").await.expect("prepared nearby"))
             }
-            Role::Replica => {
-                conn = self.client().await;
-                before = link.stats();
-                link.black_hole();
-                tokio::spawn(async move {
-                    let sql = format!("SELECT square FROM squares WHERE n = ? AND '{filler}' <> ''");
-                    let result: Result<Option<i64>, Error> = conn.exec_first(sql, (7,)).await;
-                    if let Ok(row) = &result {
-                        assert_eq!(*row, Some(49), "a wrong row");
-                    }
-                    ended(conn, &result).await
-                })
-            }
+            Role::Replica => None,
         };
+        let before = link.stats();
+        link.black_hole();
+        let task = tokio::spawn(async move {
+            let result = match insert {
+                Some(insert) => conn.exec_drop(insert, (name, filler)).await,
+                None => seventh_square(&mut conn, &filler).await,
+            };
+            ended(conn, &result)
+        });
         let bulk = u64::try_from(BULK).expect("64 bits");
         within("a preparation on its way", link.wait_until(|s| s.since(&before).bytes_from_client > bulk)).await;
         task
@@ -284,6 +268,14 @@ pub async fn read(conn: &mut Conn) -> Result<(), Error> {
     Ok(())
 }
 
+/// Prepares a read and executes it.
+async fn seventh_square(conn: &mut Conn, filler: &str) -> Result<(), Error> {
+    let sql = format!("SELECT square FROM squares WHERE n = ? AND '{filler}' <> ''");
+    let square: Option<i64> = conn.exec_first(sql, (7,)).await?;
+    assert_eq!(square, Some(49), "a wrong row");
+    Ok(())
+}
+
 /// How many rows of this name there are at the primary.
 pub async fn count(bed: &Bed, name: &str) -> u64 {
     let sql = format!("SELECT COUNT(*) FROM app.noted WHERE v = '{name}'");
@@ -297,10 +289,10 @@ async fn read_then_write(mut conn: Conn, name: &str) -> (Outcome, Option<Conn>) 
         .await
         .unwrap_or_else(|error| panic!("{name}: a read failed after {:?}: {error}", started.elapsed()));
     let result = write(&mut conn, name).await;
-    ended(conn, &result).await
+    ended(conn, &result)
 }
 
-async fn ended<T>(conn: Conn, result: &Result<T, Error>) -> (Outcome, Option<Conn>) {
+fn ended<T>(conn: Conn, result: &Result<T, Error>) -> (Outcome, Option<Conn>) {
     let outcome = Outcome::of(result);
     if let Err(error @ Error::Server(_)) = result {
         eprintln!("    {error}");
@@ -313,7 +305,7 @@ async fn stream(conn: &mut Conn, sql: String, first: tokio::sync::oneshot::Sende
     let mut rows = conn.query_iter(sql).await?;
     let mut expected = 1;
     while let Some(row) = rows.next().await? {
-        let (n, square, filler): (i64, i64, String) = (row.get(0).unwrap(), row.get(1).unwrap(), row.get(2).unwrap());
+        let (n, square, filler, _): (i64, i64, String, i64) = mysql_async::from_row(row);
         assert_eq!((n, square, filler.len()), (expected, n * n, 20_000), "a wrong row");
         expected += 1;
         if let Some(first) = first.take() {
