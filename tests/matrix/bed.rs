@@ -14,6 +14,9 @@ use tokio::time::timeout;
 /// No test waits longer for anything: far more than any deadline that is configured here.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Half a round trip over the ocean.
+const ONE_WAY: Duration = Duration::from_millis(1);
+
 /// How soon a silent server is found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadlines {
@@ -33,6 +36,12 @@ impl Deadlines {
             Self::Default => ("", ""),
         }
     }
+}
+
+/// Another Landbridge.
+pub struct Twin {
+    pub app: App,
+    _ocean: Relay,
 }
 
 /// Servers, relays, Landbridge.
@@ -55,7 +64,7 @@ impl Bed {
             pair.primary.sql(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
         }
         pair.wait_caught_up().await.expect("the replica follows");
-        let ocean = Relay::start(pair.primary.addr(), Duration::from_millis(1)).await.expect("ocean");
+        let ocean = Relay::start(pair.primary.addr(), ONE_WAY).await.expect("ocean");
         let shore = Relay::start(pair.replica.addr(), Duration::ZERO).await.expect("shore");
         let app = App::start(&settings(&pair, &ocean, &shore, deadlines)).await.expect("Landbridge starts");
         let door = Relay::start(app.mysql[0], Duration::ZERO).await.expect("door");
@@ -73,6 +82,19 @@ impl Bed {
         self.app = Some(app);
         self.warm().await;
         self
+    }
+
+    /// Another Landbridge before the same servers, with an ocean of its own.
+    pub async fn twin(&self, deadlines: Deadlines) -> Twin {
+        let ocean = Relay::start(self.pair.primary.addr(), ONE_WAY).await.expect("ocean");
+        let app = App::start(&settings(&self.pair, &ocean, &self.shore, deadlines)).await.expect("Landbridge starts");
+        within("a warm twin", async {
+            while !app.is_ready() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        Twin { app, _ocean: ocean }
     }
 
     pub async fn stop(mut self) {
@@ -128,11 +150,16 @@ impl Bed {
 
     /// A client of Landbridge.
     pub async fn client(&self) -> Result<Conn, Error> {
-        Conn::new(Self::opts(self.app().mysql[0].port())).await
+        Self::client_at(self.port()).await
     }
 
-    /// A client of Landbridge that comes through the door.
-    pub async fn client_at_the_door(port: u16) -> Result<Conn, Error> {
+    /// Where Landbridge listens.
+    pub fn port(&self) -> u16 {
+        self.app().mysql[0].port()
+    }
+
+    /// A client of whoever listens there.
+    pub async fn client_at(port: u16) -> Result<Conn, Error> {
         Conn::new(Self::opts(port)).await
     }
 

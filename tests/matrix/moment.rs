@@ -144,7 +144,7 @@ impl Scene<'_> {
         let door = &self.bed.door;
         let before = door.stats();
         door.hold_answers();
-        let connecting = tokio::spawn(Bed::client_at_the_door(door.addr().port()));
+        let connecting = tokio::spawn(Bed::client_at(door.addr().port()));
         within("a greeting on its way", door.wait_until(|s| s.since(&before).bytes_from_server > 0)).await;
         let name = self.name(Moment::Login);
         tokio::spawn(async move {
