@@ -84,6 +84,8 @@ impl SessionMetrics {
 pub struct SessionMetrics {
     /// Clients accepted.
     pub accepted: IntCounter,
+    /// Clients that could not be accepted, for want of descriptors for example.
+    pub accept_failures: IntCounter,
     /// Clients connected now.
     pub connected: IntGauge,
     /// Logins refused.
@@ -192,6 +194,10 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
     )?;
     Ok(SessionMetrics {
         accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
+        accept_failures: c.counter(
+            "landbridge_accept_failures_total",
+            "Clients that could not be accepted, for want of descriptors for example",
+        )?,
         connected: c.gauge("landbridge_clients", "Clients connected now")?,
         login_failures: c.counter("landbridge_login_failures_total", "Client logins refused")?,
         statements: c.counters(

@@ -10,7 +10,7 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
-use crate::topology::Snapshot;
+use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,8 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
-        if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
+        if is_far || retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -121,6 +122,7 @@ impl Session {
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
         let mut snapshot = self.shared.snapshot();
+        let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
@@ -180,6 +182,19 @@ impl Session {
             return Need::Primary(Reason::Statement(Why::ServerLocal));
         }
         job.need
+    }
+
+    /// Where another process serves new clients, only the primary has all that those wrote and saw.
+    fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
+        let concerned = need == Need::Read && self.shared.succession.is_lingering();
+        if !concerned || !self.sight.is_consistent() || job.traits.contains(Traits::TABLE_FREE) {
+            return need;
+        }
+        // Without a primary nothing can be proven, and reads go on.
+        match snapshot.primary().is_some_and(ServerView::is_usable) {
+            true => Need::Primary(Reason::TakenOver),
+            false => need,
+        }
     }
 
     async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {

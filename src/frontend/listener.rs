@@ -8,10 +8,12 @@ use crate::net::packets::PacketStream;
 use crate::net::socket::tune;
 use crate::net::stream::Socket;
 use crate::protocol::errno;
+use crate::net::listening::Listening;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +30,18 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// Accepts from a listening socket. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn on(socket: &Listening) -> io::Result<Self> {
+        let fd = socket.acceptor()?;
+        Ok(match socket.tcp() {
+            Some(_) => Self::Tcp(TcpListener::from_std(fd.into())?),
+            None => Self::Unix(UnixListener::from_std(fd.into())?),
+        })
+    }
+
     async fn accept(&self) -> io::Result<(Socket, String)> {
         match self {
             Self::Tcp(listener) => {
@@ -43,18 +57,27 @@ impl Listener {
     }
 }
 
-/// Accepts until `stop`.
-pub async fn listen(listener: Listener, shared: Arc<Shared>, sessions: TaskTracker, stop: CancellationToken) {
+/// Accepts until `stop`, as long as the gate is open. Whoever comes while it is closed waits in the socket's queue.
+pub async fn listen(
+    listener: Listener,
+    shared: Arc<Shared>,
+    sessions: TaskTracker,
+    (mut gate, stop): (watch::Receiver<bool>, CancellationToken),
+) {
     loop {
+        let is_open = *gate.borrow_and_update();
         let accepted = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            Ok(()) = gate.changed() => continue,
+            accepted = listener.accept(), if is_open => accepted,
         };
         match accepted {
             Ok((socket, host)) => {
                 sessions.spawn(serve(socket, host, shared.clone()));
             }
             Err(error) => {
+                shared.metrics.accept_failures.inc();
                 tracing::warn!(%error, "cannot accept a client");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

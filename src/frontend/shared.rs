@@ -5,6 +5,7 @@ use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
+use super::succession::Succession;
 use super::waits::Waits;
 use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
@@ -114,6 +115,8 @@ pub struct Shared {
     pub proven: Proven,
     /// Accept no new clients and let the present ones finish.
     pub drain: CancellationToken,
+    /// What processes that serve the same clients tell each other.
+    pub succession: Succession,
 }
 
 impl Shared {
