@@ -145,7 +145,7 @@ impl App {
             let socket = self.doors.add(&place, "mysql", passed)?;
             self.mysql.extend(socket.tcp());
             let listener = Listener::on(socket)?;
-            let until = (self.doors.gate(), self.shared.drain.clone());
+            let until = (self.doors.gate().clone(), self.shared.drain.clone());
             self.tasks.spawn(listen(listener, self.shared.clone(), self.sessions.clone(), until));
         }
         if let Some(address) = settings.listen.http {
@@ -153,7 +153,7 @@ impl App {
             self.http = socket.tcp();
             let listener = TcpListener::from_std(socket.acceptor()?.into())?;
             let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
-            self.tasks.spawn(http::serve(listener, state, (self.doors.gate(), self.stop.clone())));
+            self.tasks.spawn(http::serve(listener, state, (self.doors.gate().clone(), self.stop.clone())));
         }
         Ok(())
     }
@@ -161,6 +161,12 @@ impl App {
     /// Whether every pool of every server that answers is warm.
     pub fn is_ready(&self) -> bool {
         http::unready(&self.shared).is_empty()
+    }
+
+    /// Waits until no client is left, while none can come.
+    pub async fn all_left(&self) {
+        self.sessions.close();
+        self.sessions.wait().await;
     }
 
     /// Lets clients finish what they began, for as long as `shutdown.drain_timeout`, then ends.

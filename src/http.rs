@@ -2,6 +2,7 @@
 
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
+use crate::net::gate::Gate;
 use crate::topology::Health;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -14,7 +15,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// What the pages show.
@@ -33,15 +33,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(
     listener: TcpListener,
     state: State,
-    (mut gate, stop): (watch::Receiver<bool>, CancellationToken),
+    (gate, stop): (Gate, CancellationToken),
 ) {
     loop {
-        let is_open = *gate.borrow_and_update();
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            Ok(()) = gate.changed() => continue,
-            accepted = listener.accept(), if is_open => accepted,
+            accepted = gate.pass(|| listener.accept()) => accepted,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;

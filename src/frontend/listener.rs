@@ -8,12 +8,12 @@ use crate::net::packets::PacketStream;
 use crate::net::socket::tune;
 use crate::net::stream::Socket;
 use crate::protocol::errno;
+use crate::net::gate::Gate;
 use crate::net::listening::Listening;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,27 +62,27 @@ pub async fn listen(
     listener: Listener,
     shared: Arc<Shared>,
     sessions: TaskTracker,
-    (mut gate, stop): (watch::Receiver<bool>, CancellationToken),
+    (gate, stop): (Gate, CancellationToken),
 ) {
     loop {
-        let is_open = *gate.borrow_and_update();
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            Ok(()) = gate.changed() => continue,
-            accepted = listener.accept(), if is_open => accepted,
+            // Who was accepted is counted before the gate can be closed.
+            accepted = gate.pass(|| accept(&listener, &shared, &sessions)) => accepted,
         };
-        match accepted {
-            Ok((socket, host)) => {
-                sessions.spawn(serve(socket, host, shared.clone()));
-            }
-            Err(error) => {
-                shared.metrics.accept_failures.inc();
-                tracing::warn!(%error, "cannot accept a client");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+        if let Err(error) = accepted {
+            shared.metrics.accept_failures.inc();
+            tracing::warn!(%error, "cannot accept a client");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
+}
+
+async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracker) -> io::Result<()> {
+    let (socket, host) = listener.accept().await?;
+    sessions.spawn(serve(socket, host, shared.clone()));
+    Ok(())
 }
 
 async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {

@@ -120,6 +120,15 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// A process that lingered has gone, or tells somebody else by now.
+    pub fn elder_left(&self) {
+        self.succession.elder_left();
+        if let Some(definitions) = &self.definitions {
+            // It may have changed some, and told nobody.
+            drop(definitions.change());
+        }
+    }
+
     /// The servers as last seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.topology.borrow().clone()

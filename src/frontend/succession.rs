@@ -101,6 +101,9 @@ impl Succession {
         }
         if self.elders.load(Ordering::SeqCst) == 0 && self.others.token(now, snapshot).is_empty() {
             self.heeds_others.store(false, Ordering::SeqCst);
+            // One may have come meanwhile.
+            let came = self.elders.load(Ordering::SeqCst) > 0;
+            self.heeds_others.fetch_or(came, Ordering::SeqCst);
             return None;
         }
         Some(&self.others)
@@ -161,6 +164,7 @@ impl Succession {
     /// An elder process will tell what it does.
     pub fn elder_came(&self) {
         self.elders.fetch_add(1, Ordering::SeqCst);
+        self.heeds_others.store(true, Ordering::SeqCst);
     }
 
     /// An elder process tells what its clients wrote or saw.
@@ -169,7 +173,7 @@ impl Succession {
     }
 
     /// An elder process has gone, or tells somebody else by now.
-    pub fn elder_left(&self) {
+    pub(super) fn elder_left(&self) {
         self.elders.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -255,6 +259,7 @@ mod tests {
         let caught_up = seen("0-1-9");
         assert!(succession.others(Instant::now(), &caught_up).is_some(), "it may tell more");
         succession.elder_left();
-        assert!(succession.others(Instant::now(), &behind).is_none() && !succession.is_shared());
+        assert!(succession.others(Instant::now(), &behind).is_some(), "it has told something");
+        assert!(succession.others(Instant::now(), &caught_up).is_none() && !succession.is_shared());
     }
 }

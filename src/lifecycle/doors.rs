@@ -1,22 +1,22 @@
 //! The sockets that clients connect to, and whether anybody accepts there.
 
 use crate::config::{Listen, ListenAddress};
+use crate::net::gate::Gate;
 use crate::net::listening::{Listening, Passed, Place};
 use anyhow::{Context, Result};
 use std::fmt::Display;
-use tokio::sync::watch;
 
 /// Sockets of a running Landbridge. Clients that connect while nobody accepts wait in their queues.
 #[derive(Debug)]
 pub struct Doors {
     sockets: Vec<Listening>,
-    gate: watch::Sender<bool>,
+    gate: Gate,
 }
 
 impl Doors {
     /// None yet.
     pub fn new(open: bool) -> Self {
-        Self { sockets: Vec::new(), gate: watch::Sender::new(open) }
+        Self { sockets: Vec::new(), gate: Gate::new(open) }
     }
 
     /// The socket of an address of `[listen] key`: one that was passed in, or a new one.
@@ -29,14 +29,9 @@ impl Doors {
         self.sockets.last().context("just added")
     }
 
-    /// Whether to accept, and whenever that changes.
-    pub fn gate(&self) -> watch::Receiver<bool> {
-        self.gate.subscribe()
-    }
-
-    /// Begins or ceases to accept.
-    pub fn set_open(&self, open: bool) {
-        self.gate.send_replace(open);
+    /// What whoever accepts passes.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The sockets, for whoever takes over.

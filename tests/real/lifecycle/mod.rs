@@ -1,0 +1,4 @@
+//! The process itself: how it starts, how another one takes over, how it ends.
+
+mod process;
+mod takeover;
