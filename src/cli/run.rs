@@ -20,7 +20,8 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
             http = ?app.http,
             "ready for clients"
         );
-        life.live().await
+        life.live().await;
+        Ok(())
     })
 }
 

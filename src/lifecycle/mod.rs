@@ -22,7 +22,8 @@ use crate::app::App;
 use crate::config::{Settings, Shutdown};
 use crate::frontend::shared::Shared;
 use crate::net::listening::{Listening, Passed};
-use anyhow::Result;
+use anyhow::{Result, bail};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -39,6 +40,7 @@ const SHRINK_EVERY: Duration = Duration::from_millis(500);
 pub struct Life {
     app: App,
     program: Program,
+    signals: Signals,
     elders: Elders,
     telling: JoinHandle<()>,
     shutdown: Shutdown,
@@ -60,6 +62,8 @@ impl Life {
     /// As [`App::start`]; or the process before this one is gone.
     pub async fn begin(settings: &Settings) -> Result<Self> {
         let program = Program::this()?;
+        // First of all: a signal that nobody listens to ends the process.
+        let mut signals = Signals::new()?;
         descriptors::raise_limit(settings);
         let (arrival, mut passed) = match Arrival::meet().await? {
             Some((arrival, passed)) => (Some(arrival), passed),
@@ -68,11 +72,14 @@ impl Life {
         let app = App::start_on(settings, &mut passed, Doors::new(arrival.is_none()))?;
         let mut elders = Elders::new(app.shared.clone());
         if let Some(arrival) = arrival {
-            arrival.take_over(&app, &mut elders).await?;
+            tokio::select! {
+                taken = arrival.take_over(&app, &mut elders) => taken?,
+                () = signals.end.told() => bail!("told to end before it had taken over"),
+            }
         }
         close_unused(&passed);
         let telling = tokio::spawn(notify::keep_telling(app.shared.clone()));
-        Ok(Self { app, program, elders, telling, shutdown: settings.shutdown.clone() })
+        Ok(Self { app, program, signals, elders, telling, shutdown: settings.shutdown.clone() })
     }
 
     /// What runs.
@@ -81,15 +88,13 @@ impl Life {
     }
 
     /// Lives until it is told to end, or until it has handed over and its last client has left.
-    pub async fn live(mut self) -> Result<()> {
-        let mut end = End::new()?;
-        let mut hand_over = signal(SignalKind::user_defined2())?;
+    pub async fn live(mut self) {
         // A process that is being started to take over.
         let mut started: Option<Pin<Box<dyn Future<Output = Result<Ready>> + Send>>> = None;
         loop {
             let ready = tokio::select! {
-                () = end.told() => break,
-                Some(()) = hand_over.recv() => {
+                () = self.signals.end.told() => break,
+                Some(()) = self.signals.hand_over.recv() => {
                     match &started {
                         Some(_) => tracing::warn!("another process is being started already"),
                         None => started = Some(self.start_another()),
@@ -106,14 +111,13 @@ impl Life {
             match handed {
                 Err(error) => tracing::error!(error = format!("{error:#}"), "nobody has taken over: going on"),
                 Ok(successor) => {
-                    if !self.linger(successor, &mut end).await {
+                    if !self.linger(successor).await {
                         break;
                     }
                 }
             }
         }
-        self.shut_down(&mut end).await;
-        Ok(())
+        self.shut_down().await;
     }
 
     fn start_another(&self) -> Pin<Box<dyn Future<Output = Result<Ready>> + Send>> {
@@ -125,7 +129,7 @@ impl Life {
 
     /// Another process serves new clients; those of this one may stay until they leave. Whether this process
     /// serves again, because the other one is dead.
-    async fn linger(&mut self, successor: Successor, end: &mut End) -> bool {
+    async fn linger(&mut self, successor: Successor) -> bool {
         self.telling.abort();
         let shared = self.app.shared.clone();
         tracing::info!(pid = successor.child.id(), clients = shared.registry.len(), "another process has taken over");
@@ -133,11 +137,11 @@ impl Life {
         let lingering = Lingering::new(successor, shared.clone(), drain.clone());
         let line = tokio::spawn(lingering.tell());
         let left = tokio::select! {
-            () = end.told() => Lingered::Over,
+            () = self.signals.end.told() => Lingered::Over,
             () = drain.cancelled() => Lingered::Over,
             () = self.app.all_left() => Lingered::Over,
             () = tokio::time::sleep(self.shutdown.takeover_timeout) => Lingered::Over,
-            never = self.shrink() => match never {},
+            never = shrink(&shared) => match never {},
             Ok((lingering, parted)) = line => Lingered::Parted(lingering, parted),
         };
         match left {
@@ -158,16 +162,8 @@ impl Life {
         }
     }
 
-    /// Keeps no connection open for clients that will not come.
-    async fn shrink(&self) -> std::convert::Infallible {
-        loop {
-            keep_warm(&self.app.shared, self.app.shared.registry.len());
-            tokio::time::sleep(SHRINK_EVERY).await;
-        }
-    }
-
     /// Drains and ends. Told to end once more, it ends at once.
-    async fn shut_down(mut self, end: &mut End) {
+    async fn shut_down(mut self) {
         let clients = self.app.shared.registry.len();
         tracing::info!(clients, "draining");
         self.telling.abort();
@@ -181,12 +177,25 @@ impl Life {
         };
         tokio::select! {
             _ = drained => {}
-            () = end.told() => tracing::warn!("told to end once more: ending at once"),
+            () = self.signals.end.told() => tracing::warn!("told to end once more: ending at once"),
         }
     }
 }
 
-/// The signals that end the process.
+/// The signals that are listened to.
+#[derive(Debug)]
+struct Signals {
+    end: End,
+    hand_over: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { end: End::new()?, hand_over: signal(SignalKind::user_defined2())? })
+    }
+}
+
+/// Those that end the process.
 #[derive(Debug)]
 struct End {
     terminate: Signal,
@@ -210,6 +219,14 @@ async fn wait_for<T>(started: &mut Option<Pin<Box<dyn Future<Output = T> + Send>
     match started {
         Some(started) => started.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Keeps no connection open for clients that will not come.
+async fn shrink(shared: &Shared) -> Infallible {
+    loop {
+        keep_warm(shared, shared.registry.len());
+        tokio::time::sleep(SHRINK_EVERY).await;
     }
 }
 

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A directory with a program, its file and its log.
-pub struct Process {
+pub(super) struct Process {
     directory: TempDir,
     port: u16,
     http: u16,
@@ -23,7 +23,7 @@ pub struct Process {
 
 impl Process {
     /// Prepares one; `more` is added to its file.
-    pub fn new(pair: &Pair, more: &str) -> Self {
+    pub(super) fn new(pair: &Pair, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("directory");
         let [port, http] = free_ports();
         let process = Self { directory, port, http, child: None };
@@ -33,34 +33,34 @@ impl Process {
     }
 
     /// Puts the program where it is started from, in the place of what is there.
-    pub fn install_program(&self) {
+    pub(super) fn install_program(&self) {
         let fresh = self.path("fresh");
         std::fs::copy(env!("CARGO_BIN_EXE_landbridge"), &fresh).expect("copied");
         std::fs::rename(fresh, self.program()).expect("moved");
     }
 
     /// Puts something else there.
-    pub fn install_broken_program(&self) {
+    pub(super) fn install_broken_program(&self) {
         let fresh = self.path("fresh");
         std::os::unix::fs::symlink("/bin/false", &fresh).expect("linked");
         std::fs::rename(fresh, self.program()).expect("moved");
     }
 
-    pub fn write_file(&self, text: &str) {
+    pub(super) fn write_file(&self, text: &str) {
         std::fs::write(self.path("proxy.toml"), text).expect("written");
     }
 
-    pub fn file(&self) -> String {
+    pub(super) fn file(&self) -> String {
         std::fs::read_to_string(self.path("proxy.toml")).expect("there")
     }
 
     /// How to start it.
-    pub fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         self.command_by(self.program())
     }
 
     /// How to start it by another program, which is given the command line.
-    pub fn command_by(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(super) fn command_by(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a log can be written");
         let mut command = Command::new(program);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -71,29 +71,29 @@ impl Process {
     }
 
     /// Starts it and waits until it is warm.
-    pub async fn start(&mut self) {
+    pub(super) async fn start(&mut self) {
         let mut command = self.command();
         command.args(self.arguments());
         self.start_by(command).await;
         self.until_ready().await;
     }
 
-    pub async fn start_by(&mut self, mut command: Command) {
+    pub(super) async fn start_by(&mut self, mut command: Command) {
         self.child = Some(command.spawn().expect("Landbridge can be started"));
         self.until_logged("ready for clients", 1).await;
     }
 
-    pub fn arguments(&self) -> [String; 3] {
+    pub(super) fn arguments(&self) -> [String; 3] {
         ["--config".into(), self.path("proxy.toml").display().to_string(), "run".into()]
     }
 
     /// The process that was started first.
-    pub fn pid(&self) -> Pid {
+    pub(super) fn pid(&self) -> Pid {
         Pid::from_child(self.child.as_ref().expect("started"))
     }
 
     /// Those that have taken over from it, the last one last.
-    pub fn successors(&self) -> Vec<Pid> {
+    pub(super) fn successors(&self) -> Vec<Pid> {
         let log = self.log();
         let lines = log.lines().filter(|line| line.contains("another process has taken over"));
         let pid = |line: &str| line.split("pid=").nth(1)?.split([' ', '\u{1b}']).next()?.parse().ok();
@@ -101,23 +101,23 @@ impl Process {
     }
 
     /// The newest.
-    pub fn newest(&self) -> Pid {
+    pub(super) fn newest(&self) -> Pid {
         self.successors().last().copied().unwrap_or_else(|| self.pid())
     }
 
     /// Has another process take over, and waits for that.
-    pub async fn hand_over(&self) {
+    pub(super) async fn hand_over(&self) {
         let before = self.successors().len();
         signal(self.newest(), Signal::USR2);
         self.until(|| self.successors().len() > before).await;
     }
 
     /// Waits until the log has this in so many lines.
-    pub async fn until_logged(&self, part: &str, times: usize) {
+    pub(super) async fn until_logged(&self, part: &str, times: usize) {
         self.until(|| self.log().lines().filter(|line| line.contains(part)).count() >= times).await;
     }
 
-    pub async fn until(&self, passed: impl Fn() -> bool) {
+    pub(super) async fn until(&self, passed: impl Fn() -> bool) {
         let waiting = async {
             while !passed() {
                 tokio::time::sleep(POLL).await;
@@ -127,7 +127,7 @@ impl Process {
     }
 
     /// Waits until `/readyz` says so.
-    pub async fn until_ready(&self) {
+    pub(super) async fn until_ready(&self) {
         let waiting = async {
             while self.http("/readyz").await.is_none_or(|(status, _)| status != 200) {
                 tokio::time::sleep(POLL).await;
@@ -137,7 +137,7 @@ impl Process {
     }
 
     /// A page, if anybody answers.
-    pub async fn http(&self, path: &str) -> Option<(u16, String)> {
+    pub(super) async fn http(&self, path: &str) -> Option<(u16, String)> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.http)).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -149,7 +149,7 @@ impl Process {
     }
 
     /// Waits until the process that was started first has ended.
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub(super) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("started");
         let waiting = async {
             loop {
@@ -162,12 +162,12 @@ impl Process {
         tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("it never ended:\n{}", self.log()))
     }
 
-    pub async fn gone(&self, pid: Pid) {
+    pub(super) async fn gone(&self, pid: Pid) {
         self.until(|| !is_running(pid)).await;
     }
 
     /// How to reach it over TCP.
-    pub fn opts(&self) -> OptsBuilder {
+    pub(super) fn opts(&self) -> OptsBuilder {
         OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
             .tcp_port(self.port)
@@ -177,37 +177,37 @@ impl Process {
             .prefer_socket(false)
     }
 
-    pub async fn client(&self) -> Conn {
+    pub(super) async fn client(&self) -> Conn {
         Conn::new(Opts::from(self.opts())).await.unwrap_or_else(|error| panic!("{error}:\n{}", self.log()))
     }
 
     /// How to reach it over the unix socket.
-    pub fn local_opts(&self) -> OptsBuilder {
+    pub(super) fn local_opts(&self) -> OptsBuilder {
         self.opts().socket(Some(self.socket().to_string_lossy())).prefer_socket(true)
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         self.path("mysql.sock")
     }
 
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    pub fn http_port(&self) -> u16 {
+    pub(super) fn http_port(&self) -> u16 {
         self.http
     }
 
-    pub fn program(&self) -> PathBuf {
+    pub(super) fn program(&self) -> PathBuf {
         self.path("landbridge")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// What all of them have logged.
-    pub fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 }
@@ -225,7 +225,7 @@ impl Drop for Process {
     }
 }
 
-pub fn signal(pid: Pid, signal: Signal) {
+pub(super) fn signal(pid: Pid, signal: Signal) {
     kill_process(pid, signal).expect("signalled");
 }
 
