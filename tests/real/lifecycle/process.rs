@@ -194,10 +194,6 @@ impl Process {
         self.port
     }
 
-    pub(super) fn http_port(&self) -> u16 {
-        self.http
-    }
-
     pub(super) fn program(&self) -> PathBuf {
         self.path("landbridge")
     }
