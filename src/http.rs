@@ -30,11 +30,7 @@ pub struct State {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, as long as the gate is open.
-pub async fn serve(
-    listener: TcpListener,
-    state: State,
-    (gate, stop): (Gate, CancellationToken),
-) {
+pub async fn serve(listener: TcpListener, state: State, (gate, stop): (Gate, CancellationToken)) {
     loop {
         let accepted = tokio::select! {
             biased;

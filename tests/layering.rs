@@ -39,6 +39,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["http", "frontend", "metrics", "net", "topology"]),
+    // L4: the life of the process.
+    ("lifecycle", &["lifecycle", "app", "config", "consistency", "frontend", "http", "net"]),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.
     ("lab", &["lab"]),
 ];

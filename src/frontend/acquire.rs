@@ -191,10 +191,8 @@ impl Session {
             return need;
         }
         // Without a primary nothing can be proven, and reads go on.
-        match snapshot.primary().is_some_and(ServerView::is_usable) {
-            true => Need::Primary(Reason::TakenOver),
-            false => need,
-        }
+        let is_there = snapshot.primary().is_some_and(ServerView::is_usable);
+        if is_there { Need::Primary(Reason::TakenOver) } else { need }
     }
 
     async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {

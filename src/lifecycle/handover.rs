@@ -102,7 +102,8 @@ pub(super) async fn start(program: &Program, sockets: Vec<Listening>) -> Result<
 }
 
 async fn greet(line: &mut Line, sockets: &[Listening], missing: &mut String) -> Result<()> {
-    let owners: String = sockets.iter().map(|socket| if socket.owner() == Owner::Landbridge { 'L' } else { 'M' }).collect();
+    let owners: String =
+        sockets.iter().map(|socket| if socket.owner() == Owner::Landbridge { 'L' } else { 'M' }).collect();
     let descriptors: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
     line.send_with(&format!("{GREETING} {owners}"), &descriptors).await?;
     loop {

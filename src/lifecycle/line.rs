@@ -6,8 +6,8 @@
 
 use rustix::cmsg_space;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -18,6 +18,8 @@ use tokio::net::UnixStream;
 
 /// Most descriptors that can be sent at once: what Linux allows.
 pub(super) const MOST_DESCRIPTORS: usize = 253;
+/// What is received at once.
+const RECEIVED_AT_ONCE: usize = 16 * 1024;
 /// Longest line that is read.
 const LONGEST: usize = 1 << 20;
 
@@ -77,7 +79,7 @@ impl Line {
             return self.send(text).await;
         }
         let bytes = format!("{text}\n").into_bytes();
-        let send = || {
+        let pass = || {
             let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
             let mut control = SendAncillaryBuffer::new(&mut space);
             if !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
@@ -85,7 +87,7 @@ impl Line {
             }
             Ok(sendmsg(&self.stream, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)?)
         };
-        let sent = self.stream.async_io(Interest::WRITABLE, send).await?;
+        let sent = self.stream.async_io(Interest::WRITABLE, pass).await?;
         self.stream.write_all(bytes.get(sent..).unwrap_or_default()).await
     }
 
@@ -113,7 +115,7 @@ impl Line {
 
     /// Receives some more; false at the end.
     async fn receive(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; 16 * 1024];
+        let mut bytes = vec![0; RECEIVED_AT_ONCE];
         let receive = || {
             let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -149,7 +151,8 @@ mod tests {
     async fn lines_and_descriptors_arrive_together() {
         let (mut here, there) = Line::pair().expect("a pair");
         let mut there = Line::on(there).expect("a line");
-        let (mut passed, mut other) = Line::pair().map(|(line, fd)| (line, Line::on(fd).expect("a line"))).expect("pair");
+        let (mut passed, mut other) =
+            Line::pair().map(|(line, fd)| (line, Line::on(fd).expect("a line"))).expect("pair");
         here.send("first").await.expect("sent");
         assert_eq!(there.next().await.expect("read").expect("a line").text, "first");
         here.send_with("second line", &[other.as_fd()]).await.expect("sent");

@@ -51,7 +51,7 @@ enum Lingered {
     /// Nobody is left, or there was time enough, or it was told to end.
     Over,
     /// The line to the newest process has ended.
-    Parted(Lingering, Parted),
+    Parted(Box<Lingering>, Parted),
 }
 
 impl Life {
@@ -142,12 +142,15 @@ impl Life {
             () = self.app.all_left() => Lingered::Over,
             () = tokio::time::sleep(self.shutdown.takeover_timeout) => Lingered::Over,
             never = shrink(&shared) => match never {},
-            Ok((lingering, parted)) = line => Lingered::Parted(lingering, parted),
+            Ok((lingering, parted)) = line => Lingered::Parted(Box::new(lingering), parted),
         };
         match left {
             Lingered::Over => false,
             Lingered::Parted(_, Parted::Bereft) => {
-                tracing::error!(clients = shared.registry.len(), "nobody can be told what is written here: ending sessions");
+                tracing::error!(
+                    clients = shared.registry.len(),
+                    "nobody can be told what is written here: ending sessions"
+                );
                 shared.registry.stop_all();
                 false
             }

@@ -33,11 +33,12 @@ pub async fn keep_telling(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         let now = status(&shared);
-        match now == told {
-            true => tell(&[NotifyState::Watchdog]),
-            false => tell(&[NotifyState::Watchdog, NotifyState::Status(&now)]),
+        if now == told {
+            tell(&[NotifyState::Watchdog]);
+        } else {
+            tell(&[NotifyState::Watchdog, NotifyState::Status(&now)]);
+            told = now;
         }
-        told = now;
     }
 }
 
@@ -66,11 +67,11 @@ pub fn reloaded(status: &str) {
 }
 
 fn status(shared: &Shared) -> String {
-    let missing = unready(shared);
-    match missing.is_empty() {
-        true => format!("Serving {} clients", shared.registry.len()),
-        false => format!("Serving {} clients; {}", shared.registry.len(), missing.trim_end().replace('\n', "; ")),
+    let (clients, missing) = (shared.registry.len(), unready(shared));
+    if missing.is_empty() {
+        return format!("Serving {clients} clients");
     }
+    format!("Serving {clients} clients; {}", missing.trim_end().replace('\n', "; "))
 }
 
 fn tell(state: &[NotifyState<'_>]) {

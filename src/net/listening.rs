@@ -107,9 +107,9 @@ impl Listening {
 
     fn is_at(&self, place: &Place) -> bool {
         match place {
-            Place::Tcp(wanted) => self.tcp().is_some_and(|own| {
-                own.ip() == wanted.ip() && (own.port() == wanted.port() || wanted.port() == 0)
-            }),
+            Place::Tcp(wanted) => self
+                .tcp()
+                .is_some_and(|own| own.ip() == wanted.ip() && (own.port() == wanted.port() || wanted.port() == 0)),
             Place::Unix(path, _) => self.path().is_some_and(|own| is_same_path(&own, path)),
         }
     }
