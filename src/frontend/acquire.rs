@@ -11,7 +11,7 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
-use crate::topology::Snapshot;
+use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,8 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
-        if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
+        if is_far || retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -143,6 +144,7 @@ impl Session {
 
     async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
         let mut snapshot = self.shared.snapshot();
+        let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
@@ -227,6 +229,17 @@ impl Session {
                 _ => tokio::time::sleep(LOOK_AGAIN).await,
             }
         }
+    }
+
+    /// Where another process serves new clients, only the primary has all that those wrote and saw.
+    fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
+        let concerned = need == Need::Read && self.shared.succession.is_lingering();
+        if !concerned || !self.sight.is_consistent() || job.traits.contains(Traits::TABLE_FREE) {
+            return need;
+        }
+        // Without a primary nothing can be proven, and reads go on.
+        let is_there = snapshot.primary().is_some_and(ServerView::is_usable);
+        if is_there { Need::Primary(Reason::TakenOver) } else { need }
     }
 
     async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, Denied> {

@@ -184,6 +184,7 @@ impl Session {
             // Half an answer cannot be taken back or completed.
             return Err(Gone::Left(error.to_string()));
         }
+        self.tell_successor().await?;
         Ok(self.client.send_error(error).await?)
     }
 

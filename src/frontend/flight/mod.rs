@@ -218,6 +218,7 @@ async fn fly(
     let told = !summary.untold;
     if told && !questions.executed {
         session.remember_writes(server, job, held, &summary, None);
+        session.tell_successor().await.map_err(RelayError::Client)?;
     }
     note_statement(&mut busy, session, job, &summary);
     if questions.any() {
@@ -236,6 +237,7 @@ async fn fly(
             // The end of the answer has waited for it: whoever has it must not see less anywhere else.
             let named = session.asked_executed.take().map(|gtids| (asked_at, gtids));
             session.remember_writes(server, job, held, &summary, named.as_ref());
+            session.tell_successor().await.map_err(RelayError::Client)?;
         }
         if !asked {
             // The answer has been given; only what nobody asked yet is less certain now.
