@@ -11,4 +11,5 @@ pub mod executed;
 pub mod login;
 pub mod query;
 pub mod server;
+pub mod servers;
 pub mod statements;

@@ -120,6 +120,16 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
+        loop {
+            match self.acquire_as_it_is(job, need, retries).await {
+                // The configuration has changed, and what was chosen may have gone with the one before.
+                Err(_) if self.keep_up() => {}
+                acquired => return acquired,
+            }
+        }
+    }
+
+    async fn acquire_as_it_is(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
         let mut snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
@@ -171,7 +181,7 @@ impl Session {
         if !beside && (self.binding.is_begun() || self.autocommit_off()) {
             return Need::Primary(Reason::InTransaction);
         }
-        if self.shared.settings.session_mode.is_for(&self.account.user) {
+        if self.shared.settings().session_mode.is_for(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
         }
         // Unqualified names in these schemas speak of the server itself.

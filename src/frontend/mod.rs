@@ -19,6 +19,7 @@ mod execute;
 mod flight;
 pub mod handshake;
 mod job;
+mod keep_up;
 mod kill;
 pub mod listener;
 mod local;

@@ -26,8 +26,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Pool {
-    /// Runs until `stop`, or until a server refuses an account that a client lent: the pool has
-    /// connections only while this runs.
+    /// Runs until `stop`, until the server is retired, or until one refuses an account that a client lent: the
+    /// pool has connections only while this runs.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut dials: JoinSet<Result<Ready, DialError>> = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP);
@@ -39,6 +39,7 @@ impl Pool {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = self.server.retired() => break,
                 () = self.account.refused() => break,
                 () = self.wake.notified() => {}
                 () = backoff.over() => backoff.clear(),
@@ -60,10 +61,11 @@ impl Pool {
     }
 
     fn start_dials(self: &Arc<Self>, dials: &mut JoinSet<Result<Ready, DialError>>) {
-        let free = self.settings.max_parallel_dials.saturating_sub(dials.len());
+        let settings = self.settings.load();
+        let free = settings.max_parallel_dials.saturating_sub(dials.len());
         let wanted = {
             let mut slots = self.lock();
-            let wanted = slots.wants_dials(self.settings.min_warm).min(free);
+            let wanted = slots.wants_dials(settings.min_warm).min(free);
             slots.dials_started(wanted);
             wanted
         };
@@ -107,7 +109,8 @@ impl Pool {
     /// Opens a connection and prepares it for its first client.
     async fn dial(&self) -> Result<Ready, DialError> {
         let started = Instant::now();
-        let login = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout).await?;
+        let settings = self.settings.load_full();
+        let login = login::dial(&self.server, &self.account, self.flags, settings.connect_timeout).await?;
         let greeting = login.greeting.clone();
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
         let conn = match self.server.facts() {
@@ -115,7 +118,7 @@ impl Pool {
             _ => {
                 let (conn, collations) = learn_collations(conn).await?;
                 let (conn, defaults) = learn_defaults(conn).await?;
-                let (conn, pipelining) = match self.settings.pipelining {
+                let (conn, pipelining) = match settings.pipelining {
                     Some(known) => (Some(conn), known),
                     None => probe_pipelining(conn).await,
                 };
@@ -136,7 +139,7 @@ impl Pool {
     /// Looks after the idle connections.
     fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
-        let settings = &self.settings;
+        let settings = self.settings.load();
         let mut surplus = self.counts().idle.saturating_sub(settings.min_warm);
         let taken = self.lock().take_where(|conn| {
             let idle = now.duration_since(conn.used());
@@ -191,7 +194,7 @@ impl Pool {
                 None
             }
             Finding::Silent => {
-                let alive = tokio::time::timeout(self.settings.connect_timeout, conn.ping()).await;
+                let alive = tokio::time::timeout(self.settings.load().connect_timeout, conn.ping()).await;
                 let alive = alive.ok().and_then(Result::ok);
                 if alive.is_none() {
                     self.metrics.died_idle.inc();

@@ -89,6 +89,15 @@ pub fn packet_too_large() -> ServerError {
     ServerError::new(1153, b"08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
 }
 
+/// `ER_ACCESS_DENIED_ERROR`, for somebody who was let in before.
+pub fn user_removed(user: &str) -> ServerError {
+    let text = format!(
+        "Access denied for user '{user}': Landbridge's configuration does not list this user any more; log in as another, \
+         or add a [[user]] of this name"
+    );
+    ServerError::new(1045, b"28000", text)
+}
+
 /// `ER_SERVER_SHUTDOWN`
 pub fn shutting_down() -> ServerError {
     ServerError::new(1053, b"08S01", "Server shutdown in progress (Landbridge is draining; connect again)")
