@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("http", &["http", "frontend", "metrics", "topology"]),
+    ("http", &["http", "frontend", "metrics", "pool", "topology"]),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.
     ("lab", &["lab"]),
 ];

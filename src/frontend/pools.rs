@@ -15,12 +15,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How often pools nobody uses are looked for.
 const TEND_EVERY: Duration = Duration::from_secs(5);
+/// And how often where they may go sooner.
+const TEND_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 
 /// Login flags that cannot be changed later: part of a pool's key.
 pub const POOL_FLAGS: Capabilities = Capabilities::FOUND_ROWS;
@@ -41,6 +43,12 @@ impl PoolPlans {
     fn of(&self, account: &Account) -> Option<&PoolSettings> {
         let others = self.others.as_ref().filter(|_| account.is_lent());
         self.listed.get(&account.user).or(others)
+    }
+
+    /// How often to look for pools that nobody uses.
+    fn look_every(&self) -> Duration {
+        let shortest = self.others.as_ref().map_or(TEND_EVERY, |settings| settings.idle_timeout);
+        shortest.clamp(TEND_AT_MOST_EVERY, TEND_EVERY)
     }
 
     /// How long the pools of an account that was lent stay when nobody uses them.
@@ -216,12 +224,11 @@ impl Pools {
 
     /// Closes, until the end, the pools that nobody uses and that were lent, or are of users that have been removed.
     pub async fn tend(&self) {
-        let mut ticks = tokio::time::interval(TEND_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let pause = self.plans.load().look_every();
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                _ = ticks.tick() => self.close_unused(Instant::now(), self.plans.load().longest_unused()),
+                () = tokio::time::sleep(pause) => self.close_unused(Instant::now(), self.plans.load().longest_unused()),
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::consistency::touched::Touch;
 use crate::pool::{Disposition, Lease};
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
-use crate::topology::ServerId;
+use crate::topology::{Health, ServerId};
 use std::time::Instant;
 
 impl Session {
@@ -39,6 +39,10 @@ impl Session {
             }
         }
         let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
+        if named.is_none() && job.shows_data() && snapshot.server(server).is_some_and(|s| s.health == Health::Retired) {
+            // It may have been the primary, and nobody will ask it any more.
+            self.sight.observes(server);
+        }
         if named.is_none() && job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
             if held.reason == Some(Reason::PrimaryIsNearer) {
                 // The next read comes here as well. Should it not, the monitor will have asked by then.

@@ -224,7 +224,10 @@ impl Table {
         }
         let readers = readers(&servers);
         let published = self.snapshot.clone();
-        let same_readers = readers == published.readers;
+        let same_readers = readers == published.readers && {
+            let weight = |servers: &[ServerView], id: &ServerId| servers.get(usize::from(id.0)).map(|s| s.weight);
+            readers.iter().all(|id| weight(&servers, id) == weight(&published.servers, id))
+        };
         if !same_readers {
             self.replace(&published, &readers, now);
         }
@@ -248,7 +251,8 @@ impl Table {
 
     /// Others serve reads from now on: whoever read from a server before may find himself at another.
     fn replace(&mut self, published: &Snapshot, readers: &[ServerId], now: Instant) {
-        let only_leave = readers.iter().all(|id| published.readers.contains(id));
+        // Among several that stay, who reads from which is another matter without the one that left.
+        let only_leave = readers.len() <= 1 && readers.iter().all(|id| published.readers.contains(id));
         for id in published.readers.iter().filter(|id| !(only_leave && readers.contains(id))) {
             match self.servers.iter().find(|s| s.id == *id) {
                 Some(entry) if !entry.is_retired() && *entry.opinion.health() == Health::Up => self.floor.replaced(*id, now),

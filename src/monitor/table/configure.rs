@@ -29,22 +29,32 @@ impl Table {
         for (id, name, plan) in servers {
             match self.entry(*id) {
                 Some(entry) => {
-                    others_may_serve |= may_serve_now(&entry.plan, plan);
+                    others_may_serve |= may_serve_others(&entry.plan, plan);
                     entry.plan = plan.clone();
                 }
                 None => {
                     others_may_serve = true;
+                    self.fill_up_to(*id);
                     self.servers.push(Entry::new(*id, name.clone(), plan.clone(), Place::Added));
                 }
             }
         }
         if others_may_serve {
-            // What all replicas have is remembered by nobody. Somebody who did not count among them may lack it.
+            // What all replicas have is remembered by nobody. Somebody who did not count among them may lack it. And
+            // where weights are others, other scopes read from each.
             self.floor.unknown(now);
         }
         let mut events = Vec::new();
         self.choose(&mut events, now);
         events
+    }
+
+    /// Ids that were given away, and never came into use, have their places all the same.
+    fn fill_up_to(&mut self, id: ServerId) {
+        let plan = ServerPlan { role: Planned::Replica, local: false, weight: 0, max_lag: Duration::ZERO };
+        for unused in (0..id.0).skip(self.servers.len()) {
+            self.servers.push(Entry::new(ServerId(unused), "".into(), plan.clone(), Place::Retired));
+        }
     }
 
     fn retire(&mut self, id: ServerId) {
@@ -59,8 +69,8 @@ impl Table {
     }
 }
 
-/// Whether a server may serve reads, or may do so in another role, that could not before.
-fn may_serve_now(before: &ServerPlan, plan: &ServerPlan) -> bool {
+/// Whether a server may serve readers that it did not serve before.
+fn may_serve_others(before: &ServerPlan, plan: &ServerPlan) -> bool {
     let was_primary = before.role != plan.role && before.role != Planned::Replica;
-    was_primary || (before.weight == 0 && plan.weight > 0)
+    was_primary || before.weight != plan.weight
 }

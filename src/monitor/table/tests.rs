@@ -413,11 +413,40 @@ fn who_may_serve_reads_now_must_have_what_all_others_had() {
     assert_eq!((*after.readers).to_vec(), [ID[1], ID[2]]);
     assert!(after.floor.pending);
     assert_eq!(after.everywhere, Some(gtids("0-1-2")));
-    // Less weight, or a stricter limit, is no reason to ask anybody.
+    // With other weights some who read from the one will read from the other.
     lab.primary(4, ID[0], "0-1-5");
-    assert!(!lab.publish(4).expect("news").floor.pending);
+    let before = lab.publish(4).expect("news");
+    assert!(!before.floor.pending);
     lab.configure(5, &[(0, Primary, 1), (1, Replica, 3), (2, Replica, 1)]);
     let last = lab.publish(5).expect("news");
-    assert!(!last.floor.pending);
-    assert_eq!(last.servers[1].weight, 3);
+    assert_eq!((last.floor.pending, last.epoch, last.servers[1].weight), (true, before.epoch + 1, 3));
+    lab.primary(6, ID[0], "0-1-5");
+    assert!(!lab.publish(6).expect("news").floor.pending);
+    lab.configure(7, &[(0, Primary, 1), (1, Replica, 3), (2, Replica, 1)]);
+    assert!(lab.publish(7).is_none(), "nothing is otherwise");
+}
+
+#[test]
+fn among_three_readers_one_that_leaves_moves_the_others() {
+    let mut lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Replica]);
+    lab.configure(0, &[
+        (0, Planned::Primary, 1),
+        (1, Planned::Replica, 1),
+        (2, Planned::Replica, 1),
+        (4, Planned::Replica, 1),
+    ]);
+    lab.primary(1, ID[0], "0-1-5");
+    for id in [1, 2, 4] {
+        lab.replica(1, ServerId(id), "0-1-5");
+    }
+    let before = lab.publish(1).expect("news");
+    assert_eq!(before.servers[3].health, Health::Retired, "an id that was never used has its place");
+    assert_eq!((*before.readers).to_vec(), [1, 2, 4].map(ServerId));
+    lab.fail(2, ServerId(4), &"gone".into());
+    lab.fail(3, ServerId(4), &"gone".into());
+    lab.publish(3);
+    let mut awaited = lab.table.awaited();
+    awaited.sort();
+    awaited.dedup();
+    assert_eq!(awaited, ID, "what was seen on any of the three must be seen on both that stay");
 }
