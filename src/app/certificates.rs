@@ -5,12 +5,14 @@ use super::translate;
 use crate::config::{Certificate, ClientTls, ServerTls, Settings, TlsIdentity, Trust};
 use crate::net::tls::{Acceptor, Connector};
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// How often they are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -33,7 +35,7 @@ pub(super) async fn look(running: &Arc<Running>) {
     let settings = state.settings.clone();
     let seen = std::mem::take(&mut state.seen);
     // Files may be on a slow disk.
-    let read = tokio::task::spawn_blocking(move || read_changed(&settings, seen)).await;
+    let read = tokio::task::spawn_blocking(move || read_changed(&settings, &seen)).await;
     let Ok((seen, changes)) = read else { return };
     state.seen = seen;
     for (owner, change) in changes {
@@ -68,8 +70,9 @@ impl Owner {
     }
 }
 
-/// How a file looks from outside; `None` if there is none.
-type Stamp = Option<(SystemTime, u64)>;
+/// What is in a file, told apart from all else; `None` if it cannot be read. Keys of one kind have one length, and
+/// clocks of file systems are coarse: only the content tells.
+type Stamp = Option<[u8; 32]>;
 
 /// The files of somebody as they were last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +90,7 @@ enum Fresh {
 type Changes = Vec<(Owner, Result<Fresh>)>;
 
 /// Reads what looks otherwise than when it was last seen. What was not seen before counts as read already.
-fn read_changed(settings: &Settings, seen: Vec<Seen>) -> (Vec<Seen>, Changes) {
+fn read_changed(settings: &Settings, seen: &[Seen]) -> (Vec<Seen>, Changes) {
     let now = look_at(settings);
     let is_changed = |now: &&Seen| {
         let before = seen.iter().find(|before| before.owner == now.owner);
@@ -101,8 +104,8 @@ fn read_changed(settings: &Settings, seen: Vec<Seen>) -> (Vec<Seen>, Changes) {
 /// How the files of these settings look now.
 pub(super) fn look_at(settings: &Settings) -> Vec<Seen> {
     let stamp = |path: &Path| {
-        let stamp = fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len())));
-        (path.to_owned(), stamp.ok())
+        let content = fs::read(path).map(Zeroizing::new);
+        (path.to_owned(), content.ok().map(|content| Sha256::digest(&content[..]).into()))
     };
     let seen = |owner, files: Vec<&Path>| Seen { owner, files: files.into_iter().map(stamp).collect() };
     let listener = match &settings.listen.tls {

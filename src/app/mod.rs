@@ -114,16 +114,7 @@ impl App {
         let state = State::new(settings.clone(), made, monitor_account);
         let running = Arc::new(Running::new(shared.clone(), monitor, metrics.clone(), state));
         tasks.spawn(certificates::follow(running.clone(), stop.clone()));
-        let mut app = Self {
-            mysql: Vec::new(),
-            http: None,
-            shared,
-            metrics,
-            sessions,
-            tasks,
-            stop,
-            running,
-        };
+        let mut app = Self { mysql: Vec::new(), http: None, shared, metrics, sessions, tasks, stop, running };
         app.bind(settings).await?;
         Ok(app)
     }
@@ -198,11 +189,7 @@ impl App {
 }
 
 /// Whoever is the primary, its defaults are what sessions find everywhere.
-async fn follow_primary(
-    mut topology: watch::Receiver<Arc<Snapshot>>,
-    servers: Servers,
-    stop: CancellationToken,
-) {
+async fn follow_primary(mut topology: watch::Receiver<Arc<Snapshot>>, servers: Servers, stop: CancellationToken) {
     loop {
         let primary = topology.borrow_and_update().primary().map(|primary| primary.id);
         if let Some(server) = primary.and_then(|id| servers.get(id)) {

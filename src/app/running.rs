@@ -228,15 +228,15 @@ impl Running {
     /// Accounts that are not in use yet, be it for their password.
     fn new_accounts(&self, prepared: &Prepared) -> Vec<Arc<Account>> {
         let before = self.shared.door.load();
-        let is_new = |account: &&Arc<Account>| {
-            before.users.find(&account.user).is_none_or(|known| !Arc::ptr_eq(known, account))
-        };
+        let is_new =
+            |account: &&Arc<Account>| before.users.find(&account.user).is_none_or(|known| !Arc::ptr_eq(known, account));
         prepared.door.users.listed().filter(is_new).cloned().collect()
     }
 
     /// Puts what is prepared in the place of what there is. From here on nothing fails.
     fn switch(&self, state: &State, prepared: Prepared) -> State {
-        let Prepared { settings, servers, added: _, connectors, door, replaced, removed, monitor_account, seen } = prepared;
+        let Prepared { settings, servers, added: _, connectors, door, replaced, removed, monitor_account, seen } =
+            prepared;
         for (server, connector) in &connectors {
             if let Some(tls) = &server.tls {
                 tls.renew(connector);

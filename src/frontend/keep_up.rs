@@ -7,15 +7,24 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use std::sync::Arc;
 
+/// By which configuration a session goes.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// How often it had changed when it was last looked at.
+    changes: u64,
+    /// Whether it has the session's user no more.
+    is_removed: bool,
+}
+
 impl Session {
     /// The session is this account's from now on.
     pub(super) fn is_of(&mut self, account: Arc<Account>) {
         // Whoever changes the configuration looks for users after it has changed.
-        self.changes = self.shared.changes();
+        self.standing.changes = self.shared.changes();
         self.entry.handle().set_user(&account.user);
         let now = self.shared.account_now(&account);
-        self.is_removed = now.is_none();
-        if self.is_removed {
+        self.standing.is_removed = now.is_none();
+        if self.standing.is_removed {
             self.entry.handle().leave.cancel();
         }
         self.account = now.unwrap_or(account);
@@ -25,7 +34,7 @@ impl Session {
     /// Goes by the configuration as it is now. Whether it has changed since this was last done. What the session
     /// holds it keeps.
     pub(super) fn keep_up(&mut self) -> bool {
-        if self.changes == self.shared.changes() {
+        if self.standing.changes == self.shared.changes() {
             return false;
         }
         self.is_of(self.account.clone());
@@ -34,13 +43,14 @@ impl Session {
         true
     }
 
-    /// Whether it has a transaction to finish.
-    pub(super) fn is_in_transaction(&self) -> bool {
-        match &self.binding {
+    /// Whether it may not stay, and has no transaction to finish. At rest it is told so while it waits.
+    pub(super) fn has_to_go(&self) -> bool {
+        let is_open = || match &self.binding {
             Binding::Free => false,
             Binding::Begun(_) | Binding::InTransaction(_) => true,
             Binding::Pinned(lease, _) => lease.conn().is_none_or(|conn| conn.is_in_transaction()),
-        }
+        };
+        self.standing.is_removed && !is_open()
     }
 
     /// Why it may not stay.

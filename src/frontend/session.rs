@@ -3,6 +3,7 @@
 use super::binding::{Binding, Characteristics, PinReason};
 use super::client::Client;
 use super::handshake::Authenticated;
+use super::keep_up::Standing;
 use super::prepared::PreparedStatements;
 use super::registry::Entry;
 use super::shared::Shared;
@@ -81,10 +82,8 @@ pub struct Session {
     pub(super) nonce: Nonce,
     pub(super) host: String,
     pub(super) pools: Arc<[Arc<Pool>]>,
-    /// The configuration that it goes by.
-    pub(super) changes: u64,
-    /// That has its user no more.
-    pub(super) is_removed: bool,
+    /// The configuration that it goes by, and whether it may stay by that.
+    pub(super) standing: Standing,
     pub(super) state: Arc<SessionState>,
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
@@ -125,8 +124,7 @@ impl Session {
         let (client, account, nonce, schema, collation) = client.into_parts();
         let mut session = Self {
             pools: Arc::new([]),
-            changes: 0,
-            is_removed: false,
+            standing: Standing::default(),
             sight: Sight::new(&shared, &account.user, entry.id(), client.key.as_deref()),
             multi_statements: client.caps.contains(Capabilities::MULTI_STATEMENTS),
             client,
@@ -240,7 +238,7 @@ impl Session {
             return self.turn_away(errno::malformed_packet()).await;
         };
         self.keep_up();
-        if self.is_removed && !self.is_in_transaction() {
+        if self.has_to_go() {
             return self.turn_away(self.why_to_leave()).await;
         }
         self.keep_defaults();

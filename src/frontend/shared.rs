@@ -18,8 +18,8 @@ use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -140,10 +140,10 @@ impl Shared {
     /// The account that a user has now who logged in with this one; `None` if the file lists it no more.
     pub fn account_now(&self, account: &Arc<Account>) -> Option<Arc<Account>> {
         let door = self.door.load();
-        match account.is_lent() {
-            true => door.users.passthrough.is_some().then(|| account.clone()),
-            false => door.users.find(&account.user).cloned(),
+        if account.is_lent() {
+            return door.users.passthrough.as_ref().map(|_| account.clone());
         }
+        door.users.find(&account.user).cloned()
     }
 
     /// A server by id.
@@ -159,9 +159,7 @@ impl Shared {
     /// How clients are greeted: as the primary would, or else as any server we know would.
     pub fn welcome(&self) -> Welcome {
         let primary = self.snapshot().primary().map(|p| p.id);
-        let known = primary
-            .and_then(|id| self.server(id)?.facts())
-            .or_else(|| self.first(Server::facts));
+        let known = primary.and_then(|id| self.server(id)?.facts()).or_else(|| self.first(Server::facts));
         let version = self.settings().version.clone();
         match known {
             Some(facts) => {

@@ -58,9 +58,8 @@ impl Monitor {
         let calls = Calls::new(servers.len());
         let (board, snapshots) = Board::new(table, calls.clone(), metrics);
         let watches = Watches { settings, account, running: HashMap::new() };
-        let monitor =
-            Self { board: Arc::new(board), calls, news, doubts, watches: Mutex::new(watches), tracker, stop };
-        monitor.watch(&mut monitor.lock(), servers);
+        let monitor = Self { board: Arc::new(board), calls, news, doubts, watches: Mutex::new(watches), tracker, stop };
+        monitor.begin(&mut monitor.lock(), servers);
         (monitor, snapshots)
     }
 
@@ -71,27 +70,28 @@ impl Monitor {
         self.board.configure(&rows(servers), settings);
         let is_same_way = watches.settings == *settings && Arc::ptr_eq(&watches.account, account);
         let role = |id: &ServerId| servers.iter().find(|(server, _)| server.id == *id).map(|(_, plan)| plan.role);
-        for (_, (_, stop)) in watches.running.extract_if(|id, (planned, _)| !is_same_way || role(id) != Some(*planned)) {
+        for (_, (_, stop)) in watches.running.extract_if(|id, (planned, _)| !is_same_way || role(id) != Some(*planned))
+        {
             stop.cancel();
         }
         watches.settings = settings.clone();
         watches.account = account.clone();
-        self.watch(&mut watches, servers);
+        self.begin(&mut watches, servers);
     }
 
     /// Starts the watchers that are missing.
-    fn watch(&self, watches: &mut Watches, servers: &[Watched]) {
+    fn begin(&self, held: &mut Watches, servers: &[Watched]) {
         for (server, plan) in servers {
-            if watches.running.contains_key(&server.id) {
+            if held.running.contains_key(&server.id) {
                 continue;
             }
             let stop = self.stop.child_token();
-            watches.running.insert(server.id, (plan.role, stop.clone()));
+            held.running.insert(server.id, (plan.role, stop.clone()));
             let watcher = Watcher::new(
                 server.clone(),
                 plan.role,
-                watches.account.clone(),
-                watches.settings.clone(),
+                held.account.clone(),
+                held.settings.clone(),
                 self.board.clone(),
                 (self.calls.clone(), self.news.clone(), self.doubts.clone()),
             );

@@ -255,7 +255,9 @@ impl Table {
         let only_leave = readers.len() <= 1 && readers.iter().all(|id| published.readers.contains(id));
         for id in published.readers.iter().filter(|id| !(only_leave && readers.contains(id))) {
             match self.servers.iter().find(|s| s.id == *id) {
-                Some(entry) if !entry.is_retired() && *entry.opinion.health() == Health::Up => self.floor.replaced(*id, now),
+                Some(entry) if !entry.is_retired() && *entry.opinion.health() == Health::Up => {
+                    self.floor.replaced(*id, now);
+                }
                 _ => self.floor.unknown(now),
             }
         }

@@ -24,6 +24,11 @@ pub(crate) fn one_more_replica(settings: &Settings, relay: &Relay) -> Server {
     Server { name: "second".into(), address: through(relay), ..settings.servers[1].clone() }
 }
 
+/// A metric with this label, as text.
+pub(crate) fn counted(bed: &Bed, name: &str, label: &str) -> String {
+    bed.metric_of(name, label).to_string()
+}
+
 async fn reload(bed: &Bed, settings: &Settings) -> Vec<String> {
     bed.app().reload(settings.clone()).await.expect("it can be applied").applied
 }
@@ -93,17 +98,19 @@ async fn a_password_changes(flavor: Flavor) {
     let mut settings = base(&bed);
     settings.users[0].password = Secret::new("another".into());
     settings.limits.max_clients = 1;
+    settings.servers.push(one_more_replica(&settings, &bed.shore));
     let refused = bed.app().reload(settings.clone()).await.expect_err("the primary does not know it");
     let text = format!("{refused:#}");
     assert!(text.contains("'app'") && text.contains("primary") && !text.contains("another"), "{text}");
-    assert!(bed.metric_of("landbridge_config_reloads_total", "refused") == 1.0);
+    assert_eq!(counted(&bed, "landbridge_config_reloads_total", "refused"), "1");
     let mut third = bed.client().await;
     assert_eq!(one::<u32>(&mut third, "SELECT n FROM t WHERE id = 1").await, 1, "nothing of it was applied");
 
     bed.pair.primary.sql("ALTER USER app@'%' IDENTIFIED BY 'another'").await.expect("changed");
     bed.pair.wait_caught_up().await.expect("there, too");
     settings.limits.max_clients = base(&bed).limits.max_clients;
-    assert_eq!(reload(&bed, &settings).await, ["password of user 'app' changed"]);
+    assert_eq!(reload(&bed, &settings).await, ["server 'second' added", "password of user 'app' changed"]);
+    bed.topology(|snapshot| snapshot.readers.len() == 2).await;
     for client in [&mut at_rest, &mut third] {
         assert_eq!(one::<u32>(client, "SELECT n FROM t WHERE id = 1").await, 1);
         client.query_drop("UPDATE t SET n = n WHERE id = 2").await.expect("with a connection of the new password");
@@ -115,7 +122,7 @@ async fn a_password_changes(flavor: Flavor) {
     assert_eq!(one::<u32>(&mut new, "SELECT n FROM t WHERE id = 1").await, 3);
     // Those of the old password are gone: what is open is what the pools hold.
     let pools = bed.app().shared.pools.all();
-    assert_eq!(pools.len(), 2, "one for each server");
+    assert_eq!(pools.len(), 4, "one for each server, with that of the reload that was refused");
     let at_primary = || {
         let counts = pools.iter().find(|pool| pool.server().name == "primary").expect("there").counts();
         (counts.idle + counts.leased + counts.resetting).to_string()
@@ -139,7 +146,7 @@ async fn replicas_come_and_go(flavor: Flavor) {
     assert_eq!(reload(&bed, &settings).await, ["server 'replica' removed"]);
     unused(&bed.shore).await;
     bed.topology(|s| s.readers.len() == 1 && s.servers.len() == 3 && s.servers[1].health == Health::Retired).await;
-    assert_eq!(bed.metric_of("landbridge_server_up", "replica"), 1.0, "that is the second's role");
+    assert_eq!(counted(&bed, "landbridge_server_up", "replica"), "1", "that is the second's role");
     for n in 1..20u32 {
         client.query_drop(format!("UPDATE t SET n = {n} WHERE id = 1")).await.expect("write");
         assert_eq!(one::<u32>(&mut client, "SELECT n FROM t WHERE id = 1").await, n);
@@ -177,6 +184,43 @@ async fn the_primary_moves(flavor: Flavor) {
     writing.query_drop("UPDATE t SET n = 7 WHERE id = 1").await.expect("write");
     assert_eq!(one::<u32>(&mut at_rest, "SELECT n FROM t WHERE id = 1").await, 7);
     bed.warm().await;
+    bed.stop().await;
+}
+
+/// Who came in on a server's word stays when servers come and go, and has to go when only listed users may come.
+async fn users_that_are_let_in(flavor: Flavor) {
+    let plan = Plan { top: "auth = \"passthrough\"", ..Plan::default() };
+    let bed = Bed::with(flavor, plan).await;
+    let second = Relay::start(bed.pair.replica.addr(), Duration::ZERO).await.expect("relay");
+    for sql in ["CREATE USER extra@'%' IDENTIFIED BY 'extra-secret'", "GRANT ALL ON app.* TO extra@'%'"] {
+        bed.pair.primary.sql(sql).await.expect("account");
+    }
+    bed.pair.wait_caught_up().await.expect("there, too");
+    let ssl = mysql_async::SslOpts::default().with_danger_accept_invalid_certs(true);
+    let opts = || {
+        let ssl = ssl.clone().with_danger_skip_domain_validation(true);
+        Opts::from(bed.opts().user(Some("extra")).pass(Some("extra-secret")).ssl_opts(Some(ssl)))
+    };
+    let mut lent = Conn::new(opts()).await.expect("a server knows it");
+    lent.query_drop("INSERT INTO t (id, n) VALUES (1, 1)").await.expect("write");
+    let monitor = ("200ms", accounts::MONITOR.password);
+    let parts = ("auth = \"passthrough\"\nauth_recheck = \"1s\"", "", "");
+    let mut settings = settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), monitor, parts);
+    settings.servers[1] = one_more_replica(&settings, &second);
+    let applied = reload(&bed, &settings).await;
+    assert_eq!(applied, ["server 'replica' removed", "server 'second' added", "auth changed"]);
+    unused(&bed.shore).await;
+    bed.topology(|snapshot| snapshot.readers.len() == 1 && !snapshot.floor.pending).await;
+    assert_eq!(one::<u32>(&mut lent, "SELECT n FROM t WHERE id = 1").await, 1);
+    let mut another = Conn::new(opts()).await.expect("still known");
+    another.query_drop("UPDATE t SET n = 2 WHERE id = 1").await.expect("write");
+    assert_eq!(one::<u32>(&mut lent, "SELECT n FROM t WHERE id = 1").await, 2);
+    reload(&bed, &base(&bed)).await;
+    assert_eq!(code(&lent.query_drop("SELECT 1").await.expect_err("nobody is let in any more")), 1045);
+    assert!(Conn::new(opts()).await.is_err());
+    assert_eq!(one::<u32>(&mut bed.client().await, "SELECT n FROM t WHERE id = 1").await, 2);
+    let count = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'extra'";
+    bed.until_sql(count, "0").await;
     bed.stop().await;
 }
 
@@ -232,27 +276,28 @@ async fn what_else_changes(flavor: Flavor) {
     let done = bed.app().reload(settings.clone()).await.expect("it can be applied");
     assert_eq!(done.applied, ["[[rule]] changed", "[limits] changed"]);
     assert_eq!(done.needs_restart, ["[listen] http", "[consistency] per_table"]);
-    assert_eq!(bed.metric_of(routed, "rule"), 0.0);
+    assert_eq!(counted(&bed, routed, "rule"), "0");
     assert_eq!(one::<u32>(&mut client, read).await, 0);
-    assert_eq!(bed.metric_of(routed, "rule"), 1.0, "the rule sends it to the primary");
+    assert_eq!(counted(&bed, routed, "rule"), "1", "the rule sends it to the primary");
     assert!(client.prep("SELECT ?").await.is_err(), "none may be prepared any more");
-    assert_eq!(bed.metric_of("landbridge_config_info", &done.fingerprint), 1.0);
-    assert_eq!(bed.metric("landbridge_config_info"), 1.0, "and no other one");
+    assert_eq!(counted(&bed, "landbridge_config_info", &done.fingerprint), "1");
+    assert_eq!(bed.metric("landbridge_config_info").to_string(), "1", "and no other one");
 
     // The replica takes no reads, and then it is no replica.
     let mut settings = base(&bed);
     settings.servers[1].weight = 0;
     reload(&bed, &settings).await;
     assert_eq!(one::<u32>(&mut client, read).await, 0);
-    assert_eq!(bed.metric_of(routed, "no_replica"), 1.0);
+    assert_eq!(counted(&bed, routed, "no_replica"), "1");
     settings.servers[1].weight = 1;
     settings.servers.iter_mut().for_each(|server| server.role = Role::Auto);
     settings.monitor.interval = Duration::from_millis(100);
     reload(&bed, &settings).await;
-    bed.topology(|s| s.primary().is_some_and(|p| &*p.name == "primary") && s.readers.len() == 1 && !s.floor.pending).await;
+    bed.topology(|s| s.primary().is_some_and(|p| &*p.name == "primary") && s.readers.len() == 1 && !s.floor.pending)
+        .await;
     assert_eq!(one::<u32>(&mut client, "SELECT n FROM t WHERE id = 1").await, 0);
     assert!(bed.app().reload(settings).await.expect("fine").applied.is_empty(), "nothing more");
-    assert_eq!(bed.metric_of("landbridge_config_reloads_total", "unchanged"), 1.0);
+    assert_eq!(counted(&bed, "landbridge_config_reloads_total", "unchanged"), "1");
     client.query_drop("UPDATE t SET n = 4 WHERE id = 1").await.expect("write");
     assert_eq!(one::<u32>(&mut client, "SELECT n FROM t WHERE id = 1").await, 4);
     bed.stop().await;
@@ -263,6 +308,7 @@ crate::on_both!(
     a_password_changes,
     replicas_come_and_go,
     the_primary_moves,
+    users_that_are_let_in,
     pools_grow_and_shrink,
     what_else_changes,
 );

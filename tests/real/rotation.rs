@@ -1,6 +1,6 @@
 //! Certificates that change on disk while Landbridge runs.
 
-use crate::reload::base;
+use crate::reload::{base, counted};
 use crate::support::{Bed, Plan, one};
 use landbridge::config::{ServerTls, TlsIdentity, Trust};
 use landbridge::lab::certs::Authority;
@@ -39,13 +39,13 @@ async fn clients_see_the_new_certificate(flavor: Flavor) {
     // Half of it: the certificate is there, its key is not yet.
     replace(&files.server.cert, &read(&fresh.server.cert));
     bed.app().look_at_certificates().await;
-    assert_eq!(bed.metric_of("landbridge_certificate_changes_total", "refused"), 1.0);
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "refused"), "1");
     trusting(&bed, &files.ca).await.expect("the old one is still shown");
     bed.app().look_at_certificates().await;
-    assert_eq!(bed.metric_of("landbridge_certificate_changes_total", "refused"), 1.0, "said once");
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "refused"), "1", "said once");
     replace(&files.server.key, &read(&fresh.server.key));
     bed.app().look_at_certificates().await;
-    assert_eq!(bed.metric_of("landbridge_certificate_changes_total", "applied"), 1.0);
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "applied"), "1");
     trusting(&bed, &fresh.ca).await.expect("the new one is shown");
     assert!(trusting(&bed, &files.ca).await.is_err(), "the old one is gone");
     assert_eq!(one::<u32>(&mut present, "SELECT COUNT(*) FROM t").await, 0, "who was there stays");
@@ -54,7 +54,7 @@ async fn clients_see_the_new_certificate(flavor: Flavor) {
     bed.app().look_at_certificates().await;
     replace(&files.server.cert, "-----BEGIN CERT");
     bed.app().look_at_certificates().await;
-    assert_eq!(bed.metric_of("landbridge_certificate_changes_total", "refused"), 3.0);
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "refused"), "3");
     trusting(&bed, &fresh.ca).await.expect("what was read last is shown");
     bed.stop().await;
 }
@@ -67,12 +67,15 @@ async fn dials_use_the_new_files(flavor: Flavor) {
     let right = std::fs::read_to_string(&bed.pair.certs.ca).expect("read");
     let wrong = Authority::new("nobody's").expect("authority");
     replace(&ca, &right);
-    let own = wrong.client("landbridge").expect("identity").write(dir.path(), "own").expect("files");
+    let own = TlsIdentity { cert: dir.path().join("own.pem"), key: dir.path().join("own.key") };
+    let read = |path: &Path| std::fs::read_to_string(path).expect("read");
+    replace(&own.cert, &read(&bed.pair.certs.client.cert));
+    replace(&own.key, &read(&bed.pair.certs.client.key));
     let mut settings = base(&bed);
     for server in &mut settings.servers {
-        let identity = Some(TlsIdentity { cert: own.cert.clone(), key: own.key.clone() });
+        let identity = Some(own.clone());
         let trust = Trust::VerifyCa { ca: Some(ca.clone()) };
-        server.tls = ServerTls::On { trust, server_name: None, identity: identity.filter(|_| false) };
+        server.tls = ServerTls::On { trust, server_name: None, identity };
     }
     bed.app().reload(settings.clone()).await.expect("another way to trust");
     bed.warm().await;
@@ -81,18 +84,28 @@ async fn dials_use_the_new_files(flavor: Flavor) {
 
     replace(&ca, &wrong.pem());
     bed.app().look_at_certificates().await;
-    assert_eq!(bed.metric_of("landbridge_certificate_changes_total", "applied"), 2.0, "one for each server");
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "applied"), "2", "one for each server");
     client.query_drop("INSERT INTO t (n) VALUES (2)").await.expect("open connections stay");
     bed.ocean.cut_existing_and_wait().await;
-    let fails = || bed.app().shared.pools.all().iter().any(|pool| {
-        pool.failure().is_some_and(|why| why.to_string().contains("another authority"))
-    });
+    let fails = || {
+        bed.app()
+            .shared
+            .pools
+            .all()
+            .iter()
+            .any(|pool| pool.failure().is_some_and(|why| why.to_string().contains("another authority")))
+    };
     bed.until(fails).await;
 
     replace(&ca, "-----BEGIN CERTIFICATE-----\nbroken");
     bed.app().look_at_certificates().await;
-    assert_eq!(bed.metric_of("landbridge_certificate_changes_total", "refused"), 2.0);
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "refused"), "2");
     replace(&ca, &right);
+    let key = read(&own.key);
+    replace(&own.key, &wrong.client("other").expect("identity").key_pem);
+    bed.app().look_at_certificates().await;
+    assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "refused"), "4", "not the key of the certificate");
+    replace(&own.key, &key);
     bed.app().look_at_certificates().await;
     bed.topology(|snapshot| snapshot.primary().is_some_and(|primary| primary.is_usable())).await;
     bed.warm().await;

@@ -360,11 +360,10 @@ fn who_leaves_the_configuration_keeps_its_place_and_takes_nothing() {
     // The replica is replaced by one that nobody has asked yet.
     lab.configure(2, &[(0, Primary, 1), (2, Replica, 1)]);
     let after = lab.publish(2).expect("news");
-    assert_eq!(after.servers.iter().map(|s| s.health.clone()).collect::<Vec<_>>(), [
-        Health::Up,
-        Health::Retired,
-        Health::Unknown
-    ]);
+    assert_eq!(
+        after.servers.iter().map(|s| s.health.clone()).collect::<Vec<_>>(),
+        [Health::Up, Health::Retired, Health::Unknown]
+    );
     assert!(after.readers.is_empty(), "{:?}", after.readers);
     assert!(after.floor.pending, "what was read there nobody can tell but the primary");
     assert_eq!(lab.table.awaited(), [ID[0]]);
@@ -429,12 +428,10 @@ fn who_may_serve_reads_now_must_have_what_all_others_had() {
 #[test]
 fn among_three_readers_one_that_leaves_moves_the_others() {
     let mut lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Replica]);
-    lab.configure(0, &[
-        (0, Planned::Primary, 1),
-        (1, Planned::Replica, 1),
-        (2, Planned::Replica, 1),
-        (4, Planned::Replica, 1),
-    ]);
+    lab.configure(
+        0,
+        &[(0, Planned::Primary, 1), (1, Planned::Replica, 1), (2, Planned::Replica, 1), (4, Planned::Replica, 1)],
+    );
     lab.primary(1, ID[0], "0-1-5");
     for id in [1, 2, 4] {
         lab.replica(1, ServerId(id), "0-1-5");
