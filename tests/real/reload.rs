@@ -26,7 +26,7 @@ pub(crate) fn one_more_replica(settings: &Settings, relay: &Relay) -> Server {
 
 /// A metric with this label, as text.
 pub(crate) fn counted(bed: &Bed, name: &str, label: &str) -> String {
-    bed.metric_of(name, label).to_string()
+    bed.metric_of(name, label).abs().to_string()
 }
 
 async fn reload(bed: &Bed, settings: &Settings) -> Vec<String> {

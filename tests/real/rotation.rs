@@ -5,6 +5,7 @@ use crate::support::{Bed, Plan, one};
 use landbridge::config::{ServerTls, TlsIdentity, Trust};
 use landbridge::lab::certs::Authority;
 use landbridge::lab::{CertFiles, Flavor};
+use landbridge::topology::ServerView;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, SslOpts};
 use std::path::Path;
@@ -107,7 +108,7 @@ async fn dials_use_the_new_files(flavor: Flavor) {
     assert_eq!(counted(&bed, "landbridge_certificate_changes_total", "refused"), "4", "not the key of the certificate");
     replace(&own.key, &key);
     bed.app().look_at_certificates().await;
-    bed.topology(|snapshot| snapshot.primary().is_some_and(|primary| primary.is_usable())).await;
+    bed.topology(|snapshot| snapshot.primary().is_some_and(ServerView::is_usable)).await;
     bed.warm().await;
     client.query_drop("INSERT INTO t (n) VALUES (3)").await.expect("write");
 
