@@ -194,7 +194,8 @@ impl Pool {
                 None
             }
             Finding::Silent => {
-                let alive = tokio::time::timeout(self.settings.load().connect_timeout, conn.ping()).await;
+                let patience = self.settings.load().connect_timeout;
+                let alive = tokio::time::timeout(patience, conn.ping()).await;
                 let alive = alive.ok().and_then(Result::ok);
                 if alive.is_none() {
                     self.metrics.died_idle.inc();

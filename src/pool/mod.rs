@@ -166,7 +166,8 @@ impl Pool {
         }
         self.metrics.waited.inc();
         self.wake.notify_one();
-        let answer = tokio::time::timeout(self.settings.load().checkout_timeout, receiver).await;
+        let patience = self.settings.load().checkout_timeout;
+        let answer = tokio::time::timeout(patience, receiver).await;
         let waited = started.elapsed();
         self.metrics.wait_seconds.observe(waited.as_secs_f64());
         match answer {
