@@ -1,4 +1,4 @@
-//! Probes of all servers, and the [`Snapshot`] made of what they find.
+//! Probes of all servers, and the [`Snapshot`](crate::topology::Snapshot) made of what they find.
 //!
 //! One task per server keeps a control connection of the monitor's account and asks in turn for
 //! everything (role, replication, GTIDs) and, on replicas, more often for GTIDs alone. Everything
