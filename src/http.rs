@@ -3,6 +3,7 @@
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
 use crate::net::gate::Gate;
+use crate::pool::Counts;
 use crate::topology::Health;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -91,6 +92,9 @@ fn publish_pools(state: &State) {
     gauge.reset();
     for pool in state.shared.pools.all() {
         let counts = pool.counts();
+        if pool.server().is_retired() && counts == Counts::default() {
+            continue;
+        }
         for (name, n) in [
             ("idle", counts.idle),
             ("leased", counts.leased),

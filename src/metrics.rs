@@ -135,6 +135,24 @@ pub struct ServerMetrics {
     pub connections: IntGaugeVec,
 }
 
+/// What is known of the configuration.
+#[derive(Debug, Clone)]
+pub struct ConfigMetrics {
+    info: IntGaugeVec,
+    /// Reloads by result: `applied`, `unchanged` or `refused`.
+    pub reloads: IntCounterVec,
+    /// Looks at certificates that have changed on disk, by result: `applied` or `refused`.
+    pub certificates: IntCounterVec,
+}
+
+impl ConfigMetrics {
+    /// This is the configuration in use.
+    pub fn is(&self, fingerprint: &str) {
+        self.info.reset();
+        self.info.with_label_values(&[fingerprint, env!("CARGO_PKG_VERSION")]).set(1);
+    }
+}
+
 /// The catalogue.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -144,6 +162,8 @@ pub struct Metrics {
     pub session: SessionMetrics,
     /// For servers.
     pub server: ServerMetrics,
+    /// For the configuration.
+    pub config: ConfigMetrics,
 }
 
 #[derive(Debug, Clone)]
@@ -245,6 +265,29 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
     })
 }
 
+fn config_metrics(c: &Catalogue<'_>) -> Made<ConfigMetrics> {
+    let metrics = ConfigMetrics {
+        info: c.gauges("landbridge_config_info", "The configuration in use", &["fingerprint", "version"])?,
+        reloads: c.counters(
+            "landbridge_config_reloads_total",
+            "Reloads of the configuration, by result",
+            &["result"],
+        )?,
+        certificates: c.counters(
+            "landbridge_certificate_changes_total",
+            "Certificates that changed on disk, by result",
+            &["result"],
+        )?,
+    };
+    for result in ["applied", "unchanged", "refused"] {
+        metrics.reloads.with_label_values(&[result]);
+    }
+    for result in ["applied", "refused"] {
+        metrics.certificates.with_label_values(&[result]);
+    }
+    Ok(metrics)
+}
+
 impl Metrics {
     /// Makes all metrics; `fingerprint` identifies the configuration in use.
     ///
@@ -316,10 +359,10 @@ impl Metrics {
                 &["server", "state"],
             )?,
         };
-        let info = c.gauges("landbridge_config_info", "The configuration in use", &["fingerprint", "version"])?;
-        info.with_label_values(&[fingerprint, env!("CARGO_PKG_VERSION")]).set(1);
+        let config = config_metrics(&c)?;
+        config.is(fingerprint);
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Self { registry, pool, session, server })
+        Ok(Self { registry, pool, session, server, config })
     }
 
     /// The children for a pool of one server.

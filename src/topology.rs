@@ -4,7 +4,7 @@ use crate::consistency::gtid::{Family, GtidSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A server, by its place in the configuration.
+/// A server, by its place among all that the configuration had since the start: it never becomes another one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(pub u16);
 
@@ -26,6 +26,8 @@ pub enum Health {
     Up,
     /// It does not; why, in words for a person.
     Down(Arc<str>),
+    /// The configuration has it no more. What began there may end there; nothing new goes to it.
+    Retired,
 }
 
 /// How far a replica is behind.
@@ -78,7 +80,7 @@ pub struct ServerView {
 impl ServerView {
     /// Whether statements may be sent to it: it answers, or nobody asked yet.
     pub fn is_usable(&self) -> bool {
-        !matches!(self.health, Health::Down(_))
+        !matches!(self.health, Health::Down(_) | Health::Retired)
     }
 
     /// Whether reads may go to it as a replica: it answers and is not too far behind.
@@ -120,7 +122,7 @@ pub struct FloorView {
 /// All servers at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// In configuration order.
+    /// By id, retired ones too.
     pub servers: Vec<ServerView>,
     /// The nearest of the replicas that may serve reads; each scope reads from one of them.
     pub readers: Arc<[ServerId]>,

@@ -38,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("http", &["http", "frontend", "metrics", "net", "topology"]),
+    ("http", &["http", "frontend", "metrics", "net", "pool", "topology"]),
     // L4: the life of the process.
     ("lifecycle", &["lifecycle", "app", "config", "consistency", "frontend", "http", "net"]),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.

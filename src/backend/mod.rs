@@ -12,4 +12,5 @@ pub mod login;
 pub mod query;
 pub mod reach;
 pub mod server;
+pub mod servers;
 pub mod statements;

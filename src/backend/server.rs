@@ -13,6 +13,7 @@ use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// One configured server.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Server {
     setup: ArcSwapOption<Levelled>,
     /// Whether it refused what would level it with the primary.
     unlevelled: AtomicBool,
+    /// Cancelled once the configuration has it no more.
+    retired: CancellationToken,
 }
 
 /// The server whose defaults every session shall find everywhere: the primary.
@@ -155,7 +158,26 @@ impl Server {
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),
+            retired: CancellationToken::new(),
         }
+    }
+
+    /// The configuration has it no more: it gets no new connection, and those it has go when they are free.
+    pub fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// Whether the configuration has it no more.
+    pub fn is_retired(&self) -> bool {
+        self.retired.is_cancelled()
+    }
+
+    /// Waits until the configuration has it no more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn retired(&self) {
+        self.retired.cancelled().await;
     }
 
     /// It refuses to have its defaults changed for a session: it is left as it is.
@@ -183,6 +205,11 @@ impl Server {
     pub fn with_reference(mut self, reference: Arc<Reference>) -> Self {
         self.reference = reference;
         self
+    }
+
+    /// What it shares with other servers of its configuration.
+    pub fn shared_reference(&self) -> Arc<Reference> {
+        self.reference.clone()
     }
 
     /// Notes that this server is the primary: its defaults are what sessions find everywhere.

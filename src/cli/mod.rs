@@ -95,7 +95,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let Self { config, command } = self;
         match command.unwrap_or(Command::Run) {
-            Command::Run => with_settings(&config, |settings| finish(run::run(settings))),
+            Command::Run => with_settings(&config, |settings| finish(run::run(&config, settings))),
             Command::Check => with_settings(&config, check::check),
             Command::Health => with_settings(&config, health::health),
             Command::Explain { sql, after_write, in_transaction, mariadb } => {

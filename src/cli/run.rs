@@ -1,19 +1,28 @@
 //! `landbridge run`
 
 use super::runtime;
-use crate::config::{LogFormat, Settings};
+use crate::config::{LogFormat, LogLevel, Settings};
 use crate::lifecycle::Life;
+use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
-/// Runs until it is told to end, or until another process has taken over and the last client has left.
-pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
-    start_log(settings);
+/// Says what is logged instead of the file, for as long as the process lives.
+const LOG_VARIABLE: &str = "LANDBRIDGE_LOG";
+
+/// Sets the level of the log.
+type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+
+/// Runs until it is told to end, or until another process has taken over and the last client has left. `path` is the
+/// file, to be read again when that is asked for.
+pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
+    let set_level = start_log(settings);
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration");
     }
     runtime()?.block_on(async {
-        let life = Life::begin(settings).await?;
+        let life = Life::begin(path, settings).await?;
         let app = life.app();
+        app.on_log_level(set_level);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             mysql = ?settings.listen.mysql.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -25,13 +34,31 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     })
 }
 
-/// Starts logging to standard error.
-fn start_log(settings: &Settings) {
-    let filter = EnvFilter::try_from_env("LANDBRIDGE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("landbridge={}", settings.log.level)));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match settings.log.format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+/// Starts logging to standard error. Returns what sets the level.
+fn start_log(settings: &Settings) -> SetLevel {
+    let filter = |level: LogLevel| EnvFilter::new(format!("landbridge={level}"));
+    let chosen = EnvFilter::try_from_env(LOG_VARIABLE).ok();
+    let is_chosen = chosen.is_some();
+    let first = chosen.unwrap_or_else(|| filter(settings.log.level));
+    let log = tracing_subscriber::fmt().with_env_filter(first).with_writer(std::io::stderr);
+    let set: Box<dyn Fn(EnvFilter) + Send + Sync> = match settings.log.format {
+        LogFormat::Text => {
+            let log = log.with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            // It fails when there is no log any more.
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+        LogFormat::Json => {
+            let log = log.json().with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+    };
+    Box::new(move |level| {
+        if !is_chosen {
+            set(filter(level));
+        }
+    })
 }

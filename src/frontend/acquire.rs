@@ -126,9 +126,13 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
-        match self.acquire_now(job, need, retries).await {
-            Ok(acquired) => Ok(acquired),
-            Err(denied) => self.outlast(job, need, retries, denied).await,
+        loop {
+            match self.acquire_now(job, need, retries).await {
+                Ok(acquired) => return Ok(acquired),
+                // The configuration has changed, and what was chosen may have gone with the one before.
+                Err(_) if self.keep_up() => {}
+                Err(denied) => return self.outlast(job, need, retries, denied).await,
+            }
         }
     }
 
@@ -201,7 +205,7 @@ impl Session {
         if !beside && (self.binding.is_begun() || self.autocommit_off()) {
             return Need::Primary(Reason::InTransaction);
         }
-        if self.shared.settings.session_mode.is_for(&self.account.user) {
+        if self.shared.settings().session_mode.is_for(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
         }
         // Unqualified names in these schemas speak of the server itself.

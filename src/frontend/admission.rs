@@ -16,8 +16,8 @@ impl Session {
     /// Whether the user that this session was given to may have it, and be in its schema.
     pub(super) async fn admit(&mut self) -> Result<(), ServerError> {
         let user = &self.account.user;
-        let limit = self.shared.settings.limits_by_user.get(user);
-        if limit.is_some_and(|limit| self.shared.registry.of_user(user) > *limit as usize) {
+        let limit = self.shared.settings().limits_by_user.get(user).copied();
+        if limit.is_some_and(|limit| self.shared.registry.of_user(user) > limit as usize) {
             return Err(errno::too_many_user_connections(user));
         }
         self.check_account().await?;

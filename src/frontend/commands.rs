@@ -213,12 +213,13 @@ impl Session {
         let shared = self.shared.clone();
         let default = shared.welcome().scramble;
         let proof = Proof::from(&change);
-        let proving = prove(&shared.door, default, &mut self.client, &self.nonce, proof, &self.host);
-        let Ok(proved) = tokio::time::timeout(shared.settings.login_timeout, proving).await else {
+        let (door, login_timeout) = (shared.door.load_full(), shared.settings().login_timeout);
+        let proving = prove(&door, default, &mut self.client, &self.nonce, proof, &self.host);
+        let Ok(proved) = tokio::time::timeout(login_timeout, proving).await else {
             return Err(Gone::Left("COM_CHANGE_USER took too long".into()));
         };
         match proved {
-            Ok(account) => self.account = account,
+            Ok(account) => self.is_of(account),
             Err(Rejected::Told(error)) => {
                 shared.metrics.login_failures.inc();
                 self.client.send_error(&error).await?;
@@ -226,9 +227,7 @@ impl Session {
             }
             Err(Rejected::Read(error)) => return Err(Gone::Left(error.to_string())),
         }
-        self.pools = shared.pools.of(&self.account, self.client.caps);
         self.sight = Sight::new(&shared, &self.account.user, self.entry.id(), self.client.key.as_deref());
-        self.entry.handle().set_user(&self.account.user);
         self.prepared.clear();
         self.last = Last::default();
         self.begin_with_defaults();

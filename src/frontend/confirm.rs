@@ -61,6 +61,16 @@ impl Session {
     /// Asks a server nearby to do something that only concerns the session. What a replica
     /// refuses, the primary is asked: the replica may only be late.
     pub(super) async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
+        loop {
+            match self.confirm_somewhere(payload, expect).await {
+                // The configuration has changed, and who was asked may have gone with the one before.
+                Err(error) if error.code == errno::UNREACHABLE && self.keep_up() => {}
+                confirmed => return confirmed,
+            }
+        }
+    }
+
+    async fn confirm_somewhere(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
         let snapshot = self.shared.snapshot();
         let near = self.nearest(&snapshot);
         let primary = snapshot.primary().map(|p| p.id);

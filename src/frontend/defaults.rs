@@ -83,7 +83,7 @@ impl Session {
     pub(super) fn patience(&self) -> Option<Duration> {
         let chosen = self.state.get(b"wait_timeout").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         let chosen = chosen.map(Duration::from_secs);
-        [self.shared.settings.idle_timeout, chosen].into_iter().flatten().min()
+        [self.shared.settings().idle_timeout, chosen].into_iter().flatten().min()
     }
 
     /// Whether statements begin transactions by themselves.

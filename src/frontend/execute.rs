@@ -89,7 +89,7 @@ impl Session {
                     }
                     self.is_uncertain(&job);
                     // Without, the statement comes to its end first; the connection is closed either way.
-                    if self.shared.settings.kill_abandoned {
+                    if self.shared.settings().kill_abandoned {
                         lease.kill(thread_id);
                     }
                     return Err(Gone::Left(error.to_string()));

@@ -62,7 +62,7 @@ pub struct Door {
     /// Who may come in.
     pub users: Users,
     /// TLS for clients.
-    pub tls: Option<Acceptor>,
+    pub tls: Option<Arc<Acceptor>>,
     /// Whether clients on TCP must use TLS.
     pub require_tls: bool,
     /// Largest packet before login.

@@ -88,17 +88,18 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracke
 async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
     shared.metrics.accepted.inc();
     let packets = PacketStream::plain(socket);
-    let Some(entry) = shared.registry.enter(shared.settings.max_clients) else {
+    let Some(entry) = shared.registry.enter(shared.settings().max_clients) else {
         let _gone = Client::new(packets).send_error(&errno::too_many_connections()).await;
         return;
     };
     shared.metrics.connected.inc();
     let gauge = shared.metrics.connected.clone();
     let _connected = Connected(gauge);
-    let welcome = shared.welcome();
-    let login = handshake(&shared.door, &welcome, packets, entry.id(), &host);
+    let (welcome, door) = (shared.welcome(), shared.door.load_full());
+    let login_timeout = shared.settings().login_timeout;
+    let login = handshake(&door, &welcome, packets, entry.id(), &host);
     let id = entry.id();
-    match tokio::time::timeout(shared.settings.login_timeout, login).await {
+    match tokio::time::timeout(login_timeout, login).await {
         Ok(Ok(client)) => {
             let gone = Session::new(client, shared, entry, host).run().await;
             if let Gone::Left(why) = gone {

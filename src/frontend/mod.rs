@@ -20,6 +20,7 @@ mod flight;
 pub mod gate;
 pub mod handshake;
 mod job;
+mod keep_up;
 mod kill;
 pub mod listener;
 mod local;

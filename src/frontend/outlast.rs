@@ -51,14 +51,14 @@ impl Session {
                 Denied::Paused => Some(shared.gate.patience()),
                 // Others can answer it.
                 Denied::ForNow(_) if job.need == Need::Primary(Reason::OnEmpty) => None,
-                Denied::ForNow(_) => shared.settings.primary_down,
+                Denied::ForNow(_) => shared.settings().primary_down,
                 Denied::Refused(_) => None,
             };
             let Some(longest) = longest else { return Err(in_vain(denied, None)) };
             match &place {
                 // Now nothing can be missed: it is tried once more before the first wait.
                 None => {
-                    let max = shared.settings.max_waiting;
+                    let max = shared.settings().max_waiting;
                     place = Some(shared.gate.enter(max).ok_or_else(|| errno::too_many_waiting(max))?);
                 }
                 Some(place) => match self.wait_at(place, started + longest).await {
@@ -68,6 +68,8 @@ impl Session {
                     Err(Ended::Left(_)) => return Err(errno::left_while_waiting()),
                 },
             }
+            // The configuration may have changed meanwhile.
+            self.keep_up();
             denied = match self.acquire_now(job, need, retries).await {
                 Ok(acquired) => return Ok(acquired),
                 Err(denied) => denied,
@@ -87,7 +89,7 @@ impl Session {
     pub(super) async fn wait_for_resume(&mut self) -> Result<Result<(), ServerError>, Gone> {
         let started = Instant::now();
         let shared = self.shared.clone();
-        let max = shared.settings.max_waiting;
+        let max = shared.settings().max_waiting;
         let Some(place) = shared.gate.enter(max) else { return Ok(Err(errno::too_many_waiting(max))) };
         while shared.gate.is_paused() {
             let longest = shared.gate.patience();
@@ -102,14 +104,14 @@ impl Session {
     }
 
     async fn wait_at(&mut self, place: &Place<'_>, deadline: Instant) -> Result<(), Ended> {
-        let (stop, drain) = (self.entry.handle().stop.clone(), self.shared.drain.clone());
+        let (stop, leave) = (self.entry.handle().stop.clone(), self.entry.handle().leave.clone());
         loop {
             let listens = self.client.packets.received() < READ_AHEAD;
             tokio::select! {
                 biased;
                 () = place.called() => return Ok(()),
                 () = stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
-                () = drain.cancelled() => return Err(Ended::Told(errno::shutting_down())),
+                () = leave.cancelled() => return Err(Ended::Told(self.why_to_leave())),
                 said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
                 () = tokio::time::sleep_until(deadline) => return Err(Ended::TooLong),
             }

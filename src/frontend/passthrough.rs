@@ -8,10 +8,12 @@
 use crate::backend::conn::Ready;
 use crate::backend::login::{Account, DialError, dial};
 use crate::backend::server::Server;
+use crate::backend::servers::Servers;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::topology::{Role, Snapshot};
+use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,18 +32,24 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The users let in on a server's word, and whom to ask about them.
 #[derive(Debug)]
 pub struct Passthrough {
-    servers: Vec<Arc<Server>>,
+    servers: Servers,
     topology: watch::Receiver<Arc<Snapshot>>,
-    /// A server is asked again about an account after this long.
-    recheck: Duration,
-    /// How long a server may take to answer.
-    timeout: Duration,
+    terms: ArcSwap<Terms>,
     /// By user, the password verified last coming first.
     known: Mutex<HashMap<String, Vec<Arc<Known>>>>,
     /// Questions about passwords not seen before, and about known accounts: the first must not keep
     /// the second waiting.
     newcomers: Semaphore,
     rechecks: Semaphore,
+}
+
+/// How servers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// A server is asked again about an account after this long.
+    pub recheck: Duration,
+    /// How long a server may take to answer.
+    pub timeout: Duration,
 }
 
 /// An account that a server has let in.
@@ -67,22 +75,25 @@ enum Answer {
 }
 
 impl Passthrough {
-    /// Asks these servers, each account again after `recheck`; an answer takes at most `timeout`.
-    pub fn new(
-        servers: Vec<Arc<Server>>,
-        topology: watch::Receiver<Arc<Snapshot>>,
-        recheck: Duration,
-        timeout: Duration,
-    ) -> Self {
+    /// Asks these servers.
+    pub fn new(servers: Servers, topology: watch::Receiver<Arc<Snapshot>>, terms: Terms) -> Self {
         Self {
             servers,
             topology,
-            recheck,
-            timeout,
+            terms: ArcSwap::from_pointee(terms),
             known: Mutex::default(),
             newcomers: Semaphore::new(MOST_QUESTIONS),
             rechecks: Semaphore::new(MOST_QUESTIONS),
         }
+    }
+
+    /// Asks by these terms from now on. Who is known stays so.
+    pub fn configure(&self, terms: Terms) {
+        self.terms.store(Arc::new(terms));
+    }
+
+    fn terms(&self) -> Terms {
+        **self.terms.load()
     }
 
     /// The account of a user that `fits`, unless a server has refused it since it was let in.
@@ -107,9 +118,9 @@ impl Passthrough {
         // The semaphore is never closed.
         let _permit = self.rechecks.acquire().await;
         // Not server after server: the client waits, and may come in without.
-        let asked = tokio::time::timeout(self.timeout, self.ask(&known.account)).await;
+        let asked = tokio::time::timeout(self.terms().timeout, self.ask(&known.account)).await;
         match asked.unwrap_or_else(|_| no_answer(&known.account, "no server answers in time")) {
-            Answer::Yes => *due = Instant::now() + self.recheck,
+            Answer::Yes => *due = Instant::now() + self.terms().recheck,
             Answer::Unknown(error) => {
                 tracing::warn!(user = ?known.account.user, error = ?error.message, "no server can be asked about a known user, who is let in");
                 *due = Instant::now() + ASK_AGAIN;
@@ -147,7 +158,7 @@ impl Passthrough {
     async fn ask(&self, account: &Arc<Account>) -> Answer {
         let mut answer = no_answer(account, "no server answers");
         for server in self.nearest() {
-            let error = match dial(&server, account, Capabilities::empty(), self.timeout).await {
+            let error = match dial(&server, account, Capabilities::empty(), self.terms().timeout).await {
                 Ok(login) => {
                     tokio::spawn(Ready::new(login, server, account.clone()).close());
                     return Answer::Yes;
@@ -173,7 +184,7 @@ impl Passthrough {
         servers.sort_by_key(|server| {
             (server.role == Role::Primary, !server.local, server.rtt.unwrap_or(Duration::MAX), server.id)
         });
-        servers.iter().filter_map(|server| self.servers.get(usize::from(server.id.0)).cloned()).collect()
+        servers.iter().filter_map(|server| self.servers.get(server.id)).collect()
     }
 
     /// Remembers an account that a server has just let in; if somebody else was quicker, theirs.
@@ -198,7 +209,7 @@ impl Passthrough {
                 *due = now;
             }
         }
-        let due = tokio::sync::Mutex::new(now + self.recheck);
+        let due = tokio::sync::Mutex::new(now + self.terms().recheck);
         passwords.insert(0, Arc::new(Known { account: account.clone(), due, used: Mutex::new(now) }));
         passwords.truncate(MOST_PASSWORDS);
         account
@@ -237,7 +248,8 @@ mod tests {
 
     fn nobody_to_ask(recheck: Duration) -> Passthrough {
         let (_publish, topology) = watch::channel(Arc::default());
-        Passthrough::new(Vec::new(), topology, recheck, Duration::from_secs(1))
+        let servers = Servers::new(Vec::new(), Arc::default());
+        Passthrough::new(servers, topology, Terms { recheck, timeout: Duration::from_secs(1) })
     }
 
     fn lent(user: &str, password: &str) -> Arc<Account> {

@@ -16,6 +16,8 @@ pub const FIRST_ID: u32 = 1 << 30;
 pub struct Registry {
     /// Ids given out; see [`FIRST_ID`].
     given: AtomicU32,
+    /// Tells all of them to go when they hold nothing.
+    drain: CancellationToken,
     sessions: Mutex<HashMap<u32, Arc<Handle>>>,
 }
 
@@ -24,6 +26,9 @@ pub struct Registry {
 pub struct Handle {
     /// Cancelled to end the session.
     pub stop: CancellationToken,
+    /// Cancelled when all are to go, or when the file lists its user no more: the session ends as soon as it holds
+    /// nothing.
+    pub leave: CancellationToken,
     user: Mutex<String>,
     running: Mutex<Running>,
     killed: Notify,
@@ -45,10 +50,15 @@ pub struct Entry {
 }
 
 impl Registry {
+    /// A registry whose clients go, when they hold nothing, once this is cancelled.
+    pub fn new(drain: CancellationToken) -> Self {
+        Self { drain, ..Self::default() }
+    }
+
     /// Registers a client and gives it an id, unless there are `max` already.
     pub fn enter(self: &Arc<Self>, max: usize) -> Option<Entry> {
         let id = FIRST_ID | (self.given.fetch_add(1, Ordering::Relaxed) & !FIRST_ID);
-        let handle = Arc::new(Handle::default());
+        let handle = Arc::new(Handle { leave: self.drain.child_token(), ..Handle::default() });
         let mut sessions = self.lock();
         if sessions.len() >= max {
             return None;
@@ -75,6 +85,13 @@ impl Registry {
     /// The clients of a user.
     pub fn all_of_user(&self, user: &str) -> Vec<Arc<Handle>> {
         self.lock().values().filter(|handle| handle.user() == user).cloned().collect()
+    }
+
+    /// Has the clients of these users go when their transactions are over.
+    pub fn dismiss(&self, is_removed: impl Fn(&str) -> bool) {
+        for handle in self.lock().values().filter(|handle| is_removed(&handle.user())) {
+            handle.leave.cancel();
+        }
     }
 
     /// Tells every client to go.

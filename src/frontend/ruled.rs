@@ -14,12 +14,12 @@ impl Session {
         let (need, hint) = (Need::of(statement), &statement.hint);
         let key = hint.key.map(|key| self.shared.scopes.key(&key.bytes()));
         let wishes = Wishes { key, max_lag: hint.max_lag, on_empty: false };
-        if need != Need::Read || self.shared.settings.rules.is_empty() {
+        if need != Need::Read || self.shared.settings().rules.is_empty() {
             return (need, wishes);
         }
         let mode = self.mode();
         let sender = Sender { user: &self.account.user, schema: self.state.schema(), mode };
-        let effect = self.shared.settings.rules.effect_on(text, statement, sender);
+        let effect = self.shared.settings().rules.effect_on(text, statement, sender);
         let max_lag = hint.max_lag.or(effect.max_lag);
         (effect.need(need, hint), Wishes { max_lag, on_empty: effect.on_empty, ..wishes })
     }

@@ -3,6 +3,7 @@
 use super::binding::{Binding, Characteristics, PinReason};
 use super::client::Client;
 use super::handshake::Authenticated;
+use super::keep_up::Standing;
 use super::prepared::PreparedStatements;
 use super::registry::Entry;
 use super::shared::Shared;
@@ -81,6 +82,8 @@ pub struct Session {
     pub(super) nonce: Nonce,
     pub(super) host: String,
     pub(super) pools: Arc<[Arc<Pool>]>,
+    /// The configuration that it goes by, and whether it may stay by that.
+    pub(super) standing: Standing,
     pub(super) state: Arc<SessionState>,
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
@@ -122,7 +125,8 @@ impl Session {
     pub fn new(client: Authenticated, shared: Arc<Shared>, entry: Entry, host: String) -> Self {
         let (client, account, nonce, schema, collation) = client.into_parts();
         let mut session = Self {
-            pools: shared.pools.of(&account, client.caps),
+            pools: Arc::new([]),
+            standing: Standing::default(),
             sight: Sight::new(&shared, &account.user, entry.id(), client.key.as_deref()),
             multi_statements: client.caps.contains(Capabilities::MULTI_STATEMENTS),
             client,
@@ -149,7 +153,7 @@ impl Session {
             prepares_globals: false,
             reference: None,
         };
-        session.entry.handle().set_user(&session.account.user);
+        session.is_of(session.account.clone());
         session.begin_with_defaults();
         session.state = Arc::new(session.login_state(schema.as_deref(), Some(collation)));
         session
@@ -173,7 +177,7 @@ impl Session {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }
-        if let Some(stall) = self.shared.settings.stall {
+        if let Some(stall) = self.shared.settings().stall {
             self.client.packets.stalls_after(stall);
         }
         self.shared.metrics.saved(Saved::Login);
@@ -215,16 +219,16 @@ impl Session {
                 () = tokio::time::sleep(A_MOMENT) => self.ask_ahead().await,
             }
         }
-        let limit = self.shared.settings.max_packet;
+        let limit = self.shared.settings().max_packet;
         let stop = self.entry.handle().stop.clone();
         // Whoever holds a connection may finish what it began; see `shutdown` for the deadline.
-        let draining = matches!(self.binding, Binding::Free).then(|| self.shared.drain.clone());
+        let leaving = matches!(self.binding, Binding::Free).then(|| self.entry.handle().leave.clone());
         let idle = self.patience();
         let read = tokio::select! {
             biased;
             read = self.client.read_command(limit, &self.shared.memory) => read,
             () = stop.cancelled() => return self.turn_away(errno::shutting_down()).await,
-            () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
+            () = cancelled(leaving) => return self.turn_away(self.why_to_leave()).await,
             () = silence(idle) => return Err(Gone::Left("silent for longer than it may be".into())),
         };
         match read {
@@ -251,6 +255,10 @@ impl Session {
         let Some((&byte, body)) = payload.split_first() else {
             return self.turn_away(errno::malformed_packet()).await;
         };
+        self.keep_up();
+        if self.has_to_go() {
+            return self.turn_away(self.why_to_leave()).await;
+        }
         self.keep_defaults();
         self.attributes = None;
         let command = Command::from_byte(byte);

@@ -223,7 +223,7 @@ impl Session {
         if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
             self.count_pin(PinReason::Cursor);
         }
-        if self.shared.settings.session_mode.is_for(&self.account.user) {
+        if self.shared.settings().session_mode.is_for(&self.account.user) {
             pins.insert(PinReason::SessionMode);
         }
         pins

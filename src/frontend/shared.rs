@@ -8,6 +8,7 @@ use super::proven::Proven;
 use super::registry::Registry;
 use super::succession::Succession;
 use super::waits::Waits;
+use crate::backend::login::Account;
 use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
 use crate::consistency::scopes::Scopes;
@@ -18,8 +19,10 @@ use crate::protocol::capability::Capabilities;
 use crate::route::rules::Rules;
 use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
+use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -103,9 +106,11 @@ pub struct SessionSettings {
 #[derive(Debug)]
 pub struct Shared {
     /// Who may come in.
-    pub door: Door,
+    pub door: ArcSwap<Door>,
     /// Their settings.
-    pub settings: SessionSettings,
+    pub settings: ArcSwap<SessionSettings>,
+    /// Counts changes of the configuration: whoever finds another number than before looks what there is now.
+    pub changes: AtomicU64,
     /// The servers as last seen.
     pub topology: watch::Receiver<Arc<Snapshot>>,
     /// Connections.
@@ -203,18 +208,40 @@ impl Shared {
         let _stopped = stop.run_until_cancelled(self.gate.attend(self.topology.clone())).await;
     }
 
+    /// The settings of sessions as they are now. Not for keeping.
+    pub fn settings(&self) -> Guard<Arc<SessionSettings>> {
+        self.settings.load()
+    }
+
+    /// How often the configuration has changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// The account that a user has now who logged in with this one; `None` if the file lists it no more.
+    pub fn account_now(&self, account: &Arc<Account>) -> Option<Arc<Account>> {
+        let door = self.door.load();
+        if account.is_lent() {
+            return door.users.passthrough.as_ref().map(|_| account.clone());
+        }
+        door.users.find(&account.user).cloned()
+    }
+
     /// A server by id.
-    pub fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
-        self.pools.servers().get(usize::from(id.0))
+    pub fn server(&self, id: ServerId) -> Option<Arc<Server>> {
+        self.pools.servers().get(id)
+    }
+
+    /// What the first server tells that is asked for it and knows.
+    fn first<T>(&self, told: impl Fn(&Server) -> Option<T>) -> Option<T> {
+        self.pools.servers().all().iter().filter(|server| !server.is_retired()).find_map(|server| told(server))
     }
 
     /// How clients are greeted: as the primary would, or else as any server we know would.
     pub fn welcome(&self) -> Welcome {
         let primary = self.snapshot().primary().map(|p| p.id);
-        let known = primary
-            .and_then(|id| self.server(id)?.facts())
-            .or_else(|| self.pools.servers().iter().find_map(|server| server.facts()));
-        let version = self.settings.version.clone();
+        let known = primary.and_then(|id| self.server(id)?.facts()).or_else(|| self.first(Server::facts));
+        let version = self.settings().version.clone();
         match known {
             Some(facts) => {
                 let version = version.unwrap_or_else(|| facts.version.clone());
@@ -242,7 +269,7 @@ impl Shared {
 
     /// The family of the servers, as far as known.
     pub fn family(&self) -> Family {
-        self.pools.servers().iter().find_map(|s| s.facts()).map_or(Family::MySql, |facts| family(&facts.version))
+        self.first(Server::facts).map_or(Family::MySql, |facts| family(&facts.version))
     }
 
     /// The `sql_mode` of a session that sets none, as far as known.
@@ -252,13 +279,13 @@ impl Shared {
 
     /// The facts that say what a session has which sets nothing.
     pub fn reference(&self) -> Option<Arc<Facts>> {
-        self.pools.servers().iter().find_map(|server| server.reference())
+        self.first(Server::reference)
     }
 
     /// What `SET name = DEFAULT` means at the primary, as SQL; `None` if that is not known. On MySQL the
     /// collation of `SET NAMES DEFAULT` is nowhere to be seen.
     pub fn meaning_of_default(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let facts = self.pools.servers().iter().find_map(|server| server.reference())?;
+        let facts = self.reference()?;
         let name = match std::str::from_utf8(name).ok()?.to_ascii_lowercase() {
             names if names == "names" && family(&facts.version) == Family::MariaDb => "character_set_client".into(),
             name => name,
@@ -268,19 +295,19 @@ impl Shared {
 
     /// The value of a variable that a session has which sets none, as far as known.
     pub fn default_of(&self, name: &str) -> Option<String> {
-        let facts = self.pools.servers().iter().find_map(|server| server.reference())?;
+        let facts = self.reference()?;
         facts.defaults.get(name).map(str::to_owned)
     }
 
     /// The collation of an id, if a server told.
     pub fn collation(&self, id: u16) -> Option<Collation> {
-        self.pools.servers().iter().find_map(|s| s.facts()?.collations.get(&id).cloned())
+        self.first(|server| server.facts()?.collations.get(&id).cloned())
     }
 
     /// The id of a collation, or of a character set's default one, and the most bytes of a character
     /// of it, if a server told.
     pub fn collation_named(&self, charset: &str, collation: Option<&str>) -> Option<(u16, u32)> {
-        let facts = self.pools.servers().iter().find_map(|s| s.facts())?;
+        let facts = self.first(Server::facts)?;
         let is_meant = |c: &Collation| match collation {
             Some(name) => c.name == name,
             None => c.charset == charset && c.is_default,

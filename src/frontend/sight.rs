@@ -62,7 +62,7 @@ impl Sight {
     pub(super) fn new(shared: &Shared, user: &str, session: u32, key: Option<&[u8]>) -> Self {
         let scopes = &shared.scopes;
         let pick_of = |name: &[u8]| scopes.key(name).pick();
-        let (sharing, pick) = match shared.settings.scope {
+        let (sharing, pick) = match shared.settings().scope {
             ScopeKind::Off => (Sharing::Off, session.into()),
             ScopeKind::Connection => (Sharing::With(Arc::default()), session.into()),
             ScopeKind::User => (Sharing::With(scopes.of_user(user)), pick_of(user.as_bytes())),
@@ -73,7 +73,7 @@ impl Sight {
                 (keyed, pick_of(user.as_bytes()))
             }
         };
-        let max_lag = shared.settings.max_lag_by_user.get(user).copied();
+        let max_lag = shared.settings().max_lag_by_user.get(user).copied();
         let told_apart = shared.definitions.as_ref().filter(|_| !matches!(sharing, Sharing::Off));
         Self {
             sharing,
@@ -91,6 +91,11 @@ impl Sight {
             observed_before: None,
             untold: false,
         }
+    }
+
+    /// Replicas further behind than this do not answer its user from now on.
+    pub(super) fn set_max_lag(&mut self, max_lag: Option<Duration>) {
+        self.max_lag = max_lag;
     }
 
     /// Forgets what only this session knew, as a reset does.
@@ -202,7 +207,7 @@ impl Sight {
 
     /// Everybody who shares the token learns of what was written or seen.
     pub(super) fn note(&mut self, shared: &Shared, noted: &Noted, changed: Changed) {
-        let (now, pin_for) = (Instant::now(), shared.settings.pin_for);
+        let (now, pin_for) = (Instant::now(), shared.settings().pin_for);
         let snapshot = shared.snapshot();
         let catalogue = self.known_now(shared);
         let rows = matches!(noted, Noted::Gtids(_)) && changed == Changed::Data;
@@ -226,8 +231,8 @@ impl Sight {
 
     /// The process that has taken over must know as well, if there is one and others may be its clients.
     fn share(&mut self, shared: &Shared, noted: &Noted, now: Instant) {
-        let alone = matches!(shared.settings.scope, ScopeKind::Off | ScopeKind::Connection);
-        self.untold |= !alone && shared.succession.note(noted, now, shared.settings.pin_for);
+        let alone = matches!(shared.settings().scope, ScopeKind::Off | ScopeKind::Connection);
+        self.untold |= !alone && shared.succession.note(noted, now, shared.settings().pin_for);
     }
 
     /// Whether something was noted that the process which has taken over has not been told, until this was asked.

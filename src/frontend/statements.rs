@@ -25,7 +25,7 @@ impl Session {
     /// `COM_STMT_PREPARE`: on a server nearby, whatever the statement will need when it runs.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Gone> {
         self.prepared.begin();
-        if self.prepared.len() >= self.shared.settings.max_prepared {
+        if self.prepared.len() >= self.shared.settings().max_prepared {
             let full = format!(
                 "Can't create more than max_prepared_stmt_count statements (current value: {})",
                 self.prepared.len()
@@ -173,7 +173,7 @@ impl Session {
     /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer.
     pub(super) fn long_data(&mut self, body: &[u8]) {
         if let Some((id, piece)) = self.statement_id(body) {
-            let limit = self.shared.settings.max_packet;
+            let limit = self.shared.settings().max_packet;
             self.prepared.add_long_data(id, piece, limit, &self.shared.memory);
         }
     }

@@ -32,7 +32,7 @@ impl Session {
         if let (Some(known), Some(primary)) = (self.sight.definitions(), self.shared.snapshot().primary())
             && let Some(server) = self.shared.server(primary.id).filter(|_| primary.is_usable())
         {
-            known.keep_current(Instant::now(), server, &self.account);
+            known.keep_current(Instant::now(), &server, &self.account);
         }
         None
     }

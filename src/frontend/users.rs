@@ -14,16 +14,27 @@ pub struct Users {
     /// Users of the configuration file.
     listed: HashMap<String, Arc<Account>>,
     /// How others come in, if they may.
-    pub passthrough: Option<Passthrough>,
+    pub passthrough: Option<Arc<Passthrough>>,
     /// Made when the first client asks for it.
-    key: OnceCell<RsaKey>,
+    key: Arc<OnceCell<RsaKey>>,
 }
 
 impl Users {
     /// The users of these accounts, and those a server knows, if they may come in.
-    pub fn new(accounts: impl IntoIterator<Item = Arc<Account>>, passthrough: Option<Passthrough>) -> Self {
+    pub fn new(accounts: impl IntoIterator<Item = Arc<Account>>, passthrough: Option<Arc<Passthrough>>) -> Self {
         let listed = accounts.into_iter().map(|account| (account.user.clone(), account)).collect();
-        Self { listed, passthrough, key: OnceCell::new() }
+        Self { listed, passthrough, key: Arc::default() }
+    }
+
+    /// The same, with the key of others: clients remember its public half.
+    #[must_use]
+    pub fn with_key_of(self, others: &Self) -> Self {
+        Self { key: others.key.clone(), ..self }
+    }
+
+    /// The accounts of listed users.
+    pub fn listed(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.listed.values()
     }
 
     /// The account of a listed user.

@@ -14,7 +14,7 @@ use crate::consistency::touched::Touch;
 use crate::pool::{Disposition, Lease};
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
-use crate::topology::ServerId;
+use crate::topology::{Health, ServerId};
 use std::io;
 use std::time::Instant;
 
@@ -40,6 +40,10 @@ impl Session {
             }
         }
         let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
+        if named.is_none() && job.shows_data() && snapshot.server(server).is_some_and(|s| s.health == Health::Retired) {
+            // It may have been the primary, and nobody will ask it any more.
+            self.sight.observes(server);
+        }
         let lingers = self.shared.succession.is_lingering();
         let somebody_reads_elsewhere = snapshot.has_replicas() || lingers;
         if named.is_none() && job.shows_data() && is_primary && names_gtids && somebody_reads_elsewhere {

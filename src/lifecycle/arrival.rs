@@ -65,7 +65,7 @@ impl Arrival {
         // What clients of the other process have written and seen until now, only the primary is known to have. It
         // is asked at once.
         let names_gtids = shared.snapshot().primary().is_none_or(|primary| primary.executed.is_some());
-        shared.succession.is_beside_others(names_gtids, shared.settings.pin_for);
+        shared.succession.is_beside_others(names_gtids, shared.settings().pin_for);
         shared.doubts.send_replace(Some(Instant::now()));
         for fd in message.descriptors {
             elders.heed(Line::on(fd)?);

@@ -174,7 +174,7 @@ impl Ready {
 pub(super) fn serve_again(app: &App) {
     let shared = &app.shared;
     let names_gtids = shared.snapshot().primary().is_none_or(|primary| primary.executed.is_some());
-    shared.succession.serves_again(names_gtids, shared.settings.pin_for);
+    shared.succession.serves_again(names_gtids, shared.settings().pin_for);
     shared.doubts.send_replace(Some(Instant::now()));
     app.doors.gate().open();
 }

@@ -1,6 +1,6 @@
 //! The life of the process: how it starts, how another one takes over from it, how it ends.
 //!
-//! SIGTERM and SIGINT drain, a second one ends at once; SIGUSR2 hands over to another process. Which of several
+//! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP has the file read again; SIGUSR2 hands over to another process. Which of several
 //! processes may serve whom, and who tells whom what, is in `docs/decisions/0012`.
 
 mod arrival;
@@ -12,14 +12,16 @@ mod line;
 mod lingering;
 pub mod notify;
 mod passed;
+mod reload;
 
 use self::arrival::Arrival;
 use self::doors::Doors;
 use self::elders::Elders;
 use self::handover::{Program, Ready, Successor, serve_again};
 use self::lingering::{Lingering, Parted};
+use self::reload::reload;
 use crate::app::App;
-use crate::config::{Settings, Shutdown};
+use crate::config::Settings;
 use crate::frontend::shared::Shared;
 use crate::net::listening::{Listening, Passed};
 use crate::net::names::Resolver;
@@ -27,6 +29,7 @@ use anyhow::{Result, bail};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,7 +47,8 @@ pub struct Life {
     signals: Signals,
     elders: Elders,
     telling: JoinHandle<()>,
-    shutdown: Shutdown,
+    /// Its configuration.
+    file: PathBuf,
 }
 
 /// What ends the wait of a process that lingers.
@@ -61,7 +65,7 @@ impl Life {
     ///
     /// # Errors
     /// As [`App::start`]; or the process before this one is gone.
-    pub async fn begin(settings: &Settings) -> Result<Self> {
+    pub async fn begin(file: &Path, settings: &Settings) -> Result<Self> {
         let program = Program::this()?;
         // First of all: a signal that nobody listens to ends the process.
         let mut signals = Signals::new()?;
@@ -80,7 +84,7 @@ impl Life {
         }
         close_unused(&passed);
         let telling = tokio::spawn(notify::keep_telling(app.shared.clone()));
-        Ok(Self { app, program, signals, elders, telling, shutdown: settings.shutdown.clone() })
+        Ok(Self { app, program, signals, elders, telling, file: file.to_owned() })
     }
 
     /// What runs.
@@ -95,6 +99,12 @@ impl Life {
         loop {
             let ready = tokio::select! {
                 () = self.signals.end.told() => break,
+                Some(()) = self.signals.reload.recv() => {
+                    tokio::select! {
+                        () = reload(&self.app, &self.file) => continue,
+                        () = self.signals.end.told() => break,
+                    }
+                }
                 Some(()) = self.signals.hand_over.recv() => {
                     match &started {
                         Some(_) => tracing::warn!("another process is being started already"),
@@ -137,11 +147,12 @@ impl Life {
         let drain = CancellationToken::new();
         let lingering = Lingering::new(successor, shared.clone(), drain.clone());
         let line = tokio::spawn(lingering.tell());
+        let longest = self.app.shutdown().await.takeover_timeout;
         let left = tokio::select! {
             () = self.signals.end.told() => Lingered::Over,
             () = drain.cancelled() => Lingered::Over,
             () = self.app.all_left() => Lingered::Over,
-            () = tokio::time::sleep(self.shutdown.takeover_timeout) => Lingered::Over,
+            () = tokio::time::sleep(longest) => Lingered::Over,
             never = shrink(&shared) => match never {},
             Ok((lingering, parted)) = line => Lingered::Parted(Box::new(lingering), parted),
         };
@@ -174,10 +185,11 @@ impl Life {
         if !self.app.shared.succession.is_lingering() {
             notify::stopping(clients);
         }
+        let longest = self.app.shutdown().await.drain_timeout;
         let (app, elders) = (self.app, &mut self.elders);
         let drained = async {
             // They have as long for it as this one.
-            tokio::join!(app.shut_down(), tokio::time::timeout(self.shutdown.drain_timeout, elders.end()))
+            tokio::join!(app.shut_down(), tokio::time::timeout(longest, elders.end()))
         };
         tokio::select! {
             _ = drained => {}
@@ -191,11 +203,13 @@ impl Life {
 struct Signals {
     end: End,
     hand_over: Signal,
+    reload: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { end: End::new()?, hand_over: signal(SignalKind::user_defined2())? })
+        let (hand_over, reload) = (signal(SignalKind::user_defined2())?, signal(SignalKind::hangup())?);
+        Ok(Self { end: End::new()?, hand_over, reload })
     }
 }
 

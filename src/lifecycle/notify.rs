@@ -62,8 +62,8 @@ pub fn reloading() {
 }
 
 /// It has been read.
-pub fn reloaded(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+pub fn reloaded(shared: &Shared) {
+    tell(&[NotifyState::Ready, NotifyState::Status(&status(shared))]);
 }
 
 fn status(shared: &Shared) -> String {

@@ -50,7 +50,7 @@ impl Opinion {
             Health::Down(_) if self.was_up && self.against.saturating_add(1) < thresholds.up_after => {
                 self.against += 1;
             }
-            Health::Unknown | Health::Down(_) => self.change(Health::Up),
+            Health::Unknown | Health::Down(_) | Health::Retired => self.change(Health::Up),
         }
         self.was_up |= self.health == Health::Up;
     }
@@ -61,7 +61,7 @@ impl Opinion {
         match self.health {
             Health::Up if self.against.saturating_add(1) < thresholds.down_after => self.against += 1,
             // A new reason for an old opinion is worth telling too.
-            Health::Up | Health::Unknown | Health::Down(_) => self.change(Health::Down(why.clone())),
+            Health::Up | Health::Unknown | Health::Down(_) | Health::Retired => self.change(Health::Down(why.clone())),
         }
     }
 
@@ -88,7 +88,7 @@ mod tests {
             match opinion.health() {
                 Health::Unknown => '?',
                 Health::Up => 'u',
-                Health::Down(_) => 'd',
+                Health::Down(_) | Health::Retired => 'd',
             }
         };
         probes.chars().map(step).collect()

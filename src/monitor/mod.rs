@@ -1,4 +1,4 @@
-//! Probes of all servers, and the [`Snapshot`] made of what they find.
+//! Probes of all servers, and the [`Snapshot`](crate::topology::Snapshot) made of what they find.
 //!
 //! One task per server keeps a control connection of the monitor's account and asks in turn for
 //! everything (role, replication, GTIDs) and, on replicas, more often for GTIDs alone. Everything
@@ -8,6 +8,7 @@
 //! server how it is: it reads the snapshot.
 
 mod calls;
+mod handle;
 mod health;
 pub mod heartbeat;
 mod lag;
@@ -19,21 +20,11 @@ mod rtt;
 mod table;
 mod watcher;
 
-use self::calls::Calls;
+pub use self::handle::{Monitor, Watched};
+
 use self::health::Thresholds;
 use self::heartbeat::HeartbeatTable;
-use self::publish::Board;
-use self::table::Table;
-use self::watcher::Watcher;
-use crate::backend::login::Account;
-use crate::backend::server::Server;
-use crate::metrics::ServerMetrics;
-use crate::topology::Snapshot;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use std::time::Duration;
 
 /// How to probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +43,18 @@ pub struct MonitorSettings {
     pub up_after: u32,
     /// The table by which lag is measured, if there is one.
     pub heartbeat: Option<HeartbeatTable>,
+}
+
+impl MonitorSettings {
+    fn thresholds(&self) -> Thresholds {
+        Thresholds { down_after: self.down_after, up_after: self.up_after }
+    }
+
+    /// How long a primary that does not answer counts as in sight, and how long what was sent on a connection that
+    /// broke may be on its way.
+    fn patience(&self) -> [Duration; 2] {
+        [self.interval * 2 + self.timeout, self.timeout]
+    }
 }
 
 /// What the configuration says of a server.
@@ -76,45 +79,4 @@ pub enum Planned {
     Replica,
     /// Takes writes if it allows them and follows nobody.
     Auto,
-}
-
-/// Starts a task for each server, in `tracker`, until `stop`. Servers are in configuration order. `news` tells
-/// that clients wrote something, `doubts` that all must be asked at once.
-///
-/// The first snapshot has configured roles and [`Health::Unknown`](crate::topology::Health::Unknown);
-/// servers whose role is to be discovered are replicas in it.
-#[expect(clippy::needless_pass_by_value, reason = "every task keeps a copy, and the caller has no use for its own")]
-pub fn spawn(
-    settings: MonitorSettings,
-    servers: Vec<(Arc<Server>, ServerPlan)>,
-    account: Arc<Account>,
-    (news, doubts): (watch::Receiver<()>, watch::Receiver<Option<Instant>>),
-    metrics: ServerMetrics,
-    tracker: &TaskTracker,
-    stop: CancellationToken,
-) -> watch::Receiver<Arc<Snapshot>> {
-    let thresholds = Thresholds { down_after: settings.down_after, up_after: settings.up_after };
-    let sight = settings.interval * 2 + settings.timeout;
-    let rows = servers.iter().map(|(server, plan)| (server.id, server.name.as_str().into(), plan.clone()));
-    let table = Table::new(rows.collect(), thresholds, [sight, settings.timeout], Instant::now());
-    let calls = Calls::new(servers.len());
-    let (board, snapshots) = Board::new(table, calls.clone(), metrics);
-    let board = Arc::new(board);
-    for (server, plan) in servers {
-        let named = server.clone();
-        let watcher = Watcher::new(
-            server,
-            plan.role,
-            account.clone(),
-            settings.clone(),
-            board.clone(),
-            (calls.clone(), news.clone(), doubts.clone()),
-        );
-        tracker.spawn(watcher.run(stop.clone()));
-        if named.names.is_name() {
-            let (stop, interval) = (stop.clone(), settings.dns_interval);
-            tracker.spawn(async move { stop.run_until_cancelled(named.names.keep_fresh(interval)).await });
-        }
-    }
-    snapshots
 }

@@ -3,6 +3,7 @@
 use super::calls::Calls;
 use super::report::replication_privilege;
 use super::table::{Event, Probed, Table};
+use super::{MonitorSettings, ServerPlan};
 use crate::consistency::gtid::GtidSet;
 use crate::metrics::ServerMetrics;
 use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
@@ -64,13 +65,26 @@ impl Board {
         self.publish(&mut table, id, &[]);
     }
 
+    /// Another configuration. Snapshots say so when this returns.
+    pub(super) fn configure(&self, servers: &[(ServerId, Arc<str>, ServerPlan)], settings: &MonitorSettings) {
+        self.calls.grow(servers.iter().map(|(id, ..)| usize::from(id.0) + 1).max().unwrap_or_default());
+        let mut table = self.lock();
+        let events = table.configure(servers, settings.thresholds(), settings.patience(), Instant::now());
+        let before = table.snapshot().clone();
+        for server in before.servers.iter().filter(|s| servers.iter().all(|(id, ..)| *id != s.id)) {
+            self.hide(server);
+        }
+        self.publish(&mut table, None, &events);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         // The table is whole between any two probes; a panic elsewhere does not change that.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a snapshot if anything changed. Under the lock, so that they are sent in order.
-    fn publish(&self, table: &mut Table, id: ServerId, events: &[Event]) {
+    fn publish(&self, table: &mut Table, told: impl Into<Option<ServerId>>, events: &[Event]) {
+        let told = told.into();
         if let Some(snapshot) = table.publish(Instant::now()) {
             let before = self.snapshots.send_replace(snapshot.clone());
             for (old, new) in before.servers.iter().zip(&snapshot.servers) {
@@ -78,11 +92,11 @@ impl Board {
             }
         }
         // Who was just heard, or does not answer, is asked when it is due.
-        for awaited in table.awaited().into_iter().filter(|awaited| *awaited != id) {
+        for awaited in table.awaited().into_iter().filter(|awaited| Some(*awaited) != told) {
             self.calls.ask(awaited);
         }
         let snapshot = table.snapshot();
-        if let Some(server) = snapshot.server(id) {
+        if let Some(server) = told.and_then(|id| snapshot.server(id)).filter(|s| s.health != Health::Retired) {
             self.show(server);
         }
         let (rivals, is_read_only) = table.alarms();
@@ -101,9 +115,17 @@ impl Board {
         // Nothing was shown of a server that was never probed.
         let _never_shown = self.metrics.up.remove_label_values(&[&old.name, role_name(old.role)]);
         let _never_shown = self.metrics.lag_milliseconds.remove_label_values(&[&old.name]);
-        if new.health != Health::Unknown {
+        if !matches!(new.health, Health::Unknown | Health::Retired) {
             self.show(new);
         }
+    }
+
+    /// Takes away all that was shown of a server.
+    fn hide(&self, server: &ServerView) {
+        let metrics = &self.metrics;
+        let _never_shown = metrics.up.remove_label_values(&[&server.name, role_name(server.role)]);
+        let _never_shown = metrics.lag_milliseconds.remove_label_values(&[&server.name]);
+        let _never_shown = metrics.rtt_microseconds.remove_label_values(&[&server.name]);
     }
 
     fn show(&self, server: &ServerView) {

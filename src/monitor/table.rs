@@ -1,9 +1,10 @@
 //! All that is known of the servers, and the snapshot made of it. Pure: time is a parameter, and
 //! what a person should hear comes out as [`Event`]s.
 
+mod configure;
 mod entry;
 
-use self::entry::Entry;
+use self::entry::{Entry, Place};
 use super::health::Thresholds;
 use super::heartbeat::Pulse;
 use super::lag::{Evidence, History};
@@ -91,7 +92,7 @@ impl Table {
         [sight, grace]: [Duration; 2],
         now: Instant,
     ) -> Self {
-        let servers = servers.into_iter().map(|(id, name, plan)| Entry::new(id, name, plan)).collect();
+        let servers = servers.into_iter().map(|(id, name, plan)| Entry::new(id, name, plan, Place::Original)).collect();
         let mut floor = Floor::default();
         // Before this process, clients may have written and seen anything.
         floor.unknown(now);
@@ -231,7 +232,10 @@ impl Table {
         }
         let readers = readers(&servers);
         let published = self.snapshot.clone();
-        let same_readers = readers == published.readers;
+        let same_readers = readers == published.readers && {
+            let weight = |servers: &[ServerView], id: &ServerId| servers.get(usize::from(id.0)).map(|s| s.weight);
+            readers.iter().all(|id| weight(&servers, id) == weight(&published.servers, id))
+        };
         if !same_readers {
             self.replace(&published, &readers, now);
         }
@@ -255,10 +259,13 @@ impl Table {
 
     /// Others serve reads from now on: whoever read from a server before may find himself at another.
     fn replace(&mut self, published: &Snapshot, readers: &[ServerId], now: Instant) {
-        let only_leave = readers.iter().all(|id| published.readers.contains(id));
+        // Among several that stay, who reads from which is another matter without the one that left.
+        let only_leave = readers.len() <= 1 && readers.iter().all(|id| published.readers.contains(id));
         for id in published.readers.iter().filter(|id| !(only_leave && readers.contains(id))) {
             match self.servers.iter().find(|s| s.id == *id) {
-                Some(entry) if *entry.opinion.health() == Health::Up => self.floor.replaced(*id, now),
+                Some(entry) if !entry.is_retired() && *entry.opinion.health() == Health::Up => {
+                    self.floor.replaced(*id, now);
+                }
                 _ => self.floor.unknown(now),
             }
         }
@@ -273,7 +280,8 @@ impl Table {
     /// A set that every replica contains that may ever serve reads; one that is down counts too,
     /// because it will come back with what it had.
     fn everywhere(&self) -> Option<Arc<GtidSet>> {
-        let replicas = || self.servers.iter().filter(|s| self.choice.primary != Some(s.id) && s.plan.weight > 0);
+        let may_serve = |s: &&Entry| self.choice.primary != Some(s.id) && s.plan.weight > 0 && !s.is_retired();
+        let replicas = || self.servers.iter().filter(may_serve);
         let sets: Vec<_> = replicas().map(|s| s.gtids.applied.as_ref()).collect::<Option<_>>()?;
         let least = sets.iter().find(|least| sets.iter().all(|set| set.contains(least)));
         match least {
@@ -285,16 +293,17 @@ impl Table {
 
     /// Whether `id` is a replica whose GTIDs can be asked for between full probes.
     pub(super) fn is_tracked_replica(&self, id: ServerId) -> bool {
-        let entry = self.servers.iter().find(|s| s.id == id);
+        let entry = self.servers.iter().find(|s| s.id == id && !s.is_retired());
         self.choice.primary != Some(id) && entry.is_some_and(|s| s.gtids.applied.is_some())
     }
 
     fn entry(&mut self, id: ServerId) -> Option<&mut Entry> {
-        self.servers.iter_mut().find(|s| s.id == id)
+        // Nobody believes what is still on its way from one that is retired.
+        self.servers.iter_mut().find(|s| s.id == id && !s.is_retired())
     }
 
     fn claims(&self) -> Vec<Claim> {
-        self.servers.iter().map(Entry::claim).collect()
+        self.servers.iter().filter(|s| !s.is_retired()).map(Entry::claim).collect()
     }
 
     fn choose(&mut self, events: &mut Vec<Event>, now: Instant) {
@@ -364,14 +373,15 @@ impl Planned {
     }
 }
 
-/// Whether two views of one server say the same; what is only configured does not change.
+/// Whether two views of one server say the same.
 fn is_same(a: &ServerView, b: &ServerView) -> bool {
     let seen = |s: &ServerView| (s.id, s.role, s.is_rival, s.is_doubtful, s.lag, s.held_lag, s.rtt, s.family);
+    let planned = |s: &ServerView| (s.local, s.weight, s.max_lag);
     let is_same_set = match (&a.executed, &b.executed) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
         (a, b) => a.is_none() && b.is_none(),
     };
-    seen(a) == seen(b) && is_same_set && a.health == b.health
+    seen(a) == seen(b) && planned(a) == planned(b) && is_same_set && a.health == b.health
 }
 
 #[cfg(test)]

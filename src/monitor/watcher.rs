@@ -1,8 +1,8 @@
 //! The task of one server: when to ask what.
 
-use super::Calls;
 use super::MonitorSettings;
 use super::Planned;
+use super::calls::Calls;
 use super::heartbeat::Heartbeat;
 use super::probe::{About, Control, Failure};
 use super::publish::Board;

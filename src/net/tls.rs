@@ -5,6 +5,7 @@
 //! such (`pin` fits). Nothing here ever falls back to plaintext.
 
 use super::stream::{Stream, Transport};
+use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -67,10 +68,10 @@ pub enum TlsError {
     Generate(String),
 }
 
-/// Makes TLS connections to one server; shared so that sessions are resumed.
-#[derive(Clone)]
+/// Makes TLS connections to one server; shared so that sessions are resumed. Certificates can be renewed while it is
+/// in use.
 pub struct Connector {
-    connector: TlsConnector,
+    config: ArcSwap<ClientConfig>,
     name: ServerName<'static>,
 }
 
@@ -103,7 +104,12 @@ impl Connector {
         };
         let host = settings.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.into()))?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+        Ok(Self { config: ArcSwap::from_pointee(config), name })
+    }
+
+    /// From now on connections are made as by `fresh`, which is for the same server with other certificates.
+    pub fn renew(&self, fresh: &Self) {
+        self.config.store(fresh.config.load_full());
     }
 
     /// Performs the handshake.
@@ -111,7 +117,8 @@ impl Connector {
     /// # Errors
     /// Whatever breaks it; [`explain`] words it for a person.
     pub async fn connect(&self, transport: Transport) -> io::Result<Stream> {
-        let tls = self.connector.connect(self.name.clone(), transport).await?;
+        let connector = TlsConnector::from(self.config.load_full());
+        let tls = connector.connect(self.name.clone(), transport).await?;
         Ok(Stream::Tls(Box::new(TlsStream::Client(tls))))
     }
 }
@@ -289,8 +296,7 @@ fn public_key<'a>(cert: &'a CertificateDer<'_>) -> Result<&'a [u8], rustls::Erro
 }
 
 /// Accepts TLS from clients.
-#[derive(Clone)]
-pub struct Acceptor(TlsAcceptor);
+pub struct Acceptor(ArcSwap<ServerConfig>);
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -323,7 +329,12 @@ impl Acceptor {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(certs, key)?;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(ArcSwap::from_pointee(config)))
+    }
+
+    /// From now on clients are shown the certificate of `fresh`.
+    pub fn renew(&self, fresh: &Self) {
+        self.0.store(fresh.0.load_full());
     }
 
     /// Performs the handshake.
@@ -331,7 +342,7 @@ impl Acceptor {
     /// # Errors
     /// Whatever breaks it.
     pub async fn accept(&self, transport: Transport) -> io::Result<Stream> {
-        let tls = self.0.accept(transport).await?;
+        let tls = TlsAcceptor::from(self.0.load_full()).accept(transport).await?;
         Ok(Stream::Tls(Box::new(TlsStream::Server(tls))))
     }
 }

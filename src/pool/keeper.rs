@@ -27,8 +27,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Pool {
-    /// Runs until `stop`, or until a server refuses an account that a client lent: the pool has
-    /// connections only while this runs.
+    /// Runs until `stop`, until the server is retired, or until one refuses an account that a client lent: the
+    /// pool has connections only while this runs.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut dials: JoinSet<Result<Ready, DialError>> = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP);
@@ -41,6 +41,7 @@ impl Pool {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = self.server.retired() => break,
                 () = self.account.refused() => break,
                 () = self.wake.notified() => {}
                 () = backoff.over() => backoff.clear(),
@@ -66,7 +67,8 @@ impl Pool {
     }
 
     fn start_dials(self: &Arc<Self>, dials: &mut JoinSet<Result<Ready, DialError>>) {
-        let free = self.settings.max_parallel_dials.saturating_sub(dials.len());
+        let settings = self.settings.load();
+        let free = settings.max_parallel_dials.saturating_sub(dials.len());
         let wanted = {
             let mut slots = self.lock();
             let wanted = slots.wants_dials(self.min_warm()).min(free);
@@ -130,7 +132,8 @@ impl Pool {
 
     async fn dial_now(&self) -> Result<Ready, DialError> {
         let started = Instant::now();
-        let login = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout).await?;
+        let settings = self.settings.load_full();
+        let login = login::dial(&self.server, &self.account, self.flags, settings.connect_timeout).await?;
         let greeting = login.greeting.clone();
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
         let conn = match self.server.facts() {
@@ -138,7 +141,7 @@ impl Pool {
             _ => {
                 let (conn, collations) = learn_collations(conn).await?;
                 let (conn, defaults) = learn_defaults(conn).await?;
-                let (conn, pipelining) = match self.settings.pipelining {
+                let (conn, pipelining) = match settings.pipelining {
                     Some(known) => (Some(conn), known),
                     None => probe_pipelining(conn).await,
                 };
@@ -159,7 +162,7 @@ impl Pool {
     /// Looks after the idle connections.
     fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
-        let settings = &self.settings;
+        let settings = self.settings.load();
         // The others go on serving meanwhile.
         let mut renewals = settings.max_parallel_dials;
         let mut surplus = self.counts().idle.saturating_sub(self.min_warm());
@@ -220,7 +223,8 @@ impl Pool {
                 None
             }
             Finding::Silent => {
-                let alive = tokio::time::timeout(self.settings.connect_timeout, conn.ping()).await;
+                let patience = self.settings.load().connect_timeout;
+                let alive = tokio::time::timeout(patience, conn.ping()).await;
                 let alive = alive.ok().and_then(Result::ok);
                 if alive.is_none() {
                     self.metrics.died_idle.inc();

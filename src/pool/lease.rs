@@ -108,11 +108,12 @@ impl Pool {
     }
 
     async fn kill(&self, what: &str, thread_id: u32) {
-        let dial = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout);
+        let timeout = self.settings.load().connect_timeout;
+        let dial = login::dial(&self.server, &self.account, self.flags, timeout);
         let Ok(login) = dial.await else { return };
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
         let sql = format!("KILL {what} {thread_id}");
-        let killed = tokio::time::timeout(self.settings.connect_timeout, conn.query(&sql)).await;
+        let killed = tokio::time::timeout(timeout, conn.query(&sql)).await;
         // An error means that it is already gone, which is what was wanted.
         if matches!(killed, Ok(Ok(_))) {
             self.metrics.kills.inc();

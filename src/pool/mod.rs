@@ -17,6 +17,7 @@ use crate::backend::server::Server;
 use crate::metrics::PoolMetrics;
 use crate::protocol::capability::Capabilities;
 use crate::state::SessionState;
+use arc_swap::ArcSwap;
 use slots::{Slots, Waiter};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,7 +79,7 @@ pub struct Pool {
     server: Arc<Server>,
     account: Arc<Account>,
     flags: Capabilities,
-    settings: PoolSettings,
+    settings: ArcSwap<PoolSettings>,
     slots: Mutex<Slots>,
     wake: Notify,
     metrics: PoolMetrics,
@@ -97,6 +98,7 @@ impl Pool {
     ) -> Arc<Self> {
         let slots = Mutex::new(Slots::new(settings.max));
         let most_warm = AtomicUsize::new(usize::MAX);
+        let settings = ArcSwap::from_pointee(settings);
         Arc::new(Self { server, account, flags, settings, slots, wake: Notify::new(), metrics, most_warm })
     }
 
@@ -107,14 +109,14 @@ impl Pool {
     }
 
     fn min_warm(&self) -> usize {
-        self.settings.min_warm.min(self.most_warm.load(Ordering::Relaxed))
+        self.settings.load().min_warm.min(self.most_warm.load(Ordering::Relaxed))
     }
 
     /// How long one may be idle that is not kept warm.
     fn idle_timeout(&self) -> Duration {
         match self.most_warm.load(Ordering::Relaxed) {
-            usize::MAX => self.settings.idle_timeout,
-            _ => self.settings.idle_timeout.min(IDLE_WHEN_FEWER),
+            usize::MAX => self.settings.load().idle_timeout,
+            _ => self.settings.load().idle_timeout.min(IDLE_WHEN_FEWER),
         }
     }
 
@@ -128,9 +130,24 @@ impl Pool {
         &self.account
     }
 
+    /// Behaves otherwise from now on. Connections in use stay; those at rest that are too many are closed.
+    pub fn configure(&self, settings: &PoolSettings) {
+        let surplus = self.lock().set_max(settings.max);
+        self.settings.store(Arc::new(settings.clone()));
+        for conn in surplus {
+            tokio::spawn(conn.close());
+        }
+        self.wake.notify_one();
+    }
+
     /// How many connections are in which state.
     pub fn counts(&self) -> Counts {
         self.lock().counts()
+    }
+
+    /// Why the last dial failed, if it did.
+    pub fn failure(&self) -> Option<Arc<DialError>> {
+        self.lock().failure()
     }
 
     /// Whether the last dial failed.
@@ -141,7 +158,8 @@ impl Pool {
     /// Whether it holds what it promises to keep warm.
     pub fn is_warm(&self) -> bool {
         let counts = self.counts();
-        counts.idle + counts.leased + counts.resetting >= self.settings.min_warm.min(self.settings.max)
+        let settings = self.settings.load();
+        counts.idle + counts.leased + counts.resetting >= settings.min_warm.min(settings.max)
     }
 
     /// Takes a connection, preferring one already in `wanted` state.
@@ -173,14 +191,15 @@ impl Pool {
         }
         self.metrics.waited.inc();
         self.wake.notify_one();
-        let answer = tokio::time::timeout(self.settings.checkout_timeout, receiver).await;
+        let patience = self.settings.load().checkout_timeout;
+        let answer = tokio::time::timeout(patience, receiver).await;
         let waited = started.elapsed();
         self.metrics.wait_seconds.observe(waited.as_secs_f64());
         match answer {
             Ok(Ok(result)) => result,
             Ok(Err(_sender_dropped)) => Err(CheckoutError::Closed),
             Err(_) if self.counts().leased == 0 => Err(CheckoutError::Slow(waited)),
-            Err(_) => Err(CheckoutError::Exhausted { waited, max: self.settings.max }),
+            Err(_) => Err(CheckoutError::Exhausted { waited, max: self.settings.load().max }),
         }
     }
 

@@ -148,6 +148,17 @@ impl Slots {
         Ok(())
     }
 
+    pub(super) fn failure(&self) -> Option<Arc<DialError>> {
+        self.failure.as_ref().map(|failure| failure.why.clone())
+    }
+
+    /// Holds at most so many from now on. Returns the idle ones that are too many.
+    pub(super) fn set_max(&mut self, max: usize) -> Vec<Ready> {
+        self.max = max;
+        let surplus = self.total().saturating_sub(max).min(self.idle.len());
+        self.idle.drain(..surplus).collect()
+    }
+
     pub(super) fn is_failing(&self) -> bool {
         self.failure.is_some()
     }
@@ -205,7 +216,7 @@ impl Slots {
                 Err(Err(_)) => return,
             }
         }
-        if self.closed.is_none() {
+        if self.closed.is_none() && self.total() < self.max {
             self.idle.push(conn);
         }
     }

@@ -102,6 +102,15 @@ pub fn out_of_memory() -> ServerError {
     ServerError::new(1041, b"HY000", text)
 }
 
+/// `ER_ACCESS_DENIED_ERROR`, for somebody who was let in before.
+pub fn user_removed(user: &str) -> ServerError {
+    let text = format!(
+        "Access denied for user '{user}': Landbridge's configuration does not list this user any more; log in as another, \
+         or add a [[user]] of this name"
+    );
+    ServerError::new(1045, b"28000", text)
+}
+
 /// `ER_SERVER_SHUTDOWN`
 pub fn shutting_down() -> ServerError {
     ServerError::new(1053, b"08S01", "Server shutdown in progress (Landbridge is draining; connect again)")

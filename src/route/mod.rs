@@ -190,6 +190,7 @@ pub fn to_primary(snapshot: &Snapshot, reason: Reason) -> Result<Route, NoRoute>
             why: "it did not answer the last probe, and another server takes writes".into(),
         }),
         Health::Down(why) => Err(NoRoute::Down { server: primary.name.to_string(), why: why.to_string() }),
+        Health::Retired => Err(NoRoute::NoPrimary),
         Health::Up | Health::Unknown => Ok(Route::to(primary, reason)),
     }
 }

@@ -144,6 +144,64 @@ async fn run_serves_and_drains(flavor: Flavor) {
     assert_eq!(rows[0], [Some("1".to_owned())]);
 }
 
+/// SIGHUP has the file read again: a bad one is refused whole, with all its faults; a good one is applied, and what
+/// has to wait for a restart is named.
+async fn a_hangup_reads_the_file_again(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers");
+    pair.primary.sql("CREATE TABLE app.t (n INT)").await.expect("table");
+    let dir = tempfile::tempdir().expect("directory");
+    let socket = dir.path().join("lb.sock");
+    let text = config(&pair, &pair.certs.ca, accounts::MONITOR.password)
+        .replace("\"127.0.0.1:0\"", &format!("\"unix:{}\"", socket.display()));
+    let mut child = landbridge(&["run"], &write(dir.path(), &text)).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut log = wait_for_line(&mut child, "ready for clients");
+    let pid = rustix::process::Pid::from_child(&child);
+    let hang_up = || rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("signalled");
+    let opts = || {
+        let opts = OptsBuilder::default().socket(Some(socket.to_string_lossy())).user(Some(APP)).pass(Some(PASSWORD));
+        opts.db_name(Some("app"))
+    };
+    let mut client = Conn::new(opts()).await.expect("serves");
+    client.query_drop("BEGIN").await.expect("begin");
+    client.query_drop("INSERT INTO t VALUES (1)").await.expect("insert");
+
+    write(dir.path(), &format!("{text}\n[pool]\nmin_warm = 9\nmax = 4\n[limits]\nmax_clientz = 1\n"));
+    hang_up();
+    let told = lines_until(&mut log, "stays as it was");
+    for part in ["min_warm", "max_clientz", "proxy.toml:", "max_clients"] {
+        assert!(told.contains(part), "{part} missing: {told}");
+    }
+    let other = text.replace("admin = \"\"", "admin = \"127.0.0.1:0\"");
+    write(dir.path(), &format!("{other}\n[limits]\nmax_clients = 2\n[log]\nlevel = \"debug\"\n"));
+    hang_up();
+    let told = lines_until(&mut log, "configuration read again");
+    assert!(told.contains("needs a restart") && told.contains("[listen] admin"), "{told}");
+    assert!(told.contains("[limits] changed") && told.contains("[log] changed"), "{told}");
+    client.query_drop("COMMIT").await.expect("who was there goes on");
+    let second = Conn::new(opts()).await.expect("the second");
+    assert!(Conn::new(opts()).await.is_err(), "two are enough now");
+    second.disconnect().await.expect("goodbye");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+    // Who holds nothing is told to go, which only the debug level shows.
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).expect("log");
+    let all = told + &rest;
+    assert!(all.contains("DEBUG") && !all.contains("panicked") && !all.contains(PASSWORD), "{all}");
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+}
+
+/// What is logged until a line with this part, that included.
+fn lines_until(log: &mut BufReader<std::process::ChildStderr>, part: &str) -> String {
+    let mut all = String::new();
+    loop {
+        let before = all.len();
+        assert_ne!(log.read_line(&mut all).expect("log"), 0, "ended: {all}");
+        if all.get(before..).is_some_and(|line| line.contains(part)) {
+            return all;
+        }
+    }
+}
+
 fn wait_for_line(child: &mut Child, part: &str) -> BufReader<std::process::ChildStderr> {
     let mut log = BufReader::new(child.stderr.take().expect("piped"));
     let mut all = String::new();
@@ -156,4 +214,9 @@ fn wait_for_line(child: &mut Child, part: &str) -> BufReader<std::process::Child
     }
 }
 
-crate::on_both!(check_says_what_is_there_and_what_is_missing, no_tls_no_connection, run_serves_and_drains);
+crate::on_both!(
+    check_says_what_is_there_and_what_is_missing,
+    no_tls_no_connection,
+    run_serves_and_drains,
+    a_hangup_reads_the_file_again
+);

@@ -17,7 +17,7 @@ fn code(failure: &Error) -> u16 {
 fn why(snapshot: &Snapshot) -> Option<Arc<str>> {
     match &snapshot.primary()?.health {
         Health::Down(why) => Some(why.clone()),
-        Health::Up | Health::Unknown => None,
+        Health::Up | Health::Unknown | Health::Retired => None,
     }
 }
 

@@ -11,11 +11,23 @@ use crate::topology::{Health, Lag, Role, ServerId, ServerView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Since when a server belongs to the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// From the start.
+    Original,
+    /// It was added while others served: it takes no reads before it has been asked how late it is.
+    Added,
+    /// Not any more.
+    Retired,
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: ServerId,
     pub(super) name: Arc<str>,
     pub(super) plan: ServerPlan,
+    pub(super) place: Place,
     pub(super) opinion: Opinion,
     pub(super) round_trips: RoundTrips,
     /// When a full probe last succeeded.
@@ -38,11 +50,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(id: ServerId, name: Arc<str>, plan: ServerPlan) -> Self {
+    pub(super) fn new(id: ServerId, name: Arc<str>, plan: ServerPlan, place: Place) -> Self {
         Self {
             id,
             name,
             plan,
+            place,
             opinion: Opinion::new(),
             round_trips: RoundTrips::default(),
             seen_at: None,
@@ -129,11 +142,11 @@ impl Entry {
             name: self.name.clone(),
             local: self.plan.local,
             role,
-            health: self.opinion.health().clone(),
+            health: if self.is_retired() { Health::Retired } else { self.opinion.health().clone() },
             lag: self.lag,
             held_lag: self.held_lag,
             max_lag: self.plan.max_lag,
-            weight: self.plan.weight,
+            weight: if self.takes_reads() { self.plan.weight } else { 0 },
             is_rival: role == Role::Replica && self.claim().claims_writes(),
             is_doubtful: false,
             rtt: self.round_trips.steady(),
@@ -142,6 +155,19 @@ impl Entry {
                 Role::Primary => self.gtids.committed.clone(),
                 Role::Replica => self.gtids.applied.clone(),
             },
+        }
+    }
+
+    /// Whether the configuration has it no more.
+    pub(super) fn is_retired(&self) -> bool {
+        self.place == Place::Retired
+    }
+
+    fn takes_reads(&self) -> bool {
+        match self.place {
+            Place::Original => true,
+            Place::Added => *self.opinion.health() != Health::Unknown,
+            Place::Retired => false,
         }
     }
 

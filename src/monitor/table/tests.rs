@@ -333,3 +333,117 @@ fn a_heartbeat_is_believed_before_gtids() {
     lab.beat(4, ID[1], "0-1-9", (true, running()), "10:00:00");
     assert_eq!(lag(&lab), behind(0));
 }
+
+/// The plan that a [`Lab`] begins with.
+fn plans(ids: &[(u16, Planned, u32)]) -> Vec<(ServerId, Arc<str>, ServerPlan)> {
+    let plan = |role, weight| ServerPlan { role, local: true, weight, max_lag: seconds(10) };
+    ids.iter().map(|(id, role, weight)| (ServerId(*id), format!("s{id}").into(), plan(*role, *weight))).collect()
+}
+
+impl Lab {
+    fn configure(&mut self, second: u64, ids: &[(u16, Planned, u32)]) -> Vec<Event> {
+        let thresholds = Thresholds { down_after: 2, up_after: 1 };
+        self.table.configure(&plans(ids), thresholds, [seconds(5), seconds(3)], self.start + seconds(second))
+    }
+}
+
+#[test]
+fn who_leaves_the_configuration_keeps_its_place_and_takes_nothing() {
+    use Planned::{Primary, Replica};
+    let mut lab = Lab::pair();
+    lab.primary(1, ID[0], "0-1-5");
+    lab.replica(1, ID[1], "0-1-5");
+    let before = lab.publish(1).expect("news");
+    assert_eq!((*before.readers).to_vec(), [ID[1]]);
+    assert!(!before.floor.pending);
+
+    // The replica is replaced by one that nobody has asked yet.
+    lab.configure(2, &[(0, Primary, 1), (2, Replica, 1)]);
+    let after = lab.publish(2).expect("news");
+    assert_eq!(
+        after.servers.iter().map(|s| s.health.clone()).collect::<Vec<_>>(),
+        [Health::Up, Health::Retired, Health::Unknown]
+    );
+    assert!(after.readers.is_empty(), "{:?}", after.readers);
+    assert!(after.floor.pending, "what was read there nobody can tell but the primary");
+    assert_eq!(lab.table.awaited(), [ID[0]]);
+    assert_eq!(after.everywhere, None);
+
+    // What is still on its way from the one that left is not believed.
+    lab.replica(3, ID[1], "0-1-9");
+    assert!(lab.publish(3).is_none());
+    lab.replica(3, ID[2], "0-1-3");
+    lab.primary(3, ID[0], "0-1-6");
+    let last = lab.publish(3).expect("news");
+    assert_eq!((*last.readers).to_vec(), [ID[2]]);
+    assert_eq!((last.floor.pending, last.floor.gtids.clone()), (false, Some(gtids("0-1-6"))));
+}
+
+#[test]
+fn a_primary_at_another_address_is_another_primary() {
+    use Planned::{Primary, Replica};
+    let mut lab = Lab::pair();
+    lab.primary(1, ID[0], "0-1-5");
+    lab.replica(1, ID[1], "0-1-5");
+    lab.publish(1);
+    let events = lab.configure(2, &[(2, Primary, 1), (1, Replica, 1)]);
+    assert_eq!(events, [Event::PrimaryIs(ID[2])]);
+    let after = lab.publish(2).expect("news");
+    assert_eq!(after.primary().map(|s| s.id), Some(ID[2]));
+    assert_eq!(after.servers[0].health, Health::Retired);
+    assert!(after.floor.pending && after.report.is_none() && after.is_unsettled());
+}
+
+#[test]
+fn who_may_serve_reads_now_must_have_what_all_others_had() {
+    use Planned::{Primary, Replica};
+    let mut lab = Lab::new(&[Primary, Replica, Replica]);
+    lab.configure(0, &[(0, Primary, 1), (1, Replica, 1), (2, Replica, 0)]);
+    lab.primary(1, ID[0], "0-1-5");
+    lab.replica(1, ID[1], "0-1-5");
+    lab.replica(1, ID[2], "0-1-2");
+    lab.publish(1);
+    lab.primary(2, ID[0], "0-1-5");
+    let before = lab.publish(2).expect("news");
+    assert_eq!(before.everywhere, Some(gtids("0-1-5")), "the one without weight does not count");
+    assert!(!before.floor.pending);
+    lab.configure(3, &[(0, Primary, 1), (1, Replica, 1), (2, Replica, 1)]);
+    let after = lab.publish(3).expect("news");
+    assert_eq!((*after.readers).to_vec(), [ID[1], ID[2]]);
+    assert!(after.floor.pending);
+    assert_eq!(after.everywhere, Some(gtids("0-1-2")));
+    // With other weights some who read from the one will read from the other.
+    lab.primary(4, ID[0], "0-1-5");
+    let before = lab.publish(4).expect("news");
+    assert!(!before.floor.pending);
+    lab.configure(5, &[(0, Primary, 1), (1, Replica, 3), (2, Replica, 1)]);
+    let last = lab.publish(5).expect("news");
+    assert_eq!((last.floor.pending, last.epoch, last.servers[1].weight), (true, before.epoch + 1, 3));
+    lab.primary(6, ID[0], "0-1-5");
+    assert!(!lab.publish(6).expect("news").floor.pending);
+    lab.configure(7, &[(0, Primary, 1), (1, Replica, 3), (2, Replica, 1)]);
+    assert!(lab.publish(7).is_none(), "nothing is otherwise");
+}
+
+#[test]
+fn among_three_readers_one_that_leaves_moves_the_others() {
+    let mut lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Replica]);
+    lab.configure(
+        0,
+        &[(0, Planned::Primary, 1), (1, Planned::Replica, 1), (2, Planned::Replica, 1), (4, Planned::Replica, 1)],
+    );
+    lab.primary(1, ID[0], "0-1-5");
+    for id in [1, 2, 4] {
+        lab.replica(1, ServerId(id), "0-1-5");
+    }
+    let before = lab.publish(1).expect("news");
+    assert_eq!(before.servers[3].health, Health::Retired, "an id that was never used has its place");
+    assert_eq!((*before.readers).to_vec(), [1, 2, 4].map(ServerId));
+    lab.fail(2, ServerId(4), &"gone".into());
+    lab.fail(3, ServerId(4), &"gone".into());
+    lab.publish(3);
+    let mut awaited = lab.table.awaited();
+    awaited.sort();
+    awaited.dedup();
+    assert_eq!(awaited, ID, "what was seen on any of the three must be seen on both that stay");
+}

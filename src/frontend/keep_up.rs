@@ -1,0 +1,60 @@
+//! How a session goes by a configuration that changes while it is there.
+
+use super::binding::Binding;
+use super::session::Session;
+use crate::backend::login::Account;
+use crate::protocol::errno;
+use crate::protocol::response::ServerError;
+use std::sync::Arc;
+
+/// By which configuration a session goes.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// How often it had changed when it was last looked at.
+    changes: u64,
+    /// Whether it has the session's user no more.
+    is_removed: bool,
+}
+
+impl Session {
+    /// The session is this account's from now on.
+    pub(super) fn is_of(&mut self, account: Arc<Account>) {
+        // Whoever changes the configuration looks for users after it has changed.
+        self.standing.changes = self.shared.changes();
+        self.entry.handle().set_user(&account.user);
+        let now = self.shared.account_now(&account);
+        self.standing.is_removed = now.is_none();
+        if self.standing.is_removed {
+            self.entry.handle().leave.cancel();
+        }
+        self.account = now.unwrap_or(account);
+        self.pools = self.shared.pools.of(&self.account, self.client.caps);
+    }
+
+    /// Goes by the configuration as it is now. Whether it has changed since this was last done. What the session
+    /// holds it keeps.
+    pub(super) fn keep_up(&mut self) -> bool {
+        if self.standing.changes == self.shared.changes() {
+            return false;
+        }
+        self.is_of(self.account.clone());
+        let max_lag = self.shared.settings().max_lag_by_user.get(&self.account.user).copied();
+        self.sight.set_max_lag(max_lag);
+        true
+    }
+
+    /// Whether it may not stay, and has no transaction to finish. At rest it is told so while it waits.
+    pub(super) fn has_to_go(&self) -> bool {
+        let is_open = || match &self.binding {
+            Binding::Free => false,
+            Binding::Begun(_) | Binding::InTransaction(_) => true,
+            Binding::Pinned(lease, _) => lease.conn().is_none_or(|conn| conn.is_in_transaction()),
+        };
+        self.standing.is_removed && !is_open()
+    }
+
+    /// Why it may not stay.
+    pub(super) fn why_to_leave(&self) -> ServerError {
+        if self.shared.drain.is_cancelled() { errno::shutting_down() } else { errno::user_removed(&self.account.user) }
+    }
+}

@@ -1,0 +1,42 @@
+//! The file, read again while clients are served.
+
+use super::notify;
+use crate::app::App;
+use crate::config;
+use std::path::Path;
+
+/// Reads the file again and tells what came of it.
+pub(super) async fn reload(app: &App, path: &Path) {
+    notify::reloading();
+    read_again(app, path).await;
+    notify::reloaded(&app.shared);
+}
+
+async fn read_again(app: &App, path: &Path) {
+    let settings = match config::load(path, &|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(faults) => {
+            app.reload_refused();
+            for fault in &faults {
+                tracing::error!(%fault, "configuration");
+            }
+            tracing::error!("the file has faults: the configuration stays as it was");
+            return;
+        }
+    };
+    for warning in &settings.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
+    match app.reload(settings).await {
+        Ok(reloaded) => {
+            for key in &reloaded.needs_restart {
+                tracing::warn!(key, "this has changed and needs a restart");
+            }
+            tracing::info!(applied = ?reloaded.applied, fingerprint = reloaded.fingerprint, "configuration read again");
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "the configuration cannot be used and stays as it was");
+        }
+    }
+}
