@@ -19,6 +19,7 @@ use crate::http;
 use crate::metrics::Metrics;
 use crate::monitor::heartbeat::HeartbeatTable;
 use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
+use crate::net::budget::Budget;
 use crate::net::names::Resolver;
 use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
@@ -112,6 +113,7 @@ impl App {
             doubts,
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
+            memory: Budget::new(settings.limits.memory as usize, settings.pool.checkout_timeout),
             waits: Waits::default(),
             gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
@@ -375,6 +377,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         session_mode,
         max_packet: MAX_PACKET,
         idle_timeout: settings.limits.idle_client_timeout,
+        stall: settings.limits.stalled_client_timeout,
         login_timeout: settings.limits.login_timeout,
         max_clients: settings.limits.max_clients as usize,
         max_prepared: settings.limits.max_prepared_statements as usize,

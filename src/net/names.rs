@@ -232,7 +232,7 @@ mod tests {
     async fn a_name_has_changed_when_it_stays_so() {
         let (names, table) = names(3306);
         let peer = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 3306)));
-        let mut has_left = async |addresses: &[Ipv4Addr]| {
+        let has_left = async |addresses: &[Ipv4Addr]| {
             becomes(&table, addresses);
             names.refresh().await;
             names.has_left(peer)
