@@ -84,6 +84,8 @@ impl SessionMetrics {
 pub struct SessionMetrics {
     /// Clients accepted.
     pub accepted: IntCounter,
+    /// Clients that could not be accepted, for want of descriptors for example.
+    pub accept_failures: IntCounter,
     /// Clients connected now.
     pub connected: IntGauge,
     /// Clients sent away because they stopped in the middle of a command or an answer.
@@ -200,6 +202,10 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
     )?;
     Ok(SessionMetrics {
         accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
+        accept_failures: c.counter(
+            "landbridge_accept_failures_total",
+            "Clients that could not be accepted, for want of descriptors for example",
+        )?,
         connected: c.gauge("landbridge_clients", "Clients connected now")?,
         stalled: c.counter(
             "landbridge_stalled_clients_total",

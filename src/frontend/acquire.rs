@@ -11,9 +11,9 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
-use crate::topology::Snapshot;
+use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A lease for a job, and how it came about.
 pub(super) struct Acquired {
@@ -42,8 +42,12 @@ pub(super) struct Held {
 
 /// How long clients wait for the first probes of the servers.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
+/// A primary that cannot be reached, and is not known to be down, is tried again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a read whose connection died before its answer is sent again.
 pub(super) const READ_RETRIES: u32 = 2;
+/// Instead of a number of retries: nobody but the primary is to be asked any more.
+pub(super) const ONLY_PRIMARY: u32 = READ_RETRIES + 1;
 
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
@@ -90,7 +94,8 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
-        if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
+        if is_far || retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -139,9 +144,13 @@ impl Session {
 
     async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
         let mut snapshot = self.shared.snapshot();
+        let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
+            // It may be the primary that was lost, each time.
+            READ_RETRIES => route::to_primary(snapshot, Reason::NoReplica)
+                .or_else(|down| route::decide(need, &reader, snapshot).map_err(|_| down)),
             _ => route::to_primary(snapshot, Reason::NoReplica),
         };
         let mut decided = decide(&snapshot);
@@ -171,6 +180,9 @@ impl Session {
             Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
                 self.lease_primary(job, Reason::NoReplica).await
             }
+            Err(Denied::ForNow(error)) if need == Need::Read && retries < ONLY_PRIMARY => {
+                self.acquire_without_primary(job, error).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -198,6 +210,36 @@ impl Session {
             return Need::Primary(Reason::Statement(Why::ServerLocal));
         }
         job.need
+    }
+
+    /// A read was to go to the primary, which cannot be reached although nobody has noticed yet.
+    async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, Denied> {
+        let give_up = Instant::now() + FIRST_PROBES;
+        loop {
+            let snapshot = self.shared.snapshot();
+            let reader = self.reader(job, &snapshot);
+            let is_noticed = snapshot.primary().is_none_or(|primary| !primary.is_usable());
+            // What somebody has seen is unseen only if the monitor, too, finds nobody to name it.
+            let may_be_older = is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending);
+            let servers = if may_be_older { snapshot.without_primary(&error.message) } else { (*snapshot).clone() };
+            let route = route::decide(Need::Read, &reader, &servers).map_err(|_| Denied::ForNow(error.clone()))?;
+            match self.lease_for(&route, job).await {
+                Ok(Ok(lease)) => return Ok(acquired(lease, route.reason, snapshot.epoch)),
+                _ if may_be_older || Instant::now() > give_up => return Err(Denied::ForNow(error)),
+                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Where another process serves new clients, only the primary has all that those wrote and saw.
+    fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
+        let concerned = need == Need::Read && self.shared.succession.is_lingering();
+        if !concerned || !self.sight.is_consistent() || job.traits.contains(Traits::TABLE_FREE) {
+            return need;
+        }
+        // Without a primary nothing can be proven, and reads go on.
+        let is_there = snapshot.primary().is_some_and(ServerView::is_usable);
+        if is_there { Need::Primary(Reason::TakenOver) } else { need }
     }
 
     async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, Denied> {
@@ -243,8 +285,8 @@ fn checkout_error(pool: &Pool, error: &CheckoutError) -> Denied {
         CheckoutError::Exhausted { waited, max } => Denied::Refused(errno::pool_exhausted(server, *waited, *max)),
         // What a server says of the account is for the client to see as it is.
         CheckoutError::Unreachable(dial) => match dial.server_error() {
-            Some(error) => Denied::Refused(error.clone()),
-            None => Denied::ForNow(errno::unreachable(server, &dial.to_string())),
+            Some(error) if !errno::is_about_server(error) => Denied::Refused(error.clone()),
+            _ => Denied::ForNow(errno::unreachable(server, &dial.to_string())),
         },
         CheckoutError::Slow(_) => Denied::ForNow(errno::unreachable(server, &error.to_string())),
         CheckoutError::Closed => Denied::Refused(errno::unreachable(server, &error.to_string())),

@@ -1,12 +1,13 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
-use super::acquire::{Acquired, Held, READ_RETRIES};
+use super::acquire::{Acquired, Held, ONLY_PRIMARY, READ_RETRIES};
 use super::binding::{Binding, PinReason};
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
 use super::ruled::{at_the_primary, wherever_it_can};
 use super::session::{Gone, Session};
+use super::settle::LAST_QUESTION;
 use super::summary::Summary;
 use crate::consistency::token::Noted;
 use crate::metrics::Saved;
@@ -17,6 +18,9 @@ use crate::route::{Need, Reason};
 use crate::sql::Traits;
 use std::borrow::Cow;
 use std::io;
+
+/// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
+const MOST_FOUND_DEAD: u32 = 64;
 
 impl Session {
     /// Runs a job and answers the client.
@@ -41,7 +45,7 @@ impl Session {
         let _changing = self.keep_definitions(job);
         self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
-        let mut retries = 0;
+        let (mut retries, mut found_dead) = (0, 0);
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
         loop {
@@ -63,6 +67,10 @@ impl Session {
                 self.refuse(&error).await?;
                 return Self::end_if_bereft(&held);
             }
+            if retries > 0 && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await {
+                found_dead += 1;
+                continue;
+            }
             self.count(&job, &lease, reason);
             match flight::exchange(self, &mut lease, &job, &held).await {
                 Ok(Summary { untold: true, error: None, .. }) if job.wishes.on_empty => {
@@ -72,7 +80,7 @@ impl Session {
                 Ok(Summary { untold: true, error, .. }) => {
                     lease.give_back(Disposition::Clean);
                     refusal = error;
-                    retries = READ_RETRIES;
+                    retries = ONLY_PRIMARY;
                 }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
@@ -113,11 +121,11 @@ impl Session {
                     self.shared.proven.forget();
                     // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
                     // who is in it can go on, as on a direct connection, with what needs no schema.
-                    if retries >= READ_RETRIES || job.need != Need::Read {
+                    if retries >= ONLY_PRIMARY || job.need != Need::Read {
                         *homeless = true;
                         self.state = in_schema(&self.state, None);
                     }
-                    retries = READ_RETRIES;
+                    retries = ONLY_PRIMARY;
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);
@@ -176,6 +184,7 @@ impl Session {
             // Half an answer cannot be taken back or completed.
             return Err(Gone::Left(error.to_string()));
         }
+        self.tell_successor().await?;
         Ok(self.client.send_error(error).await?)
     }
 
@@ -232,4 +241,13 @@ impl Session {
         }
         self.refuse(&error).await
     }
+}
+
+/// Whether an idle connection still answers. Where one was lost, the others most often were at the same moment,
+/// and none of them may have been found dead yet.
+async fn still_answers(lease: &mut Lease) -> bool {
+    let Some(conn) = lease.take() else { return false };
+    let Ok(Ok(conn)) = tokio::time::timeout(LAST_QUESTION, conn.ping()).await else { return false };
+    lease.put(conn);
+    true
 }

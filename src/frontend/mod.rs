@@ -40,6 +40,7 @@ mod settle;
 pub mod shared;
 mod sight;
 mod statements;
+pub mod succession;
 pub mod summary;
 mod touch;
 pub mod translate;

@@ -163,6 +163,8 @@ impl Session {
             Err(gone) => gone,
         };
         self.let_go();
+        // It is over either way.
+        let _too_late = self.tell_successor().await;
         gone
     }
 
@@ -190,13 +192,18 @@ impl Session {
                     if let Err(gone) = self.command(&packet.payload).await {
                         return gone;
                     }
-                    if let Err(error) = self.client.packets.flush().await {
+                    if let Err(error) = self.tell_and_flush().await {
                         return error.into();
                     }
                 }
                 Err(gone) => return gone,
             }
         }
+    }
+
+    async fn tell_and_flush(&mut self) -> io::Result<()> {
+        self.tell_successor().await?;
+        self.client.packets.flush().await
     }
 
     async fn next_command(&mut self) -> Result<Packet, Gone> {

@@ -6,6 +6,7 @@ use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
+use super::succession::Succession;
 use super::waits::Waits;
 use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
@@ -131,9 +132,20 @@ pub struct Shared {
     pub proven: Proven,
     /// Accept no new clients and let the present ones finish.
     pub drain: CancellationToken,
+    /// What processes that serve the same clients tell each other.
+    pub succession: Succession,
 }
 
 impl Shared {
+    /// A process that lingered has gone, or tells somebody else by now.
+    pub fn elder_left(&self) {
+        self.succession.elder_left();
+        if let Some(definitions) = &self.definitions {
+            // It may have changed some, and told nobody.
+            drop(definitions.change());
+        }
+    }
+
     /// The servers as last seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.topology.borrow().clone()

@@ -69,7 +69,7 @@ impl Pool {
         let free = self.settings.max_parallel_dials.saturating_sub(dials.len());
         let wanted = {
             let mut slots = self.lock();
-            let wanted = slots.wants_dials(self.settings.min_warm).min(free);
+            let wanted = slots.wants_dials(self.min_warm()).min(free);
             slots.dials_started(wanted);
             wanted
         };
@@ -162,7 +162,8 @@ impl Pool {
         let settings = &self.settings;
         // The others go on serving meanwhile.
         let mut renewals = settings.max_parallel_dials;
-        let mut surplus = self.counts().idle.saturating_sub(settings.min_warm);
+        let mut surplus = self.counts().idle.saturating_sub(self.min_warm());
+        let idle_timeout = self.idle_timeout();
         let taken = self.lock().take_where(|conn| {
             let idle = now.duration_since(conn.used());
             if !conn.is_healthy() {
@@ -174,7 +175,7 @@ impl Pool {
             {
                 renewals -= 1;
                 Some(Finding::Old)
-            } else if surplus > 0 && idle >= settings.idle_timeout {
+            } else if surplus > 0 && idle >= idle_timeout {
                 surplus -= 1;
                 Some(Finding::Surplus)
             } else {

@@ -19,6 +19,12 @@ pub fn refuses_account(error: &ServerError) -> bool {
     matches!(error.code, 1044 | 1045 | 1275 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
 }
 
+/// Whether a login failed for what has nothing to do with the account and will pass: the server has as many
+/// connections as it may have, or is stopping.
+pub fn is_about_server(error: &ServerError) -> bool {
+    matches!(error.code, 1040 | 1053)
+}
+
 /// What a server said of a login, as it would have said it to a client on `host`.
 pub fn as_told_to(mut error: ServerError, user: &str, host: &str) -> ServerError {
     let account = format!("'{user}'@'");

@@ -16,6 +16,7 @@ mod garbage;
 mod health;
 mod invariant;
 mod leftovers;
+mod lifecycle;
 mod limits;
 mod login;
 mod names;

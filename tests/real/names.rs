@@ -4,6 +4,8 @@ use crate::support::{APP, PASSWORD, one};
 use landbridge::app::App;
 use landbridge::config;
 use landbridge::lab::{Flavor, Pair, PairOptions, Relay, accounts};
+use landbridge::lifecycle::doors::Doors;
+use landbridge::net::listening::Passed;
 use landbridge::net::names::{self, Resolver};
 use landbridge::topology::Health;
 use mysql_async::prelude::*;
@@ -61,7 +63,8 @@ impl Bed {
         );
         let settings =
             config::parse(&text, "test.toml", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
-        let app = App::start_with(&settings, &Resolver::Table(table.0.clone())).await.expect("Landbridge starts");
+        let app = App::start_on(&settings, &Resolver::Table(table.0.clone()), &mut Passed::default(), Doors::new(true))
+            .expect("Landbridge starts");
         let bed = Self { pair, relays: [old, new.expect("relay")], table, app };
         bed.until(|bed| bed.open() == [5, 0]).await;
         bed

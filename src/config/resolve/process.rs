@@ -69,6 +69,7 @@ pub(super) fn log(mut section: Section<'_, '_>) -> Log {
 /// Reads `[shutdown]`.
 pub(super) fn shutdown(mut section: Section<'_, '_>) -> Shutdown {
     let drain_timeout = section.duration("drain_timeout").or_default_of(Duration::from_secs(30));
+    let takeover_timeout = section.duration("takeover_timeout").or_default_of(Duration::from_secs(3600));
     section.finish();
-    Shutdown { drain_timeout }
+    Shutdown { drain_timeout, takeover_timeout }
 }

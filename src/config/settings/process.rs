@@ -70,4 +70,6 @@ words! {
 pub struct Shutdown {
     /// Longest wait for open transactions; zero = none.
     pub drain_timeout: Duration,
+    /// How long clients may stay after another process has taken over; zero = until they finish what they began.
+    pub takeover_timeout: Duration,
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{LEAST, env, settings, warnings};
+use super::{LEAST, env, faults, settings, warnings};
 use crate::config::{
     Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, TlsIdentity, load,
 };
@@ -59,6 +59,17 @@ fn the_smallest_useful_file() {
     assert_eq!(settings.monitor.user, "landbridge");
     assert_eq!(settings.monitor.password.expose(), "monitor-from-env");
     assert_eq!(settings.warnings, []);
+}
+
+#[test]
+fn how_long_the_end_may_take() {
+    let (drain, takeover) = (Duration::from_secs(30), Duration::from_secs(3600));
+    let shutdown = settings(LEAST).shutdown;
+    assert_eq!((shutdown.drain_timeout, shutdown.takeover_timeout), (drain, takeover));
+    let shutdown = settings(&format!("{LEAST}[shutdown]\ntakeover_timeout = \"5m\"\n")).shutdown;
+    assert_eq!((shutdown.drain_timeout, shutdown.takeover_timeout), (drain, Duration::from_secs(300)));
+    let told = faults(&format!("{LEAST}[shutdown]\ntakeover_timeout = \"soon\"\n"));
+    assert!(told.contains("proxy.toml:12:") && told.contains("takeover_timeout"), "{told}");
 }
 
 #[test]
