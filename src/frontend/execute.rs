@@ -150,7 +150,7 @@ impl Session {
     /// that now. What would be written, or committed, would be so where nobody looks any more.
     fn deposed(&self, lease: &Lease, job: &Job) -> Option<ServerError> {
         let server = lease.pool().server();
-        if !self.at_primary || job.need == Need::Read || job.only_prepares() {
+        if self.anchor != Some(server.id) || job.need == Need::Read || job.only_prepares() {
             return None;
         }
         let snapshot = self.shared.snapshot();

@@ -24,6 +24,7 @@ use crate::protocol::response::ServerError;
 use crate::protocol::track::Reports;
 use crate::sql::{Access, Mode};
 use crate::state::SessionState;
+use crate::topology::ServerId;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -88,8 +89,8 @@ pub struct Session {
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
     pub(super) binding: Binding,
-    /// Whether the connection it holds led to the primary when it came to hold it, or since.
-    pub(super) at_primary: bool,
+    /// The primary to which the connection leads that it holds, as it was when the session came to hold it, or since.
+    pub(super) anchor: Option<ServerId>,
     /// Whether sessions that say nothing about it begin transactions by themselves.
     pub(super) autocommit_off_by_default: bool,
     /// Attributes of the query under way, as the client encoded them, if it has any.
@@ -138,7 +139,7 @@ impl Session {
             state: Arc::default(),
             collation: Some(collation),
             binding: Binding::Free,
-            at_primary: false,
+            anchor: None,
             autocommit_off_by_default: false,
             attributes: None,
             next_transaction: None,

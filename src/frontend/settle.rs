@@ -82,7 +82,9 @@ impl Session {
         }
         let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
         let open = !beside && self.is_open(job, &summary);
-        self.at_primary = (self.at_primary && held_before) || self.is_at_primary(&lease);
+        if self.anchor.is_none() || !held_before {
+            self.anchor = Some(lease.pool().server().id).filter(|server| self.is_primary(*server));
+        }
         self.bind(lease, pins, open).await;
         if released {
             self.client.packets.flush().await?;

@@ -26,6 +26,9 @@ const HEAD_START: Duration = Duration::from_millis(300);
 /// A name has changed when it has stood for the same other addresses so many times in a row.
 const STEADY: usize = 3;
 
+/// Addresses by name.
+pub type Table = Arc<Mutex<HashMap<String, Vec<IpAddr>>>>;
+
 /// Who turns names into addresses.
 #[derive(Debug, Clone, Default)]
 pub enum Resolver {
@@ -33,7 +36,7 @@ pub enum Resolver {
     #[default]
     System,
     /// A table that may change; what is not in it cannot be resolved. For tests.
-    Table(Arc<Mutex<HashMap<String, Vec<IpAddr>>>>),
+    Table(Table),
 }
 
 impl Resolver {
@@ -201,13 +204,13 @@ mod tests {
 
     const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-    fn names(port: u16) -> (Names, Arc<Mutex<HashMap<String, Vec<IpAddr>>>>) {
-        let table = Arc::new(Mutex::new(HashMap::new()));
+    fn names(port: u16) -> (Names, Table) {
+        let table = Table::default();
         let address = Address::Tcp { host: "db.test".into(), port };
         (Names::new(&address, Resolver::Table(table.clone())), table)
     }
 
-    fn becomes(table: &Mutex<HashMap<String, Vec<IpAddr>>>, addresses: &[Ipv4Addr]) {
+    fn becomes(table: &Table, addresses: &[Ipv4Addr]) {
         let addresses = addresses.iter().copied().map(IpAddr::V4).collect();
         table.lock().expect("whole").insert("db.test".into(), addresses);
     }

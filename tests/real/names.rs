@@ -6,22 +6,21 @@ use landbridge::config;
 use landbridge::lab::{Flavor, Pair, PairOptions, Relay, accounts};
 use landbridge::lifecycle::doors::Doors;
 use landbridge::net::listening::Passed;
-use landbridge::net::names::Resolver;
+use landbridge::net::names::{self, Resolver};
 use landbridge::topology::Health;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Opts, OptsBuilder};
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 const NAME: &str = "db.landbridge.test";
-const OLD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const OLD: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const NEW: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const DEAD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-struct Table(Arc<Mutex<HashMap<String, Vec<IpAddr>>>>);
+struct Table(names::Table);
 
 impl Table {
     fn becomes(&self, addresses: &[Ipv4Addr]) {
