@@ -41,12 +41,16 @@ pub(super) struct Held {
 
 /// How long clients wait for the first probes of the servers.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
+/// How long a read may look for a server, while that the primary is gone has not been noticed.
+pub(super) const PATIENCE: Duration = FIRST_PROBES;
 /// A primary that cannot be reached, and is not known to be down, is tried again after this.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a read whose connection died before its answer is sent again.
 pub(super) const READ_RETRIES: u32 = 2;
 /// Instead of a number of retries: nobody but the primary is to be asked any more.
 pub(super) const ONLY_PRIMARY: u32 = READ_RETRIES + 1;
+/// Instead of a number of retries: it was the primary that was lost, each time.
+pub(super) const WITHOUT_PRIMARY: u32 = READ_RETRIES + 2;
 
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
@@ -124,11 +128,14 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
+        if retries == WITHOUT_PRIMARY {
+            let error = errno::unreachable("the primary", "each connection to it was lost");
+            return self.acquire_without_primary(job, error).await;
+        }
         let mut snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
-            // It may be the primary that was lost, each time.
             READ_RETRIES => route::to_primary(snapshot, Reason::NoReplica)
                 .or_else(|down| route::decide(need, &reader, snapshot).map_err(|_| down)),
             _ => route::to_primary(snapshot, Reason::NoReplica),
@@ -194,7 +201,7 @@ impl Session {
 
     /// A read was to go to the primary, which cannot be reached although nobody has noticed yet.
     async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, ServerError> {
-        let give_up = Instant::now() + FIRST_PROBES;
+        let give_up = Instant::now() + PATIENCE;
         loop {
             let snapshot = self.shared.snapshot();
             let reader = self.reader(job, &snapshot);

@@ -194,7 +194,8 @@ async fn see(conn: &mut Conn, value: u64) {
     let seen: Result<Option<u64>, Error> = within("a read", conn.query_first(sql)).await;
     match seen {
         Ok(seen) => assert_eq!(seen, Some(1), "{value} was acknowledged"),
-        Err(Error::Server(error)) => assert_eq!(error.code, 2003, "{error}"),
+        // Where only the primary has it, and each connection that was tried was cut.
+        Err(Error::Server(error)) => assert!([2003, 2013].contains(&error.code), "{error}"),
         Err(error) => panic!("a read ended a connection: {error}"),
     }
 }
