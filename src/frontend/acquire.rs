@@ -207,15 +207,28 @@ impl Session {
             let reader = self.reader(job, &snapshot);
             let is_noticed = snapshot.primary().is_none_or(|primary| !primary.is_usable());
             // What somebody has seen is unseen only if the monitor, too, finds nobody to name it.
-            let may_be_older = is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending);
-            let servers = if may_be_older { snapshot.without_primary(&error.message) } else { (*snapshot).clone() };
-            let route = route::decide(Need::Read, &reader, &servers).map_err(|_| error.clone())?;
-            match self.lease_for(&route, job).await {
-                Ok(Ok(lease)) => return Ok(acquired(lease, route.reason, snapshot.epoch)),
-                _ if may_be_older || Instant::now() > give_up => return Err(error),
-                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            if is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending) {
+                let without = snapshot.without_primary(&error.message);
+                if let Some(acquired) = self.acquire_from(&without, &reader, job).await {
+                    return Ok(acquired);
+                }
+            }
+            // What a replica has not got, the primary has, if it is only away for a moment.
+            if is_noticed || Instant::now() > give_up {
+                return Err(error);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let snapshot = self.shared.snapshot();
+            if let Some(acquired) = self.acquire_from(&snapshot, &reader, job).await {
+                return Ok(acquired);
             }
         }
+    }
+
+    async fn acquire_from(&mut self, snapshot: &Snapshot, reader: &Reader, job: &Job) -> Option<Acquired> {
+        let route = route::decide(Need::Read, reader, snapshot).ok()?;
+        let lease = self.lease_for(&route, job).await.ok()?.ok()?;
+        Some(acquired(lease, route.reason, snapshot.epoch))
     }
 
     async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {
