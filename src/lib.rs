@@ -16,6 +16,7 @@ pub mod consistency;
 pub mod frontend;
 pub mod http;
 pub mod lab;
+pub mod lifecycle;
 pub mod metrics;
 pub mod monitor;
 pub mod net;

@@ -38,7 +38,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("http", &["http", "frontend", "metrics", "topology"]),
+    ("http", &["http", "frontend", "metrics", "net", "topology"]),
+    // L4: the life of the process.
+    ("lifecycle", &["lifecycle", "app", "config", "consistency", "frontend", "http", "net"]),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.
     ("lab", &["lab"]),
 ];

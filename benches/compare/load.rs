@@ -137,12 +137,21 @@ impl Load {
         command
     }
 
+    /// Runs a workload of sysbench with one client, so many times.
+    pub(crate) async fn run_times(&self, workload: &Workload, times: u32, port: u16) -> Result<()> {
+        let Kind::Sysbench { script, prepared } = workload.kind else { bail!("{} counts time", workload.name) };
+        let mut command = self.command(script, port);
+        command.args([format!("--events={times}"), format!("--db-ps-mode={}", mode(prepared))]);
+        command.args(["--threads=1", "--time=0", "--mysql-ssl=off", "--rand-type=uniform", "run"]);
+        output(command).await.map(drop)
+    }
+
     async fn sysbench(&self, script: &str, prepared: bool, clients: u32, way: &Way) -> Result<Outcome> {
         let mut command = self.command(script, way.port);
         command.args([
             format!("--threads={clients}"),
             format!("--time={}", self.duration.as_secs()),
-            format!("--db-ps-mode={}", if prepared { "auto" } else { "disable" }),
+            format!("--db-ps-mode={}", mode(prepared)),
             format!("--mysql-ssl={}", if way.tls { "on" } else { "off" }),
         ]);
         command.args(["--rand-type=uniform", "--percentile=95", "--forced-shutdown=30", "run"]);
@@ -186,6 +195,10 @@ impl Load {
         let p95 = times.get(times.len() * 95 / 100).copied().context("no connection in all this time")?;
         Ok(Outcome { queries: cycles, per_second: cycles / elapsed, mean: times.iter().sum::<f64>() / cycles, p95 })
     }
+}
+
+fn mode(prepared: bool) -> &'static str {
+    if prepared { "auto" } else { "disable" }
 }
 
 /// Runs a command to its end and returns what it wrote.

@@ -4,6 +4,7 @@
 //! primary, through `haproxy`, and through Landbridge as a process of its own. The ways take turns, so
 //! that whatever else the machine does hits all of them. `docs/benchmarks.md` tells the method.
 
+mod instructions;
 mod load;
 mod report;
 mod ways;
@@ -38,6 +39,9 @@ struct Args {
     /// Also a Landbridge with `scope = "off"`: what it costs to remember who wrote what
     #[arg(long)]
     scope_off: bool,
+    /// Instead of all this: count instructions per query under valgrind, for each scope
+    #[arg(long)]
+    instructions: bool,
     /// A Markdown file whose marked place gets the tables
     #[arg(long)]
     write: Option<PathBuf>,
@@ -66,6 +70,9 @@ async fn main() -> Result<()> {
     let workloads: Vec<&Workload> = WORKLOADS.iter().filter(|w| w.name.contains(&args.only)).collect();
     if workloads.is_empty() {
         bail!("no workload is called {:?}: {}", args.only, WORKLOADS.map(|w| w.name).join(", "));
+    }
+    if args.instructions {
+        return instructions::compare(flavor, options(flavor), &workloads).await;
     }
     say(&format!("starting a {flavor} primary, a replica, HAProxy and Landbridge twice"));
     let pair = Pair::start_with(flavor, options(flavor)).await?;

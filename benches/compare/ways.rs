@@ -103,7 +103,7 @@ pub(crate) struct Process(Child);
 
 impl Process {
     /// Starts it such that the kernel ends it when this process is killed.
-    fn start(program: &Path, arguments: &[&str], log: &Path) -> Result<Self> {
+    pub(crate) fn start(program: &Path, arguments: &[&str], log: &Path) -> Result<Self> {
         let mut command = match find("setpriv") {
             Ok(setpriv) => {
                 let mut command = Command::new(setpriv);
@@ -115,6 +115,17 @@ impl Process {
         let log = File::create(log)?;
         command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Self(command.spawn().with_context(|| program.display().to_string())?))
+    }
+
+    /// The program's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        self.0.wait()?;
+        Ok(())
     }
 
     /// Processor time of all its threads so far.
@@ -177,6 +188,22 @@ async fn haproxy(directory: &Path, primary: u16) -> Result<(Process, u16)> {
 
 /// The release binary with a configuration as users have it, but for `tls` and perhaps `scope`.
 async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str, scope: &str) -> Result<(Process, u16)> {
+    let (config, port, http) = configure(directory, name, pair, tls, scope)?;
+    let log = directory.join(format!("{name}.log"));
+    let program = Path::new(env!("CARGO_BIN_EXE_landbridge"));
+    let process = Process::start(program, &["--config", &config.to_string_lossy(), "run"], &log)?;
+    wait_until(&log, || async { is_ready(http).await.unwrap_or(false) }).await?;
+    Ok((process, port))
+}
+
+/// Writes a configuration; returns its file and the ports of MySQL and HTTP.
+pub(crate) fn configure(
+    directory: &Path,
+    name: &str,
+    pair: &Pair,
+    tls: &str,
+    scope: &str,
+) -> Result<(PathBuf, u16, u16)> {
     let (port, http) = (free_port()?, free_port()?);
     let (app, monitor) = (accounts::APP, accounts::MONITOR);
     let text = format!(
@@ -215,15 +242,11 @@ scope = "{scope}"
     );
     let config = directory.join(format!("{name}.toml"));
     fs::write(&config, text)?;
-    let log = directory.join(format!("{name}.log"));
-    let program = Path::new(env!("CARGO_BIN_EXE_landbridge"));
-    let process = Process::start(program, &["--config", &config.to_string_lossy(), "run"], &log)?;
-    wait_until(&log, || async { is_ready(http).await.unwrap_or(false) }).await?;
-    Ok((process, port))
+    Ok((config, port, http))
 }
 
 /// Whether `/readyz` says so: every pool is warm.
-async fn is_ready(http: u16) -> Result<bool> {
+pub(crate) async fn is_ready(http: u16) -> Result<bool> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, http)).await?;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").await?;
     let mut answer = String::new();
@@ -231,7 +254,7 @@ async fn is_ready(http: u16) -> Result<bool> {
     Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
-async fn wait_until<F: Future<Output = bool>>(log: &Path, serves: impl Fn() -> F) -> Result<()> {
+pub(crate) async fn wait_until<F: Future<Output = bool>>(log: &Path, serves: impl Fn() -> F) -> Result<()> {
     let deadline = Instant::now() + START_LIMIT;
     while !serves().await {
         if Instant::now() > deadline {

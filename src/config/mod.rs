@@ -36,8 +36,8 @@ pub use self::fault::{Fault, Faults, Position};
 pub use self::secret::Secret;
 pub use self::settings::{
     Auth, Certificate, ClientTls, Consistency, Limits, Listen, Log, LogFormat, LogLevel, Monitor, OnEmpty, Pipelining,
-    Pool, PoolMode, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server, ServerTls, Settings, Shutdown,
-    TlsIdentity, Trust, User, UserPool,
+    Pool, PoolMode, PrimaryDown, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server, ServerTls, Settings,
+    Shutdown, TlsIdentity, Trust, User, UserPool,
 };
 
 /// Reads the file at `path`; relative paths in it are relative to its directory.

@@ -3,14 +3,15 @@
 use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
+use super::outlast::Denied;
 use super::session::Session;
 use crate::consistency::gtid::GtidSet;
-use crate::pool::{CheckoutError, Lease, Pool};
+use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
-use crate::topology::Snapshot;
+use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,7 +98,8 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
-        if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
+        if is_far || retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -128,11 +130,29 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
+        match self.acquire_now(job, need, retries).await {
+            Ok(acquired) => Ok(acquired),
+            Err(denied) => self.outlast(job, need, retries, denied).await,
+        }
+    }
+
+    /// A connection for a job, unless none can be had now.
+    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
+        let acquired = self.acquire_anyway(job, need, retries).await?;
+        if self.shared.gate.is_paused() {
+            acquired.lease.give_back(Disposition::Clean);
+            return Err(Denied::Paused);
+        }
+        Ok(acquired)
+    }
+
+    async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
         if retries == WITHOUT_PRIMARY {
             let error = errno::unreachable("the primary", "each connection to it was lost");
             return self.acquire_without_primary(job, error).await;
         }
         let mut snapshot = self.shared.snapshot();
+        let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
@@ -167,7 +187,7 @@ impl Session {
             Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
                 self.lease_primary(job, Reason::NoReplica).await
             }
-            Err(error) if need == Need::Read && retries < ONLY_PRIMARY && error.code == errno::UNREACHABLE => {
+            Err(Denied::ForNow(error)) if need == Need::Read && retries < ONLY_PRIMARY => {
                 self.acquire_without_primary(job, error).await
             }
             Err(error) => Err(error),
@@ -200,7 +220,7 @@ impl Session {
     }
 
     /// A read was to go to the primary, which cannot be reached although nobody has noticed yet.
-    async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, ServerError> {
+    async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, Denied> {
         let give_up = Instant::now() + PATIENCE;
         loop {
             let snapshot = self.shared.snapshot();
@@ -215,7 +235,7 @@ impl Session {
             }
             // What a replica has not got, the primary has, if it is only away for a moment.
             if is_noticed || Instant::now() > give_up {
-                return Err(error);
+                return Err(Denied::ForNow(error));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
             let snapshot = self.shared.snapshot();
@@ -231,7 +251,18 @@ impl Session {
         Some(acquired(lease, route.reason, snapshot.epoch))
     }
 
-    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {
+    /// Where another process serves new clients, only the primary has all that those wrote and saw.
+    fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
+        let concerned = need == Need::Read && self.shared.succession.is_lingering();
+        if !concerned || !self.sight.is_consistent() || job.traits.contains(Traits::TABLE_FREE) {
+            return need;
+        }
+        // Without a primary nothing can be proven, and reads go on.
+        let is_there = snapshot.primary().is_some_and(ServerView::is_usable);
+        if is_there { Need::Primary(Reason::TakenOver) } else { need }
+    }
+
+    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, Denied> {
         let snapshot = self.shared.snapshot();
         let route = route::to_primary(&snapshot, reason).map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await? {
@@ -242,11 +273,7 @@ impl Session {
 
     /// A connection for a route. The inner error is of a replica that does not catch up in time: what it has
     /// executed instead, if it told.
-    async fn lease_for(
-        &mut self,
-        route: &Route,
-        job: &Job,
-    ) -> Result<Result<Lease, Option<Arc<GtidSet>>>, ServerError> {
+    async fn lease_for(&mut self, route: &Route, job: &Job) -> Result<Result<Lease, Option<Arc<GtidSet>>>, Denied> {
         let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
             return Err(no_route(&NoRoute::NoPrimary));
         };
@@ -265,22 +292,24 @@ fn is_about_server(schema: &[u8]) -> bool {
     SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
 }
 
-fn no_route(error: &NoRoute) -> ServerError {
-    match error {
+fn no_route(error: &NoRoute) -> Denied {
+    Denied::ForNow(match error {
         NoRoute::Down { server, why } => errno::unreachable(server, why),
         NoRoute::NoPrimary => errno::unreachable("the primary", &error.to_string()),
-    }
+    })
 }
 
-fn checkout_error(pool: &Pool, error: &CheckoutError) -> ServerError {
+fn checkout_error(pool: &Pool, error: &CheckoutError) -> Denied {
+    let server = &pool.server().name;
     match error {
-        CheckoutError::Exhausted { waited, max } => errno::pool_exhausted(&pool.server().name, *waited, *max),
+        CheckoutError::Exhausted { waited, max } => Denied::Refused(errno::pool_exhausted(server, *waited, *max)),
         // What a server says of the account is for the client to see as it is.
         CheckoutError::Unreachable(dial) => match dial.server_error() {
-            Some(error) if !errno::is_about_server(error) => error.clone(),
-            _ => errno::unreachable(&pool.server().name, &dial.to_string()),
+            Some(error) if !errno::is_about_server(error) => Denied::Refused(error.clone()),
+            _ => Denied::ForNow(errno::unreachable(server, &dial.to_string())),
         },
-        CheckoutError::Slow(_) | CheckoutError::Closed => errno::unreachable(&pool.server().name, &error.to_string()),
+        CheckoutError::Slow(_) => Denied::ForNow(errno::unreachable(server, &error.to_string())),
+        CheckoutError::Closed => Denied::Refused(errno::unreachable(server, &error.to_string())),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
 use std::borrow::Cow;
+use std::io;
 use std::time::Instant;
 
 /// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
@@ -58,6 +59,16 @@ impl Session {
                 }
                 Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
             };
+            if held.connection
+                && let Some(error) = self.deposed(&lease, &job)
+            {
+                drop(lease);
+                self.binding = Binding::Free;
+                self.sight.doubt(&self.shared);
+                self.last.insert_id_stale = false;
+                self.refuse(&error).await?;
+                return Self::end_if_bereft(&held);
+            }
             if retries > 0 && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await {
                 found_dead += 1;
                 continue;
@@ -75,6 +86,9 @@ impl Session {
                 }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        self.shared.metrics.stalled.inc();
+                    }
                     self.is_uncertain(&job);
                     // Without, the statement comes to its end first; the connection is closed either way.
                     if self.shared.settings.kill_abandoned {
@@ -141,6 +155,18 @@ impl Session {
         }
     }
 
+    /// Why a job must not run on the connection that the session holds: it led to the primary, and another server is
+    /// that now. What would be written, or committed, would be so where nobody looks any more.
+    fn deposed(&self, lease: &Lease, job: &Job) -> Option<ServerError> {
+        let server = lease.pool().server();
+        if !self.at_primary || job.need == Need::Read || job.only_prepares() {
+            return None;
+        }
+        let snapshot = self.shared.snapshot();
+        let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
+        Some(errno::deposed(&server.name, &primary.name))
+    }
+
     fn count(&self, job: &Job, lease: &Lease, reason: Reason) {
         let metrics = &self.shared.metrics;
         let at_primary = self.is_at_primary(lease);
@@ -167,6 +193,7 @@ impl Session {
             // Half an answer cannot be taken back or completed.
             return Err(Gone::Left(error.to_string()));
         }
+        self.tell_successor().await?;
         Ok(self.client.send_error(error).await?)
     }
 
@@ -209,8 +236,10 @@ impl Session {
             // Servers hang up on commands that they have never heard of either.
             return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
         }
-        let error = if in_transaction && !commits {
+        let error = if in_transaction && !(commits && sent) {
             errno::lost_transaction(server)
+        } else if !sent {
+            errno::unreachable(server, "its connections broke one after another")
         } else {
             errno::lost_connection(server, held.connection && commits)
         };

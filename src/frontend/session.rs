@@ -85,6 +85,8 @@ pub struct Session {
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
     pub(super) binding: Binding,
+    /// Whether the connection it holds led to the primary when it came to hold it, or since.
+    pub(super) at_primary: bool,
     /// Whether sessions that say nothing about it begin transactions by themselves.
     pub(super) autocommit_off_by_default: bool,
     /// Attributes of the query under way, as the client encoded them, if it has any.
@@ -132,6 +134,7 @@ impl Session {
             state: Arc::default(),
             collation: Some(collation),
             binding: Binding::Free,
+            at_primary: false,
             autocommit_off_by_default: false,
             attributes: None,
             next_transaction: None,
@@ -159,6 +162,8 @@ impl Session {
             Err(gone) => gone,
         };
         self.let_go();
+        // It is over either way.
+        let _too_late = self.tell_successor().await;
         gone
     }
 
@@ -167,6 +172,9 @@ impl Session {
         if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
+        }
+        if let Some(stall) = self.shared.settings.stall {
+            self.client.packets.stalls_after(stall);
         }
         self.shared.metrics.saved(Saved::Login);
         self.send_ok().await?;
@@ -183,13 +191,18 @@ impl Session {
                     if let Err(gone) = self.command(&packet.payload).await {
                         return gone;
                     }
-                    if let Err(error) = self.client.packets.flush().await {
+                    if let Err(error) = self.tell_and_flush().await {
                         return error.into();
                     }
                 }
                 Err(gone) => return gone,
             }
         }
+    }
+
+    async fn tell_and_flush(&mut self) -> io::Result<()> {
+        self.tell_successor().await?;
+        self.client.packets.flush().await
     }
 
     async fn next_command(&mut self) -> Result<Packet, Gone> {
@@ -209,14 +222,19 @@ impl Session {
         let idle = self.patience();
         let read = tokio::select! {
             biased;
-            read = self.client.read_command(limit) => read,
+            read = self.client.read_command(limit, &self.shared.memory) => read,
             () = stop.cancelled() => return self.turn_away(errno::shutting_down()).await,
             () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
             () = silence(idle) => return Err(Gone::Left("silent for longer than it may be".into())),
         };
         match read {
             Ok(packet) => Ok(packet),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                self.shared.metrics.stalled.inc();
+                Err(Gone::Left("it stopped in the middle of a command".into()))
+            }
             Err(ReadError::Io(error)) => Err(error.into()),
+            Err(ReadError::Exhausted(_)) => self.turn_away(errno::out_of_memory()).await,
             Err(ReadError::TooLarge { .. }) => self.turn_away(errno::packet_too_large()).await,
             Err(ReadError::OutOfOrder { .. }) => self.turn_away(errno::out_of_order()).await,
         }
@@ -235,7 +253,13 @@ impl Session {
         };
         self.keep_defaults();
         self.attributes = None;
-        match Command::from_byte(byte) {
+        let command = Command::from_byte(byte);
+        if self.must_wait(command)
+            && let Err(error) = self.wait_for_resume().await?
+        {
+            return self.refuse(&error).await;
+        }
+        match command {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
             Command::Query => self.query_with_attributes(body).await,
@@ -243,7 +267,10 @@ impl Session {
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(body).await,
             Command::StmtBulkExecute => self.execute_in_bulk(body).await,
-            Command::StmtSendLongData => self.long_data(body),
+            Command::StmtSendLongData => {
+                self.long_data(body);
+                Ok(())
+            }
             Command::StmtClose => {
                 self.close_statement(body).await;
                 Ok(())

@@ -95,6 +95,13 @@ pub fn packet_too_large() -> ServerError {
     ServerError::new(1153, b"08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
 }
 
+/// `ER_OUT_OF_RESOURCES`: what all clients may have in memory is in use.
+pub fn out_of_memory() -> ServerError {
+    let text = "Landbridge: the memory that clients may use is taken by others. The statement was not sent; send less \
+                at a time, or raise [limits] memory";
+    ServerError::new(1041, b"HY000", text)
+}
+
 /// `ER_SERVER_SHUTDOWN`
 pub fn shutting_down() -> ServerError {
     ServerError::new(1053, b"08S01", "Server shutdown in progress (Landbridge is draining; connect again)")
@@ -169,6 +176,35 @@ pub fn unreachable(server: &str, why: &str) -> ServerError {
     )
 }
 
+/// No primary came in time; nothing was sent.
+pub fn waited_in_vain(why: &ServerError, waited: std::time::Duration) -> ServerError {
+    let why_not = why.message.strip_prefix("Landbridge ").unwrap_or(&why.message);
+    let text = format!("Landbridge has waited for {waited:?} ([route] primary_down) and {why_not}");
+    ServerError::new(why.code, &why.state, text)
+}
+
+/// An operator has paused for longer than a statement waits; nothing was sent.
+pub fn paused(waited: std::time::Duration) -> ServerError {
+    let text = format!(
+        "Landbridge is paused by its operator, and not resumed within {waited:?}. The statement was not sent; retry later"
+    );
+    ServerError::new(UNREACHABLE, b"HY000", text)
+}
+
+/// `ER_CON_COUNT_ERROR`: too many wait already; nothing was sent.
+pub fn too_many_waiting(max: usize) -> ServerError {
+    let text = format!(
+        "Landbridge: {max} statements are waiting already ([limits] max_waiting). The statement was not sent; retry \
+         later"
+    );
+    ServerError::new(1040, b"08004", text)
+}
+
+/// `ER_ABORTING_CONNECTION`: for the record, there is nobody who could read it.
+pub fn left_while_waiting() -> ServerError {
+    ServerError::new(1152, b"08S01", "Aborted connection (the client left while its statement waited)")
+}
+
 /// No connection became free in time; nothing was sent.
 pub fn pool_exhausted(server: &str, waited: std::time::Duration, max: usize) -> ServerError {
     ServerError::new(
@@ -202,6 +238,20 @@ pub fn lost_transaction(server: &str) -> ServerError {
         b"HY000",
         format!("Lost connection to {server} inside a transaction: it was rolled back; start it again"),
     )
+}
+
+/// A transaction ran on a server that is not the primary any more, and is asked for something only the primary can do.
+pub fn deposed(server: &str, primary: &str) -> ServerError {
+    let text = format!(
+        "Landbridge gave up the connection to {server}, because {primary} is the primary now: the transaction on it was \
+         rolled back; start it again"
+    );
+    ServerError::new(2013, b"HY000", text)
+}
+
+/// Whether a server refuses a write because it is read-only: `ER_OPTION_PREVENTS_STATEMENT`, `ER_READ_ONLY_MODE`.
+pub fn is_read_only(error: &ServerError) -> bool {
+    matches!(error.code, 1290 | 1836)
 }
 
 /// A transaction had to be given up: nothing of it was committed.

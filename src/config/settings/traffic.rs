@@ -129,6 +129,17 @@ pub enum ReadWait {
 pub struct Route {
     /// Stored functions that only read, in lower case, perhaps with their schema: `shop.total`.
     pub read_functions: Vec<String>,
+    /// What happens to statements that need the primary while there is none.
+    pub primary_down: PrimaryDown,
+}
+
+/// What happens to statements that need the primary while there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrimaryDown {
+    /// They fail at once.
+    Fail,
+    /// They wait for one, at most this long.
+    Wait(Duration),
 }
 
 /// Bounds on what clients may take.
@@ -140,12 +151,16 @@ pub struct Limits {
     pub login_timeout: Duration,
     /// Largest packet before the login is complete, in bytes.
     pub max_packet_before_login: u32,
-    /// Bytes buffered per client and direction before reading stops.
-    pub client_buffer: u32,
+    /// What large commands, prepared statements and data sent ahead of them may take of all clients together, in bytes.
+    pub memory: u32,
+    /// A client that stops for longer in the middle of a command, or of taking an answer, is sent away; `None` = never.
+    pub stalled_client_timeout: Option<Duration>,
     /// A client silent for longer is sent away; `None` = never.
     pub idle_client_timeout: Option<Duration>,
     /// Most prepared statements per client.
     pub max_prepared_statements: u32,
     /// Whether what a client that has gone still runs is ended at the server.
     pub kill_abandoned: bool,
+    /// Most statements that wait at a time, for a primary or for `RESUME`.
+    pub max_waiting: u32,
 }
