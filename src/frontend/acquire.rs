@@ -42,12 +42,16 @@ pub(super) struct Held {
 
 /// How long clients wait for the first probes of the servers.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
+/// How long a read may look for a server, while that the primary is gone has not been noticed.
+pub(super) const PATIENCE: Duration = FIRST_PROBES;
 /// A primary that cannot be reached, and is not known to be down, is tried again after this.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a read whose connection died before its answer is sent again.
 pub(super) const READ_RETRIES: u32 = 2;
 /// Instead of a number of retries: nobody but the primary is to be asked any more.
 pub(super) const ONLY_PRIMARY: u32 = READ_RETRIES + 1;
+/// Instead of a number of retries: it was the primary that was lost, each time.
+pub(super) const WITHOUT_PRIMARY: u32 = READ_RETRIES + 2;
 
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
@@ -147,12 +151,15 @@ impl Session {
     }
 
     async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
+        if retries == WITHOUT_PRIMARY {
+            let error = errno::unreachable("the primary", "each connection to it was lost");
+            return self.acquire_without_primary(job, error).await;
+        }
         let mut snapshot = self.shared.snapshot();
         let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
-            // It may be the primary that was lost, each time.
             READ_RETRIES => route::to_primary(snapshot, Reason::NoReplica)
                 .or_else(|down| route::decide(need, &reader, snapshot).map_err(|_| down)),
             _ => route::to_primary(snapshot, Reason::NoReplica),
@@ -218,21 +225,34 @@ impl Session {
 
     /// A read was to go to the primary, which cannot be reached although nobody has noticed yet.
     async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, Denied> {
-        let give_up = Instant::now() + FIRST_PROBES;
+        let give_up = Instant::now() + PATIENCE;
         loop {
             let snapshot = self.shared.snapshot();
             let reader = self.reader(job, &snapshot);
             let is_noticed = snapshot.primary().is_none_or(|primary| !primary.is_usable());
             // What somebody has seen is unseen only if the monitor, too, finds nobody to name it.
-            let may_be_older = is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending);
-            let servers = if may_be_older { snapshot.without_primary(&error.message) } else { (*snapshot).clone() };
-            let route = route::decide(Need::Read, &reader, &servers).map_err(|_| Denied::ForNow(error.clone()))?;
-            match self.lease_for(&route, job).await {
-                Ok(Ok(lease)) => return Ok(acquired(lease, route.reason, snapshot.epoch)),
-                _ if may_be_older || Instant::now() > give_up => return Err(Denied::ForNow(error)),
-                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            if is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending) {
+                let without = snapshot.without_primary(&error.message);
+                if let Some(acquired) = self.acquire_from(&without, &reader, job).await {
+                    return Ok(acquired);
+                }
+            }
+            // What a replica has not got, the primary has, if it is only away for a moment.
+            if is_noticed || Instant::now() > give_up {
+                return Err(Denied::ForNow(error));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let snapshot = self.shared.snapshot();
+            if let Some(acquired) = self.acquire_from(&snapshot, &reader, job).await {
+                return Ok(acquired);
             }
         }
+    }
+
+    async fn acquire_from(&mut self, snapshot: &Snapshot, reader: &Reader, job: &Job) -> Option<Acquired> {
+        let route = route::decide(Need::Read, reader, snapshot).ok()?;
+        let lease = self.lease_for(&route, job).await.ok()?.ok()?;
+        Some(acquired(lease, route.reason, snapshot.epoch))
     }
 
     /// Where another process serves new clients, only the primary has all that those wrote and saw.

@@ -87,6 +87,7 @@ impl Session {
         let (need, wishes) = self.need_and_wishes(text, statement);
         Job {
             touch: self.touch(text, statement),
+            rolls_back: matches!(statement.kind, Kind::Rollback(_)),
             traits: statement.traits,
             ends,
             semicolons: statement.semicolons,

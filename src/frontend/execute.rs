@@ -1,6 +1,6 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
-use super::acquire::{Acquired, Held, ONLY_PRIMARY, READ_RETRIES};
+use super::acquire::{Acquired, Held, LOOK_AGAIN, ONLY_PRIMARY, PATIENCE, READ_RETRIES, WITHOUT_PRIMARY};
 use super::binding::{Binding, PinReason};
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
@@ -18,6 +18,7 @@ use crate::route::{Need, Reason};
 use crate::sql::Traits;
 use std::borrow::Cow;
 use std::io;
+use std::time::Instant;
 
 /// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
 const MOST_FOUND_DEAD: u32 = 64;
@@ -46,6 +47,7 @@ impl Session {
         self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
         let (mut retries, mut found_dead) = (0, 0);
+        let mut primary_lost_since: Option<Instant> = None;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
         loop {
@@ -102,11 +104,18 @@ impl Session {
                 Err(Failed::Lost { sent, .. })
                     if !held.connection
                         && !self.client.answered
-                        && retries < READ_RETRIES
+                        && (retries < READ_RETRIES
+                            || primary_lost_since.is_some_and(|since| since.elapsed() < PATIENCE))
                         && (!sent || job.is_repeatable()) =>
                 {
                     self.shared.metrics.retried_reads.inc();
                     retries += 1;
+                    if retries >= READ_RETRIES && job.need == Need::Read && self.is_at_primary(&lease) {
+                        // It may even let us in, such as one that is stopping.
+                        retries = WITHOUT_PRIMARY;
+                        primary_lost_since.get_or_insert_with(Instant::now);
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                    }
                 }
                 Err(Failed::Lost { server, sent }) => {
                     self.lost(&job, &held, &server, sent).await?;
@@ -121,7 +130,7 @@ impl Session {
                     self.shared.proven.forget();
                     // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
                     // who is in it can go on, as on a direct connection, with what needs no schema.
-                    if retries >= ONLY_PRIMARY || job.need != Need::Read {
+                    if retries == ONLY_PRIMARY || job.need != Need::Read {
                         *homeless = true;
                         self.state = in_schema(&self.state, None);
                     }
@@ -218,8 +227,8 @@ impl Session {
             self.binding = Binding::Free;
             self.sight.doubt(&self.shared);
         }
-        let commits =
-            job.ends.is_some() || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
+        let commits = (job.ends.is_some() && !job.rolls_back)
+            || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
         if sent {
             self.is_uncertain(job);
         }

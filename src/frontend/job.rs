@@ -26,6 +26,8 @@ pub(super) struct Job {
     pub traits: Traits,
     /// What it does to a transaction.
     pub ends: Option<Completion>,
+    /// Whether it ends it by undoing it.
+    pub rolls_back: bool,
     /// Where its text has `;`: whether statements may be put in front of it.
     pub semicolons: Semicolons,
     /// The session's state after it, if it succeeds: for `SET` and `USE`.
@@ -104,6 +106,7 @@ impl Job {
             need,
             traits: Traits::NONE,
             ends: None,
+            rolls_back: false,
             semicolons: Semicolons::None,
             becomes: None,
             pins: None,

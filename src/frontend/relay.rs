@@ -10,6 +10,7 @@ use super::translate::{Hold, Progress, Side, Translator};
 use crate::backend::conn::{Busy, Lost};
 use crate::net::packets::{PacketStream, ReadError};
 use crate::protocol::command::Command;
+use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
 use crate::protocol::track::Reports;
@@ -51,6 +52,8 @@ pub struct Expected {
     pub may_go_silent: bool,
     /// Whether the client is told of a result only if it has rows; without, the answer is `untold`.
     pub only_with_rows: bool,
+    /// Whether another connection can do the same, so that the word of a server that stops is no answer.
+    pub elsewhere: bool,
 }
 
 /// So long a server may be silent in the middle of several statements before it is asked something.
@@ -122,9 +125,13 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
         busy.set_status(summary.status);
         return Ok(Summary { untold: true, ..summary });
     }
-    client.seq = translator.client_seq();
-    client.answered |= !client.packets.output().is_empty();
+    let seq = translator.client_seq();
     let summary = translator.into_summary();
+    if expected.elsewhere && !client.answered && summary.error.as_ref().is_some_and(errno::is_about_server) {
+        return Err(lost(io::ErrorKind::ConnectionAborted.into()));
+    }
+    client.seq = seq;
+    client.answered |= !client.packets.output().is_empty();
     busy.set_status(summary.status);
     Ok(summary)
 }

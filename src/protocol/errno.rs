@@ -19,8 +19,8 @@ pub fn refuses_account(error: &ServerError) -> bool {
     matches!(error.code, 1044 | 1045 | 1275 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
 }
 
-/// Whether a login failed for what has nothing to do with the account and will pass: the server has as many
-/// connections as it may have, or is stopping.
+/// Whether a login or a statement failed for what has nothing to do with it and will pass: the server has as many
+/// connections as it may have, or is stopping. Nothing was done.
 pub fn is_about_server(error: &ServerError) -> bool {
     matches!(error.code, 1040 | 1053)
 }

@@ -18,6 +18,7 @@ const LOST_OR_UNREACHABLE: Expected = &[Error(2013), Error(2003)];
 /// Depending on where the link is in its ups and downs.
 const ANY: Expected = &[Fine, Error(2013), Error(2003)];
 /// A server that stops may still say so.
+const ANY_OR_TOLD: Expected = &[Fine, Error(2013), Error(2003), Error(1053)];
 const STOPPING: Expected = &[Closed, Error(1053)];
 const CLOSED: Expected = &[Closed];
 const READ_ONLY: Expected = &[Error(1290)];
@@ -39,7 +40,7 @@ type Table = [(Fault, [Expected; 9]); 9];
 #[rustfmt::skip]
 const OF_PRIMARY: Table = [
     (Fault::Killed, [LOST_OR_UNREACHABLE, LOST_OR_UNREACHABLE, UNREACHABLE, LOST, LOST, LOST, LOST, CLOSED, UNREACHABLE]),
-    (Fault::Stopped, [ANY, ANY, ANY, ANY, ANY, ANY, ANY, STOPPING, UNREACHABLE]),
+    (Fault::Stopped, [ANY_OR_TOLD, ANY_OR_TOLD, ANY, ANY_OR_TOLD, ANY_OR_TOLD, ANY_OR_TOLD, ANY_OR_TOLD, STOPPING, UNREACHABLE]),
     (Fault::Reset, [ANY, ANY, OK, LOST, LOST, LOST, LOST, CLOSED, OK]),
     (Fault::BlackHole, [LOST_OR_UNREACHABLE, LOST_OR_UNREACHABLE, UNREACHABLE, LOST, LOST, LOST, LOST, CLOSED, UNREACHABLE]),
     (Fault::Stall, [OK, OK, OK, OK, OK, OK, OK, OK, OK]),

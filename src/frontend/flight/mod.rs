@@ -173,6 +173,7 @@ async fn fly(
         reports: session.reports,
         cursor: job.opens_cursor(),
         only_with_rows: session.asks_again_if_empty(job, held, server),
+        elsewhere: !held.connection && job.is_repeatable(),
         ..Expected::default()
     };
     if let Err(error) = flight.push(session, job, prefix, anew, &mut expected).await? {
