@@ -231,10 +231,13 @@ impl Session {
             let reader = self.reader(job, &snapshot);
             let is_noticed = snapshot.primary().is_none_or(|primary| !primary.is_usable());
             // What somebody has seen is unseen only if the monitor, too, finds nobody to name it.
-            if is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending) {
+            let is_seen = reader.token.unnamed_since.is_some() || snapshot.floor.pending;
+            if is_noticed || !(is_seen || self.shared.succession.is_lingering()) {
                 let without = snapshot.without_primary(&error.message);
-                if let Some(acquired) = self.acquire_from(&without, &reader, job).await {
-                    return Ok(acquired);
+                if let Ok(route) = route::decide(Need::Read, &reader, &without)
+                    && let Ok(Ok(lease)) = self.lease_for(&route, job).await
+                {
+                    return Ok(acquired(lease, route.reason, snapshot.epoch));
                 }
             }
             // What a replica has not got, the primary has, if it is only away for a moment.
@@ -243,16 +246,13 @@ impl Session {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
             let snapshot = self.shared.snapshot();
-            if let Some(acquired) = self.acquire_from(&snapshot, &reader, job).await {
-                return Ok(acquired);
+            let need = self.beside_a_successor(job, Need::Read, &snapshot);
+            if let Ok(route) = route::decide(need, &reader, &snapshot)
+                && let Ok(Ok(lease)) = self.lease_for(&route, job).await
+            {
+                return Ok(acquired(lease, route.reason, snapshot.epoch));
             }
         }
-    }
-
-    async fn acquire_from(&mut self, snapshot: &Snapshot, reader: &Reader, job: &Job) -> Option<Acquired> {
-        let route = route::decide(Need::Read, reader, snapshot).ok()?;
-        let lease = self.lease_for(&route, job).await.ok()?.ok()?;
-        Some(acquired(lease, route.reason, snapshot.epoch))
     }
 
     /// Where another process serves new clients, only the primary has all that those wrote and saw.

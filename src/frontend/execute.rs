@@ -63,11 +63,7 @@ impl Session {
                 && let Some(error) = self.deposed(&lease, &job)
             {
                 drop(lease);
-                self.binding = Binding::Free;
-                self.sight.doubt(&self.shared);
-                self.last.insert_id_stale = false;
-                self.refuse(&error).await?;
-                return Self::end_if_bereft(&held);
+                return self.leave_deposed(&held, &error).await;
             }
             if retries > 0 && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await {
                 found_dead += 1;
@@ -86,15 +82,8 @@ impl Session {
                 }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
-                    if error.kind() == io::ErrorKind::TimedOut {
-                        self.shared.metrics.stalled.inc();
-                    }
                     self.is_uncertain(&job);
-                    // Without, the statement comes to its end first; the connection is closed either way.
-                    if self.shared.settings().kill_abandoned {
-                        lease.kill(thread_id);
-                    }
-                    return Err(Gone::Left(error.to_string()));
+                    return Err(self.abandon(lease, thread_id, &error));
                 }
                 Err(Failed::Stopped(thread_id)) => {
                     self.is_uncertain(&job);
@@ -138,18 +127,7 @@ impl Session {
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);
-                    self.sight.doubt(&self.shared);
-                    // What a server accepted before, one refuses now.
-                    self.shared.proven.forget();
-                    self.last.insert_id_stale &= !held.connection;
-                    let error = if held.connection && !self.client.answered {
-                        // The transaction has gone with the connection.
-                        errno::lost_transaction_because(&error)
-                    } else {
-                        error
-                    };
-                    self.refuse(&error).await?;
-                    return Self::end_if_bereft(&held);
+                    return self.not_run(&held, error).await;
                 }
             }
         }
@@ -165,6 +143,43 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
         Some(errno::deposed(&server.name, &primary.name))
+    }
+
+    /// Gives up a transaction on a server that is not the primary any more.
+    async fn leave_deposed(&mut self, held: &Held, error: &ServerError) -> Result<(), Gone> {
+        self.binding = Binding::Free;
+        self.sight.doubt(&self.shared);
+        self.last.insert_id_stale = false;
+        self.refuse(error).await?;
+        Self::end_if_bereft(held)
+    }
+
+    /// The client has gone, or stopped taking its answer, while its statement ran.
+    fn abandon(&self, lease: Lease, thread_id: u32, error: &io::Error) -> Gone {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.shared.metrics.stalled.inc();
+        }
+        // Without, the statement comes to its end first; the connection is closed either way.
+        if self.shared.settings().kill_abandoned {
+            lease.kill(thread_id);
+        }
+        Gone::Left(error.to_string())
+    }
+
+    /// A statement was not run, because what had to come ahead of it failed; its connection is gone.
+    async fn not_run(&mut self, held: &Held, error: ServerError) -> Result<(), Gone> {
+        self.sight.doubt(&self.shared);
+        // What a server accepted before, one refuses now.
+        self.shared.proven.forget();
+        self.last.insert_id_stale &= !held.connection;
+        let error = if held.connection && !self.client.answered {
+            // The transaction has gone with the connection.
+            errno::lost_transaction_because(&error)
+        } else {
+            error
+        };
+        self.refuse(&error).await?;
+        Self::end_if_bereft(held)
     }
 
     fn count(&self, job: &Job, lease: &Lease, reason: Reason) {

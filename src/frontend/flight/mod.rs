@@ -249,15 +249,19 @@ async fn fly(
         }
         busy.set_status(summary.status);
     }
+    Ok((last_reply(session, busy, &summary).await?, summary))
+}
+
+/// Takes the answer to what the relay asked when it grew impatient, if it did. `None`: the connection broke.
+async fn last_reply(session: &mut Session, mut busy: Busy, summary: &Summary) -> Result<Option<Ready>, Flown> {
     if busy.is_due() {
-        // The relay grew impatient and asked.
         session.client.packets.flush().await.map_err(RelayError::Client)?;
         if busy.reply().await.is_err() {
-            return Ok((None, summary));
+            return Ok(None);
         }
         busy.set_status(summary.status);
     }
-    Ok((busy.finish(), summary))
+    Ok(busy.finish())
 }
 
 /// Sees to it that the answer that comes next is that of the execution of the job, if it is one: a
