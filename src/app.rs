@@ -1,10 +1,13 @@
 //! The composition root: the only place that sees all settings and all modules.
 
+mod controls;
+
 use crate::backend::login::Account;
 use crate::backend::server::{Reference, Server};
 use crate::config::{self, ListenAddress, ServerAddress, Settings};
 use crate::consistency::scopes::Scopes;
 use crate::frontend::definitions::Definitions;
+use crate::frontend::digests::Digests;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
 use crate::frontend::passthrough::Passthrough;
@@ -52,6 +55,8 @@ pub struct App {
     pub mysql: Vec<SocketAddr>,
     /// Where metrics are.
     pub http: Option<SocketAddr>,
+    /// Where the console is, if it is at a TCP address.
+    pub admin: Option<SocketAddr>,
     /// What sessions share.
     pub shared: Arc<Shared>,
     /// What is counted.
@@ -105,6 +110,7 @@ impl App {
             registry: Arc::new(Registry::default()),
             waits: Waits::default(),
             proven: Proven::default(),
+            digests: Digests::new(settings.admin.digests as usize),
             drain: CancellationToken::new(),
         });
         tasks.spawn(follow_primary(shared.topology.clone(), shared.pools.servers().to_vec(), stop.clone()));
@@ -115,6 +121,7 @@ impl App {
         let mut app = Self {
             mysql: Vec::new(),
             http: None,
+            admin: None,
             shared,
             metrics,
             sessions,
@@ -145,6 +152,7 @@ impl App {
             let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
             self.tasks.spawn(http::serve(listener, state, self.stop.clone()));
         }
+        self.admin = controls::open(self, settings)?;
         Ok(())
     }
 
@@ -383,6 +391,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         max_prepared: settings.limits.max_prepared_statements as usize,
         kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
+        slow: settings.log.slow,
         limits_by_user: settings
             .users
             .iter()

@@ -39,6 +39,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["http", "frontend", "metrics", "topology"]),
+    (
+        "console",
+        &["console", "backend", "consistency", "frontend", "metrics", "net", "pool", "protocol", "route", "topology"],
+    ),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.
     ("lab", &["lab"]),
 ];

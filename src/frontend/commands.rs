@@ -228,12 +228,12 @@ impl Session {
         }
         self.pools = shared.pools.of(&self.account, self.client.caps);
         self.sight = Sight::new(&shared, &self.account.user, self.entry.id(), self.client.key.as_deref());
-        self.entry.handle().set_user(&self.account.user);
         self.prepared.clear();
         self.last = Last::default();
         self.begin_with_defaults();
         self.collation = change.collation.or(self.collation);
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
+        self.introduce();
         if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Left(error.to_string()));

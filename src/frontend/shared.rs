@@ -1,6 +1,7 @@
 //! What every session shares.
 
 use super::definitions::Definitions;
+use super::digests::Digests;
 use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
@@ -83,6 +84,8 @@ pub struct SessionSettings {
     pub limits_by_user: HashMap<String, u32>,
     /// Server version to announce instead of the real one.
     pub version: Option<String>,
+    /// Statements that take longer are logged.
+    pub slow: Option<Duration>,
 }
 
 /// What sessions share.
@@ -112,6 +115,8 @@ pub struct Shared {
     pub waits: Waits,
     /// What servers have accepted before.
     pub proven: Proven,
+    /// Which statements there were, where they went and how long they took; `None`: nobody wants to know.
+    pub digests: Option<Digests>,
     /// Accept no new clients and let the present ones finish.
     pub drain: CancellationToken,
 }

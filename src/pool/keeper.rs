@@ -138,13 +138,20 @@ impl Pool {
         let now = Instant::now();
         let settings = &self.settings;
         let mut surplus = self.counts().idle.saturating_sub(settings.min_warm);
-        let taken = self.lock().take_where(|conn| {
+        let mut slots = self.lock();
+        let outdated = slots.outdated;
+        // All at once would be a storm of logins.
+        let mut renewals = settings.max_parallel_dials;
+        let taken = slots.take_where(|conn| {
             let idle = now.duration_since(conn.used());
             if !conn.is_healthy() {
                 Some(Finding::Dead)
             } else if !conn.is_current()
                 || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id())
             {
+                Some(Finding::Old)
+            } else if renewals > 0 && outdated.is_some_and(|outdated| conn.born() <= outdated) {
+                renewals -= 1;
                 Some(Finding::Old)
             } else if surplus > 0 && idle >= settings.idle_timeout {
                 surplus -= 1;
@@ -153,6 +160,7 @@ impl Pool {
                 (idle >= settings.ping_after).then_some(Finding::Silent)
             }
         });
+        drop(slots);
         for (conn, finding) in taken {
             let pool = self.clone();
             tokio::spawn(async move { pool.look_after(conn, finding).await });

@@ -103,6 +103,30 @@ impl Pool {
         &self.account
     }
 
+    /// How it behaves.
+    pub fn settings(&self) -> &PoolSettings {
+        &self.settings
+    }
+
+    /// The login flags of its connections.
+    pub fn flags(&self) -> Capabilities {
+        self.flags
+    }
+
+    /// Why the last dial failed, if it did.
+    pub fn failure(&self) -> Option<Arc<DialError>> {
+        self.lock().failure()
+    }
+
+    /// Has every connection that is open now replaced: idle ones by and by, others once they are given back.
+    /// How many there are.
+    pub fn renew(&self) -> usize {
+        let mut slots = self.lock();
+        slots.outdated = Some(Instant::now());
+        let Counts { idle, leased, resetting, .. } = slots.counts();
+        idle + leased + resetting
+    }
+
     /// How many connections are in which state.
     pub fn counts(&self) -> Counts {
         self.lock().counts()

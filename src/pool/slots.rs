@@ -58,6 +58,8 @@ pub(super) struct Slots {
     failure: Option<Failure>,
     /// What checkouts are told once the pool is closed.
     closed: Option<CheckoutError>,
+    /// Connections that were opened before are to be replaced.
+    pub(super) outdated: Option<Instant>,
 }
 
 impl Slots {
@@ -71,6 +73,7 @@ impl Slots {
             waiters: VecDeque::new(),
             failure: None,
             closed: None,
+            outdated: None,
         }
     }
 
@@ -146,6 +149,10 @@ impl Slots {
         self.waiters.retain(|waiter| !waiter.0.is_closed());
         self.waiters.push_back(waiter);
         Ok(())
+    }
+
+    pub(super) fn failure(&self) -> Option<Arc<DialError>> {
+        self.failure.as_ref().map(|failure| failure.why.clone())
     }
 
     pub(super) fn is_failing(&self) -> bool {

@@ -28,6 +28,7 @@ fn env(name: &str) -> Option<String> {
     let value = match name {
         "APP_DB_PASSWORD" => "app-from-env",
         "MONITOR_DB_PASSWORD" => "monitor-from-env",
+        "ADMIN_PASSWORD" => "admin-from-env",
         "DATABASE_URL" => "mysql://root:leaked@db",
         "POOL_MAX" => "8",
         "EMPTY" => "",

@@ -1,0 +1,120 @@
+//! What stands behind the console: who may come in, and what is done for those who may do all.
+
+use super::{App, bind};
+use crate::backend::login::Account;
+use crate::config::{self, Settings};
+use crate::console::control::{Action, Control, Done, Refusal, Setting};
+use crate::console::{self, Console};
+use crate::frontend::handshake::Door;
+use crate::frontend::listener::Listener;
+use crate::frontend::shared::Shared;
+use crate::frontend::users::Users;
+use crate::metrics::Metrics;
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The least that is a whole file: what it leaves out has its default.
+const LEAST: &str =
+    "[[server]]\nname = \"s\"\naddress = \"s\"\nrole = \"primary\"\n[[user]]\nname = \"u\"\npassword = \"p\"\n";
+
+/// Opens the console, where the file has one; its TCP address.
+///
+/// # Errors
+/// The address cannot be bound.
+pub(super) fn open(app: &App, settings: &Settings) -> Result<Option<SocketAddr>> {
+    let Some(address) = &settings.listen.admin else { return Ok(None) };
+    let listener = bind(address, settings.listen.unix_mode)
+        .with_context(|| format!("cannot listen on {address}; change [listen] admin, or set it to \"\""))?;
+    let bound = if let Listener::Tcp(tcp) = &listener { Some(tcp.local_addr()?) } else { None };
+    let console = console(settings, app.shared.clone(), app.metrics.clone());
+    app.tasks.spawn(console::listen(listener, Arc::new(console), app.stop.clone()));
+    Ok(bound)
+}
+
+/// The console of this process: it has the same TLS as clients, and the users of the file may look.
+fn console(settings: &Settings, shared: Arc<Shared>, metrics: Metrics) -> Console {
+    let listed = settings.users.iter().map(|user| (&user.name, &user.password));
+    let admin = settings.admin.account.as_ref().map(|(name, password)| (name, password));
+    let account = |(name, password): (&String, &config::Secret)| Account::listed(name.clone(), password.clone());
+    let door = Door {
+        users: Users::new(listed.chain(admin).map(account).map(Arc::new), None),
+        tls: shared.door.tls.clone(),
+        require_tls: shared.door.require_tls,
+        packet_limit: shared.door.packet_limit,
+    };
+    let admin = admin.map(|(name, _)| name.clone());
+    let control = Arc::new(Controls::of(settings));
+    Console::new(door, admin, settings.limits.login_timeout, (shared, metrics), control)
+}
+
+/// What concerns the whole process.
+#[derive(Debug)]
+struct Controls {
+    settings: Vec<Setting>,
+    regions: HashMap<String, String>,
+}
+
+impl Controls {
+    fn of(settings: &Settings) -> Self {
+        let least = config::parse(LEAST, "", Path::new("/"), &|_| None);
+        let defaults: HashMap<String, String> =
+            least.map(|least| config::list(&least).into_iter().collect()).unwrap_or_default();
+        let is_default =
+            |key: &str, value: &str| defaults.get(&as_of_the_least(key)).is_some_and(|default| default == value);
+        let setting = |(key, value): config::Listed| {
+            let is_default = is_default(&key, &value);
+            Setting { key, value, is_default }
+        };
+        let region = |server: &config::Server| Some((server.name.clone(), server.region.clone()?));
+        Self {
+            settings: config::list(settings).into_iter().map(setting).collect(),
+            regions: settings.servers.iter().filter_map(region).collect(),
+        }
+    }
+}
+
+/// The same key of the one server or user of the least file.
+fn as_of_the_least(key: &str) -> String {
+    match (key.split_once('.'), key.rsplit_once('.')) {
+        (Some(("server", _)), Some((_, last))) => format!("server.s.{last}"),
+        (Some(("user", _)), Some((_, last))) => format!("user.u.{last}"),
+        _ => key.to_owned(),
+    }
+}
+
+impl Control for Controls {
+    fn perform(&self, _: Action) -> Done<'_> {
+        Box::pin(std::future::ready(Err(Refusal::NotAvailable)))
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.settings.clone()
+    }
+
+    fn region(&self, server: &str) -> Option<String> {
+        self.regions.get(server).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_told_from_what_is_written() {
+        let text = format!("{LEAST}max = 8\n[pool]\nmin_warm = 2\n[admin]\nuser = 'boss'\npassword = 'hidden'\n");
+        let settings = config::parse(&text, "", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+        let controls = Controls::of(&settings);
+        let find =
+            |key: &str| controls.settings.iter().find(|setting| setting.key == key).map(|s| (&*s.value, s.is_default));
+        assert_eq!(find("pool.max"), Some(("64", true)));
+        assert_eq!(find("pool.min_warm"), Some(("2", false)));
+        assert_eq!(find("user.u.max"), Some(("8", false)));
+        assert_eq!(find("server.s.weight"), Some(("1", true)));
+        assert_eq!(find("admin.user"), Some(("boss", false)));
+        assert!(!format!("{controls:?}").contains("hidden"));
+    }
+}
