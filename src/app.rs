@@ -1,6 +1,7 @@
 //! The composition root: the only place that sees all settings and all modules.
 
 mod controls;
+mod rules;
 
 use crate::backend::login::Account;
 use crate::backend::server::{Reference, Server};
@@ -21,12 +22,12 @@ use crate::http;
 use crate::metrics::Metrics;
 use crate::monitor::heartbeat::HeartbeatTable;
 use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
+use crate::net::budget::Budget;
 use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::protocol::capability::Capabilities;
-use crate::route::rules::{Effect, Rule, RuleTable, Rules};
-use crate::sql::HintTarget;
+use crate::route::rules::Rules;
 use crate::topology::{ServerId, Snapshot};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -108,6 +109,7 @@ impl App {
             doubts,
             metrics: metrics.session.clone(),
             registry: Arc::new(Registry::default()),
+            memory: Budget::new(settings.limits.memory as usize, settings.pool.checkout_timeout),
             waits: Waits::default(),
             proven: Proven::default(),
             digests: Digests::new(settings.admin.digests as usize),
@@ -345,23 +347,6 @@ fn door(settings: &Settings, users: Users) -> Result<Door> {
     Ok(Door { users, tls, require_tls, packet_limit })
 }
 
-fn rule(rule: &config::Rule) -> Rule {
-    let table = |table: &config::RuleTable| RuleTable { schema: table.schema.clone(), name: table.name.clone() };
-    Rule {
-        user: rule.user.clone(),
-        schema: rule.schema.clone(),
-        tables: rule.tables.iter().map(table).collect(),
-        effect: Effect {
-            read: rule.read.map(|read| match read {
-                config::ReadFrom::Primary => HintTarget::Primary,
-                config::ReadFrom::Replica => HintTarget::Replica,
-            }),
-            max_lag: rule.max_lag,
-            on_empty: rule.on_empty == Some(config::OnEmpty::Primary),
-        },
-    }
-}
-
 fn session_settings(settings: &Settings) -> SessionSettings {
     let is_session = |pool: &config::UserPool| pool.mode == config::PoolMode::Session;
     let session_mode = SessionMode {
@@ -382,10 +367,11 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         },
         pin_for: settings.consistency.pin_for,
         max_lag_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_lag?))).collect(),
-        rules: Rules::new(settings.rules.iter().map(rule).collect()),
+        rules: Rules::new(settings.rules.iter().map(rules::rule).collect()),
         session_mode,
         max_packet: MAX_PACKET,
         idle_timeout: settings.limits.idle_client_timeout,
+        stall: settings.limits.stalled_client_timeout,
         login_timeout: settings.limits.login_timeout,
         max_clients: settings.limits.max_clients as usize,
         max_prepared: settings.limits.max_prepared_statements as usize,

@@ -90,6 +90,8 @@ pub struct SessionMetrics {
     pub accepted: IntCounter,
     /// Clients connected now.
     pub connected: IntGauge,
+    /// Clients sent away because they stopped in the middle of a command or an answer.
+    pub stalled: IntCounter,
     /// Logins refused.
     pub login_failures: IntCounter,
     /// Statements by where they went and why.
@@ -197,6 +199,10 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
     Ok(SessionMetrics {
         accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
         connected: c.gauge("landbridge_clients", "Clients connected now")?,
+        stalled: c.counter(
+            "landbridge_stalled_clients_total",
+            "Clients sent away because they stopped in the middle of a command or of taking an answer",
+        )?,
         login_failures: c.counter("landbridge_login_failures_total", "Client logins refused")?,
         statements: c.counters(
             "landbridge_statements_total",

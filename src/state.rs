@@ -178,6 +178,14 @@ impl SessionState {
         like
     }
 
+    /// How much text it takes to set all this, about, in bytes.
+    pub fn size(&self) -> usize {
+        let texts = self.settings.iter().map(|setting| match &setting.form {
+            Form::Item { sql, .. } | Form::Statement(sql) => sql.len(),
+        });
+        self.schema().map_or(0, <[u8]>::len) + texts.sum::<usize>()
+    }
+
     /// Whether user variables are part of the state.
     pub fn has_user_variables(&self) -> bool {
         self.settings.iter().any(|s| s.key.starts_with(b"@"))

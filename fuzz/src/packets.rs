@@ -2,6 +2,7 @@
 
 use crate::Input;
 use landbridge::frontend::prepared::{PreparedStatement, PreparedStatements};
+use landbridge::net::budget::Budget;
 use landbridge::net::packets::{PacketStream, ReadError};
 use landbridge::net::stream::Socket;
 use landbridge::protocol::capability::Capabilities;
@@ -12,6 +13,7 @@ use landbridge::sql::Traits;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::LazyLock;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// The largest input that fits a socket's buffer, so that nobody needs to read while it is written.
@@ -59,7 +61,9 @@ fn read_all(stream: &[u8], mut seq: u8, limit: usize) -> Framed {
                     packets.push((packet.seq, packet.payload.to_vec()));
                 }
                 Err(ReadError::Io(_)) => return Framed { packets, end: "over" },
-                Err(ReadError::TooLarge { .. }) => return Framed { packets, end: "too large" },
+                Err(ReadError::TooLarge { .. } | ReadError::Exhausted(_)) => {
+                    return Framed { packets, end: "too large" };
+                }
                 Err(ReadError::OutOfOrder { .. }) => return Framed { packets, end: "out of order" },
             }
         }
@@ -137,6 +141,7 @@ pub fn execute(data: &[u8]) {
     let params = u16::from_le_bytes([input.u8(), input.u8() % 4]);
     let caps = if input.u8() % 2 == 0 { Capabilities::empty() } else { Capabilities::QUERY_ATTRIBUTES };
     let mut statements = PreparedStatements::default();
+    let memory = Budget::new(1 << 20, Duration::ZERO);
     let new =
         || PreparedStatement::new(b"?"[..].into(), Arc::default(), Need::Primary(Reason::Pinned), Traits::NONE, params);
     while !input.0.is_empty() {
@@ -149,26 +154,29 @@ pub fn execute(data: &[u8]) {
             1 => {
                 let id = input.u8().into();
                 let known = statements.find(id).is_some();
-                assert_eq!(statements.remove(id).is_some(), known);
+                assert_eq!(statements.reset(id), known);
+                statements.remove(id);
+                assert!(statements.find(id).is_none());
             }
             2 => statements.clear(),
             3 | 4 => {
                 let piece = input.piece();
-                if let Some(statement) = statements.find(u32::MAX) {
-                    statement.add_long_data(piece, LIMIT);
-                }
+                statements.add_long_data(statements.meant(u32::MAX), piece, LIMIT, &memory);
             }
             _ => {
                 let body = input.piece();
-                let Some(statement) = statements.find(u32::MAX) else { continue };
+                let last = statements.meant(u32::MAX);
+                let Some(statement) = statements.find(last) else { continue };
                 let Ok(execution) = statement.complete(body, caps) else { continue };
                 let bytes = execution.encode(params, caps);
                 let again = statement.complete(&bytes, caps);
                 assert_eq!(again.map(|again| again.encode(params, caps)), Ok(bytes), "spelled out already");
-                let pieces = statement.take_long_data();
-                assert!(pieces.iter().map(Vec::len).sum::<usize>() <= LIMIT);
+                let (pieces, bytes) = statement.take_long_data();
+                let pieces = pieces.unwrap_or_default();
+                assert!(pieces.iter().map(Vec::len).sum::<usize>() <= bytes && bytes <= LIMIT);
                 assert!(pieces.len() <= LIMIT, "many small pieces are as heavy as a few large ones");
-                assert!(statement.take_long_data().is_empty());
+                assert_eq!(statement.take_long_data(), (Some(Vec::new()), 0));
+                statements.long_data_is_gone(bytes);
             }
         }
     }

@@ -3,13 +3,12 @@
 use super::{App, bind};
 use crate::backend::login::Account;
 use crate::config::{self, Settings};
-use crate::console::control::{Action, Control, Done, Refusal, Setting};
+use crate::console::control::{Action, Control, Done, Entrance, Refusal, Setting};
 use crate::console::{self, Console};
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::Listener;
 use crate::frontend::shared::Shared;
 use crate::frontend::users::Users;
-use crate::metrics::Metrics;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,13 +28,14 @@ pub(super) fn open(app: &App, settings: &Settings) -> Result<Option<SocketAddr>>
     let listener = bind(address, settings.listen.unix_mode)
         .with_context(|| format!("cannot listen on {address}; change [listen] admin, or set it to \"\""))?;
     let bound = if let Listener::Tcp(tcp) = &listener { Some(tcp.local_addr()?) } else { None };
-    let console = console(settings, app.shared.clone(), app.metrics.clone());
+    let control = Arc::new(Controls::of(settings, entrance(settings, &app.shared)));
+    let console = Console::new(app.shared.clone(), app.metrics.clone(), control);
     app.tasks.spawn(console::listen(listener, Arc::new(console), app.stop.clone()));
     Ok(bound)
 }
 
-/// The console of this process: it has the same TLS as clients, and the users of the file may look.
-fn console(settings: &Settings, shared: Arc<Shared>, metrics: Metrics) -> Console {
+/// The way into the console: it has the same TLS as that of clients, and the users of the file may look.
+fn entrance(settings: &Settings, shared: &Shared) -> Entrance {
     let listed = settings.users.iter().map(|user| (&user.name, &user.password));
     let admin = settings.admin.account.as_ref().map(|(name, password)| (name, password));
     let account = |(name, password): (&String, &config::Secret)| Account::listed(name.clone(), password.clone());
@@ -46,19 +46,19 @@ fn console(settings: &Settings, shared: Arc<Shared>, metrics: Metrics) -> Consol
         packet_limit: shared.door.packet_limit,
     };
     let admin = admin.map(|(name, _)| name.clone());
-    let control = Arc::new(Controls::of(settings));
-    Console::new(door, admin, settings.limits.login_timeout, (shared, metrics), control)
+    Entrance { door, admin, login_timeout: settings.limits.login_timeout }
 }
 
 /// What concerns the whole process.
 #[derive(Debug)]
 struct Controls {
+    entrance: Arc<Entrance>,
     settings: Vec<Setting>,
     regions: HashMap<String, String>,
 }
 
 impl Controls {
-    fn of(settings: &Settings) -> Self {
+    fn of(settings: &Settings, entrance: Entrance) -> Self {
         let least = config::parse(LEAST, "", Path::new("/"), &|_| None);
         let defaults: HashMap<String, String> =
             least.map(|least| config::list(&least).into_iter().collect()).unwrap_or_default();
@@ -70,6 +70,7 @@ impl Controls {
         };
         let region = |server: &config::Server| Some((server.name.clone(), server.region.clone()?));
         Self {
+            entrance: Arc::new(entrance),
             settings: config::list(settings).into_iter().map(setting).collect(),
             regions: settings.servers.iter().filter_map(region).collect(),
         }
@@ -90,6 +91,10 @@ impl Control for Controls {
         Box::pin(std::future::ready(Err(Refusal::NotAvailable)))
     }
 
+    fn entrance(&self) -> Arc<Entrance> {
+        self.entrance.clone()
+    }
+
     fn settings(&self) -> Vec<Setting> {
         self.settings.clone()
     }
@@ -107,7 +112,9 @@ mod tests {
     fn defaults_are_told_from_what_is_written() {
         let text = format!("{LEAST}max = 8\n[pool]\nmin_warm = 2\n[admin]\nuser = 'boss'\npassword = 'hidden'\n");
         let settings = config::parse(&text, "", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
-        let controls = Controls::of(&settings);
+        let door = Door { users: Users::default(), tls: None, require_tls: false, packet_limit: 1 };
+        let entrance = Entrance { door, admin: None, login_timeout: std::time::Duration::ZERO };
+        let controls = Controls::of(&settings, entrance);
         let find =
             |key: &str| controls.settings.iter().find(|setting| setting.key == key).map(|s| (&*s.value, s.is_default));
         assert_eq!(find("pool.max"), Some(("64", true)));

@@ -89,7 +89,8 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("limits.max_clients", limits.max_clients);
     rows.add("limits.login_timeout", span(limits.login_timeout));
     rows.add("limits.max_packet_before_login", limits.max_packet_before_login);
-    rows.add("limits.client_buffer", limits.client_buffer);
+    rows.add("limits.memory", limits.memory);
+    rows.add("limits.stalled_client_timeout", or_never(limits.stalled_client_timeout));
     rows.add("limits.idle_client_timeout", or_never(limits.idle_client_timeout));
     rows.add("limits.max_prepared_statements", limits.max_prepared_statements);
     rows.add("limits.kill_abandoned", limits.kill_abandoned);

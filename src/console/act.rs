@@ -19,7 +19,7 @@ pub(super) async fn act(console: &Console, right: Right, who: &str, command: Com
         _ => return Ok(0),
     };
     if right != Right::All {
-        return Err(errno::admin_only(what, console.admin.as_deref()));
+        return Err(errno::admin_only(what, console.control.entrance().admin.as_deref()));
     }
     tracing::info!(user = who, command = ?command, "console");
     match command {

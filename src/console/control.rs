@@ -1,7 +1,10 @@
 //! What the console asks of the rest of the process: changes that no session and no pool can make by itself.
 
+use crate::frontend::handshake::Door;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Something that an operator wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,10 +60,24 @@ pub struct Setting {
     pub is_default: bool,
 }
 
+/// The way in.
+#[derive(Debug)]
+pub struct Entrance {
+    /// Who may come in.
+    pub door: Door,
+    /// The account that may do all, if there is one.
+    pub admin: Option<String>,
+    /// How long a login may take.
+    pub login_timeout: Duration,
+}
+
 /// What stands behind the console; `app` does.
 pub trait Control: std::fmt::Debug + Send + Sync {
     /// Does it.
     fn perform(&self, action: Action) -> Done<'_>;
+
+    /// Who may come in now, and who may do all.
+    fn entrance(&self) -> Arc<Entrance>;
 
     /// The configuration in use, without secrets.
     fn settings(&self) -> Vec<Setting>;

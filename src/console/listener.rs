@@ -50,9 +50,9 @@ async fn welcome(socket: Socket, host: String, console: Arc<Console>) {
         extras: Capabilities::empty(),
         scramble: Scramble::CachingSha2,
     };
-    let id = console.next_id();
-    let login = handshake(&console.door, &greeting, packets, id, &host);
-    match tokio::time::timeout(console.login_timeout, login).await {
+    let (id, entrance) = (console.next_id(), console.control.entrance());
+    let login = handshake(&entrance.door, &greeting, packets, id, &host);
+    match tokio::time::timeout(entrance.login_timeout, login).await {
         Ok(Ok(client)) => serve(console.clone(), client, id, host).await,
         Ok(Err(Rejected::Told(error))) => tracing::info!(host, error = ?error.message, "login at the console refused"),
         Ok(Err(Rejected::Read(_))) => {}

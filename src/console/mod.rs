@@ -14,15 +14,14 @@ mod tables;
 mod text;
 mod variables;
 
-pub use control::{Action, Control, Done, Refusal, Setting};
+pub use control::{Action, Control, Done, Entrance, Refusal, Setting};
 pub use listener::listen;
 
-use crate::frontend::handshake::Door;
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// Clients of the console at a time.
@@ -31,12 +30,6 @@ const PLACES: usize = 64;
 /// The console.
 #[derive(Debug)]
 pub struct Console {
-    /// Who may come in.
-    pub door: Door,
-    /// The account that may do all, if there is one.
-    pub admin: Option<String>,
-    /// How long a login may take.
-    pub login_timeout: Duration,
     /// Servers, pools, clients.
     pub shared: Arc<Shared>,
     /// What is counted.
@@ -50,15 +43,9 @@ pub struct Console {
 
 impl Console {
     /// A console of what is shared.
-    pub fn new(
-        door: Door,
-        admin: Option<String>,
-        login_timeout: Duration,
-        (shared, metrics): (Arc<Shared>, Metrics),
-        control: Arc<dyn Control>,
-    ) -> Self {
+    pub fn new(shared: Arc<Shared>, metrics: Metrics, control: Arc<dyn Control>) -> Self {
         let (started, places) = (Instant::now(), Arc::new(Semaphore::new(PLACES)));
-        Self { door, admin, login_timeout, shared, metrics, control, started, places, ids: AtomicU32::new(1) }
+        Self { shared, metrics, control, started, places, ids: AtomicU32::new(1) }
     }
 
     fn next_id(&self) -> u32 {

@@ -7,6 +7,7 @@ use super::variables::Asker;
 use super::{Console, Right};
 use crate::frontend::client::Client;
 use crate::frontend::handshake::Authenticated;
+use crate::net::budget::SMALL;
 use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
@@ -17,8 +18,8 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Largest command.
-const MAX_PACKET: usize = 1 << 20;
+/// Largest command: what may always be taken in.
+const MAX_PACKET: usize = SMALL;
 /// Most prepared statements of one client.
 const MAX_PREPARED: usize = 256;
 /// What clients are told of the session: nothing they do is in a transaction.
@@ -41,7 +42,7 @@ pub(super) struct Session {
 /// # Errors
 /// Nothing.
 fn right(console: &Console, user: &str, host: &str) -> Result<Right, ServerError> {
-    if console.admin.as_deref() == Some(user) {
+    if console.control.entrance().admin.as_deref() == Some(user) {
         return Ok(Right::All);
     }
     let is_local = match host.parse::<IpAddr>() {
@@ -91,7 +92,7 @@ pub(super) async fn serve(console: Arc<Console>, client: Authenticated, id: u32,
 
 impl Session {
     async fn next(&mut self) -> Result<(), Gone> {
-        let packet = self.client.read_command(MAX_PACKET).await.map_err(|_| Gone::Left)?;
+        let packet = self.client.read_command(MAX_PACKET, &self.console.shared.memory).await.map_err(|_| Gone::Left)?;
         let Some((&byte, body)) = packet.payload.split_first() else {
             self.client.send_error(&errno::malformed_packet()).await?;
             return Err(Gone::Left);

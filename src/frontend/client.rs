@@ -1,5 +1,6 @@
 //! The client's end of a session: its commands in, answers of our own out.
 
+use crate::net::budget::Budget;
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::compression::Algorithm;
@@ -42,15 +43,15 @@ impl Client {
         }
     }
 
-    /// Reads the next command.
+    /// Reads the next command, of at most `limit` bytes; large ones take their memory from `memory`.
     ///
     /// # Errors
     /// It left, or broke the framing.
     ///
     /// # Cancel safety
     /// Cancel safe for commands below 16 MiB.
-    pub async fn read_command(&mut self, limit: usize) -> Result<Packet, ReadError> {
-        let packet = self.packets.read_packet(0, limit).await?;
+    pub async fn read_command(&mut self, limit: usize, memory: &Budget) -> Result<Packet, ReadError> {
+        let packet = self.packets.read_packet_within(0, limit, Some(memory)).await?;
         self.seq = packet.seq.wrapping_add(1);
         self.answered = false;
         Ok(packet)

@@ -19,6 +19,9 @@ pub(super) enum Effect {
 /// What `SET CHARACTER SET` decides, in an order in which it can be set again.
 const CHARSET_OF_SCHEMA: [&[u8]; 3] = [b"character_set_client", b"character_set_results", b"collation_connection"];
 
+/// What is larger is not carried from connection to connection, in bytes: the session keeps one.
+const LARGEST_STATE: usize = 64 * 1024;
+
 /// What these assignments do to `state`.
 ///
 /// `default` is what `DEFAULT` means for a variable at the primary: other servers' defaults differ.
@@ -85,6 +88,9 @@ pub(super) fn effect(
             }
             _ => return Effect::Unknown,
         }
+    }
+    if state.size() > LARGEST_STATE {
+        return Effect::Unknown;
     }
     if reported.is_empty() { Effect::Known(state) } else { Effect::Reported(state, reported) }
 }
@@ -236,6 +242,8 @@ mod tests {
         ] {
             assert_eq!(of(&SessionState::default(), sql), Effect::Unknown, "{sql}");
         }
+        let large = format!("SET @x = '{}'", "x".repeat(LARGEST_STATE));
+        assert_eq!(of(&SessionState::default(), &large), Effect::Unknown);
         // A user variable keeps the character set it was assigned in.
         assert_eq!(of(&with_variable, "SET NAMES latin1"), Effect::Unknown);
         assert_eq!(of(&with_variable, "SET character_set_connection = latin1"), Effect::Unknown);

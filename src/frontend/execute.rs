@@ -17,6 +17,7 @@ use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
 use std::borrow::Cow;
+use std::io;
 use std::time::Instant;
 
 impl Session {
@@ -69,6 +70,9 @@ impl Session {
                 }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        self.shared.metrics.stalled.inc();
+                    }
                     self.is_uncertain(&job);
                     // Without, the statement comes to its end first; the connection is closed either way.
                     if self.shared.settings.kill_abandoned {

@@ -235,6 +235,8 @@ async fn read(door: &Door, mut client: Client) -> Result<(Client, Packet), Faile
         }
         Err(error @ ReadError::Io(_)) => Err((error.into(), None)),
         Err(ReadError::OutOfOrder { .. }) => Err((Rejected::Told(errno::out_of_order()), Some(client))),
-        Err(ReadError::TooLarge { .. }) => Err((Rejected::Told(errno::packet_too_large()), Some(client))),
+        Err(ReadError::TooLarge { .. } | ReadError::Exhausted(_)) => {
+            Err((Rejected::Told(errno::packet_too_large()), Some(client)))
+        }
     }
 }

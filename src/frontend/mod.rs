@@ -31,6 +31,7 @@ pub mod proof;
 pub mod proven;
 pub mod registry;
 pub mod relay;
+mod remembered;
 mod rsa;
 mod ruled;
 pub mod session;

@@ -5,7 +5,9 @@
 //! on whichever connection serves next.
 
 use super::job::Wishes;
+use super::remembered::Remembered;
 use crate::consistency::touched::Touch;
+use crate::net::budget::Budget;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::parameters::{self, Types};
 use crate::protocol::wire::{Malformed, Reader};
@@ -44,6 +46,8 @@ pub struct PreparedStatement {
     /// Data sent ahead of the execution: whole `COM_STMT_SEND_LONG_DATA` bodies behind the id.
     long_data: Vec<Vec<u8>>,
     long_data_bytes: usize,
+    /// Whether some of it found no room, so that the statement cannot be executed.
+    long_data_lost: bool,
 }
 
 impl PreparedStatement {
@@ -62,29 +66,15 @@ impl PreparedStatement {
             types: Types::default(),
             long_data: Vec::new(),
             long_data_bytes: 0,
+            long_data_lost: false,
         }
     }
 
-    /// Keeps a piece of long data until the execution; false when it is more than `limit` in all.
-    pub fn add_long_data(&mut self, body: &[u8], limit: usize) -> bool {
-        self.long_data_bytes = self.long_data_bytes.saturating_add(body.len() + size_of::<Vec<u8>>());
-        if self.long_data_bytes > limit {
-            return false;
-        }
-        self.long_data.push(body.to_vec());
-        true
-    }
-
-    /// Takes the long data for an execution.
-    pub fn take_long_data(&mut self) -> Vec<Vec<u8>> {
-        self.long_data_bytes = 0;
-        std::mem::take(&mut self.long_data)
-    }
-
-    /// Forgets long data: `COM_STMT_RESET`.
-    pub fn reset(&mut self) {
-        self.long_data.clear();
-        self.long_data_bytes = 0;
+    /// Takes the long data for an execution, and its bytes; `None` if some of it was lost.
+    pub fn take_long_data(&mut self) -> (Option<Vec<Vec<u8>>>, usize) {
+        let lost = std::mem::take(&mut self.long_data_lost);
+        let data = std::mem::take(&mut self.long_data);
+        ((!lost).then_some(data), std::mem::take(&mut self.long_data_bytes))
     }
 
     /// The execution `body` (what follows the command byte and the statement id) of a client with these
@@ -126,15 +116,57 @@ pub struct PreparedStatements {
     last: u32,
     /// Whether what was prepared last failed, and is not there to be executed.
     last_failed: bool,
+    remembered: Remembered,
 }
 
 impl PreparedStatements {
+    /// Whether there is memory for another statement of this text; it is taken then.
+    pub fn make_room(&mut self, text: &[u8], memory: &Budget) -> bool {
+        self.remembered.add(size_of::<PreparedStatement>() + text.len(), memory)
+    }
+
+    /// Gives back what [`Self::make_room`] took for a statement that could not be prepared.
+    pub fn keep_no_room(&mut self, text: &[u8]) {
+        self.remembered.remove(size_of::<PreparedStatement>() + text.len());
+    }
+
+    /// Keeps a piece of long data until the execution, at most `limit` bytes in all. What finds no room is dropped, and
+    /// what was there before; the execution will tell.
+    pub fn add_long_data(&mut self, id: u32, body: &[u8], limit: usize, memory: &Budget) {
+        let Some(statement) = self.by_id.get_mut(&id) else { return };
+        let bytes = body.len() + size_of::<Vec<u8>>();
+        let fits = !statement.long_data_lost
+            && statement.long_data_bytes.saturating_add(bytes) <= limit
+            && self.remembered.add(bytes, memory);
+        if fits {
+            statement.long_data_bytes += bytes;
+            statement.long_data.push(body.to_vec());
+        } else {
+            let (_, dropped) = statement.take_long_data();
+            statement.long_data_lost = true;
+            self.remembered.remove(dropped);
+        }
+    }
+
+    /// Forgets long data: `COM_STMT_RESET`. False if there is no such statement.
+    pub fn reset(&mut self, id: u32) -> bool {
+        let Some(statement) = self.by_id.get_mut(&id) else { return false };
+        let (_, dropped) = statement.take_long_data();
+        self.remembered.remove(dropped);
+        true
+    }
+
+    /// Notes that long data was taken and is gone.
+    pub fn long_data_is_gone(&mut self, bytes: usize) {
+        self.remembered.remove(bytes);
+    }
+
     /// The id the next statement will have.
     pub fn next_id(&self) -> u32 {
         self.last.wrapping_add(1)
     }
 
-    /// Adds a statement under [`Self::next_id`].
+    /// Adds a statement under [`Self::next_id`], for which there is [room](Self::make_room).
     pub fn insert(&mut self, statement: PreparedStatement) {
         self.last = self.next_id();
         self.last_failed = false;
@@ -158,8 +190,11 @@ impl PreparedStatements {
     }
 
     /// Removes a statement.
-    pub fn remove(&mut self, id: u32) -> Option<PreparedStatement> {
-        self.by_id.remove(&id)
+    pub fn remove(&mut self, id: u32) {
+        if let Some(statement) = self.by_id.remove(&id) {
+            self.keep_no_room(&statement.text);
+            self.remembered.remove(statement.long_data_bytes);
+        }
     }
 
     /// How many there are.
@@ -175,6 +210,7 @@ impl PreparedStatements {
     /// Removes all, going on counting as servers do.
     pub fn clear(&mut self) {
         self.by_id.clear();
+        self.remembered = Remembered::default();
     }
 }
 
@@ -182,6 +218,7 @@ impl PreparedStatements {
 mod tests {
     use super::*;
     use crate::route::Reason;
+    use std::time::Duration;
 
     fn statement(params: u16) -> PreparedStatement {
         PreparedStatement::new(b"?"[..].into(), Arc::default(), Need::Primary(Reason::Pinned), Traits::NONE, params)
@@ -200,10 +237,23 @@ mod tests {
 
     #[test]
     fn long_data_is_bounded() {
-        let mut s = statement(1);
-        assert!(s.add_long_data(b"\0\0abc", 40));
-        assert!(!s.add_long_data(b"\0\0defghi", 40));
-        assert_eq!(s.take_long_data(), [b"\0\0abc".to_vec()]);
+        let memory = Budget::new(1 << 20, Duration::ZERO);
+        let mut all = PreparedStatements::default();
+        all.insert(statement(1));
+        all.add_long_data(1, b"\0\0abc", 40, &memory);
+        let taken = all.find(1).map(PreparedStatement::take_long_data);
+        assert_eq!(taken, Some((Some(vec![b"\0\0abc".to_vec()]), 5 + size_of::<Vec<u8>>())));
+        for piece in [&b"\0\0abc"[..], b"\0\0defghi", b"\0\0j"] {
+            all.add_long_data(1, piece, 40, &memory);
+        }
+        assert_eq!(all.find(1).map(PreparedStatement::take_long_data), Some((None, 0)), "not half of it");
+        all.add_long_data(1, &vec![0; 2 << 20], 4 << 20, &memory);
+        assert_eq!(memory.free(), 0, "one may have all");
+        all.add_long_data(1, &vec![0; 1 << 20], 4 << 20, &memory);
+        assert!(all.reset(1) && memory.free() == 1 << 20);
+        all.add_long_data(1, &vec![0; 1 << 19], 4 << 20, &memory);
+        all.remove(1);
+        assert_eq!(memory.free(), 1 << 20);
     }
 
     #[test]

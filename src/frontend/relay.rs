@@ -165,6 +165,14 @@ async fn elapsed(patience: Option<Duration>) {
     }
 }
 
+/// Waits for something of the client, which the server waits for, too.
+async fn soon(client: &mut PacketStream) -> Result<(), RelayError> {
+    while client.input().is_empty() {
+        client.fill_soon().await.map_err(RelayError::Client)?;
+    }
+    Ok(())
+}
+
 /// Passes the client's file on to the server, up to and including the empty packet that ends it.
 /// Returns the sequence ids of the next packet: for the client, and from the server.
 async fn pass_file(
@@ -174,13 +182,14 @@ async fn pass_file(
 ) -> Result<(u8, u8), RelayError> {
     let mut seq = translator.server_seq();
     loop {
+        soon(client).await?;
         let header = client.peek_header().await.map_err(RelayError::Client)?;
         client.input().advance(HEADER_LEN);
         server.output().extend_from_slice(&Header { len: header.len, seq }.encode());
         seq = seq.wrapping_add(1);
         let mut left = header.len;
         while left > 0 {
-            client.buffer_at_least(1).await.map_err(RelayError::Client)?;
+            soon(client).await?;
             let n = left.min(client.input().len());
             let piece = client.input().split_to(n);
             left -= n;

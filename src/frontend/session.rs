@@ -178,6 +178,9 @@ impl Session {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }
+        if let Some(stall) = self.shared.settings.stall {
+            self.client.packets.stalls_after(stall);
+        }
         self.shared.metrics.saved(Saved::Login);
         self.send_ok().await?;
         if let Some(algorithm) = self.client.compression {
@@ -223,14 +226,19 @@ impl Session {
         let idle = self.patience();
         let read = tokio::select! {
             biased;
-            read = self.client.read_command(limit) => read,
+            read = self.client.read_command(limit, &self.shared.memory) => read,
             () = stop.cancelled() => return self.turn_away(errno::shutting_down()).await,
             () = cancelled(draining) => return self.turn_away(errno::shutting_down()).await,
             () = silence(idle) => return Err(Gone::Left("silent for longer than it may be".into())),
         };
         match read {
             Ok(packet) => Ok(packet),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                self.shared.metrics.stalled.inc();
+                Err(Gone::Left("it stopped in the middle of a command".into()))
+            }
             Err(ReadError::Io(error)) => Err(error.into()),
+            Err(ReadError::Exhausted(_)) => self.turn_away(errno::out_of_memory()).await,
             Err(ReadError::TooLarge { .. }) => self.turn_away(errno::packet_too_large()).await,
             Err(ReadError::OutOfOrder { .. }) => self.turn_away(errno::out_of_order()).await,
         }
@@ -257,7 +265,10 @@ impl Session {
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(body).await,
             Command::StmtBulkExecute => self.execute_in_bulk(body).await,
-            Command::StmtSendLongData => self.long_data(body),
+            Command::StmtSendLongData => {
+                self.long_data(body);
+                Ok(())
+            }
             Command::StmtClose => {
                 self.close_statement(body).await;
                 Ok(())

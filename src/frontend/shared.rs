@@ -11,6 +11,7 @@ use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
 use crate::consistency::scopes::Scopes;
 use crate::metrics::SessionMetrics;
+use crate::net::budget::Budget;
 use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
 use crate::route::rules::Rules;
@@ -72,6 +73,8 @@ pub struct SessionSettings {
     pub max_packet: usize,
     /// A client that says nothing for this long is disconnected.
     pub idle_timeout: Option<Duration>,
+    /// How long a client may stop in the middle of a command or of taking an answer.
+    pub stall: Option<Duration>,
     /// How long a login may take.
     pub login_timeout: Duration,
     /// Most clients.
@@ -111,6 +114,8 @@ pub struct Shared {
     pub metrics: SessionMetrics,
     /// Who is connected.
     pub registry: Arc<Registry>,
+    /// Memory for what is large of what clients send.
+    pub memory: Budget,
     /// Reads that wait for replicas.
     pub waits: Waits,
     /// What servers have accepted before.

@@ -32,6 +32,9 @@ impl Session {
             );
             return self.refuse(&ServerError::new(1461, b"42000", full)).await;
         }
+        if !self.prepared.make_room(text, &self.shared.memory) {
+            return self.refuse(&errno::out_of_memory()).await;
+        }
         let statement = classify(text, self.mode());
         self.reports |= reports_chosen(text, &statement);
         let as_text = is_same_as_text(&statement, text);
@@ -62,6 +65,8 @@ impl Session {
             statement.wishes = wishes;
             statement.touch = touch;
             self.prepared.insert(statement);
+        } else {
+            self.prepared.keep_no_room(&text);
         }
         Ok(())
     }
@@ -111,17 +116,22 @@ impl Session {
         let Ok(complete) = statement.complete(rest, caps) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
+        let (Some(long_data), long_data_bytes) = statement.take_long_data() else {
+            return self.refuse(&errno::out_of_memory()).await;
+        };
         let need = if complete.opens_cursor() { PINNED } else { statement.need };
         let execution = Execution {
             text: statement.text.clone(),
             prepared_in: statement.prepared_in.clone(),
             cursor: complete.opens_cursor().then_some(id),
             body: Body::Once(complete, statement.params),
-            long_data: statement.take_long_data(),
+            long_data,
         };
         let (traits, wishes, touch) = (statement.traits, statement.wishes, statement.touch.clone());
         let job = Job { traits, wishes, touch, ..Job::new(JobCommand::Execute(execution), need) };
-        self.execute(job).await
+        let done = self.execute(job).await;
+        self.prepared.long_data_is_gone(long_data_bytes);
+        done
     }
 
     /// MariaDB's `COM_STMT_BULK_EXECUTE`: one statement for many rows of parameters.
@@ -161,15 +171,11 @@ impl Session {
     }
 
     /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer.
-    pub(super) fn long_data(&mut self, body: &[u8]) -> Result<(), Gone> {
-        let limit = self.shared.settings.max_packet;
-        if let Some((id, piece)) = self.statement_id(body)
-            && let Some(statement) = self.prepared.find(id)
-            && !statement.add_long_data(piece, limit)
-        {
-            return Err(Gone::Left("more long data than fits the largest packet".into()));
+    pub(super) fn long_data(&mut self, body: &[u8]) {
+        if let Some((id, piece)) = self.statement_id(body) {
+            let limit = self.shared.settings.max_packet;
+            self.prepared.add_long_data(id, piece, limit, &self.shared.memory);
         }
-        Ok(())
     }
 
     /// `COM_STMT_CLOSE`: no answer. Servers' handles stay, for whoever prepares the same text next.
@@ -185,10 +191,9 @@ impl Session {
         let Some((id, _)) = self.statement_id(body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
-        let Some(statement) = self.prepared.find(id) else {
+        if !self.prepared.reset(id) {
             return self.refuse_unknown(id, "mysqld_stmt_reset").await;
-        };
-        statement.reset();
+        }
         self.close_cursor(id).await;
         self.send_ok().await
     }

@@ -1,5 +1,6 @@
 //! Sockets, TLS and the one place where the codec meets tokio.
 
+pub mod budget;
 pub mod packets;
 pub mod socket;
 pub mod stream;

@@ -1,5 +1,6 @@
 //! Packets over a stream, with bounded buffers.
 
+use super::budget::{Budget, Exhausted, SMALL, Share};
 use super::stream::{Socket, Stream, Transport};
 use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
@@ -8,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// How much is read from a peer at once; also the most that is buffered while relaying.
@@ -37,6 +39,9 @@ pub enum ReadError {
         /// Sequence id that was due.
         expected: u8,
     },
+    /// There is no memory for a large packet.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 /// A logical packet.
@@ -46,6 +51,8 @@ pub struct Packet {
     pub seq: u8,
     /// Payload, joined over physical packets.
     pub payload: BytesMut,
+    /// What is reserved for it.
+    pub share: Share,
 }
 
 /// A stream of packets.
@@ -55,6 +62,8 @@ pub struct PacketStream {
     input: BytesMut,
     output: Vec<u8>,
     compressed: Option<Box<Compressed>>,
+    /// How long a peer may stop in the middle of a packet, or of taking one.
+    stall: Option<Duration>,
 }
 
 /// What a compressed stream needs besides.
@@ -70,7 +79,7 @@ struct Compressed {
 impl PacketStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), output: Vec::new(), compressed: None }
+        Self { stream, input: BytesMut::new(), output: Vec::new(), compressed: None, stall: None }
     }
 
     /// From now on everything travels compressed, in both directions.
@@ -79,6 +88,12 @@ impl PacketStream {
         let raw = std::mem::take(&mut self.input);
         let compression = Compression::new(algorithm);
         self.compressed = Some(Box::new(Compressed { compression, raw, envelopes: Vec::new() }));
+    }
+
+    /// From now on a peer that stops in the middle of what it sends, or of what it is sent, for longer than this has
+    /// left: reads and writes end with [`io::ErrorKind::TimedOut`].
+    pub fn stalls_after(&mut self, stall: Duration) {
+        self.stall = Some(stall);
     }
 
     /// The stream below.
@@ -120,6 +135,19 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe: no bytes are lost.
     pub async fn fill(&mut self) -> io::Result<usize> {
+        let stall = self.stall.filter(|_| self.received() > 0);
+        in_time(stall, self.fill_at_leisure()).await
+    }
+
+    /// [`Self::fill`], of what must come soon although nothing of it is there yet.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no bytes are lost.
+    pub async fn fill_soon(&mut self) -> io::Result<usize> {
+        in_time(self.stall, self.fill_at_leisure()).await
+    }
+
+    async fn fill_at_leisure(&mut self) -> io::Result<usize> {
         let Some(compressed) = &mut self.compressed else {
             return receive(&mut self.stream, &mut self.input).await;
         };
@@ -162,7 +190,7 @@ impl PacketStream {
         if self.output.is_empty() {
             return Ok(());
         }
-        send(&mut self.stream, self.compressed.as_deref_mut(), &self.output).await?;
+        send(&mut self.stream, self.compressed.as_deref_mut(), &self.output, self.stall).await?;
         self.sent();
         Ok(())
     }
@@ -188,7 +216,7 @@ impl PacketStream {
     /// Sends `bytes` behind the output buffer, without copying them there.
     pub async fn write_through(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.flush().await?;
-        send(&mut self.stream, self.compressed.as_deref_mut(), bytes).await
+        send(&mut self.stream, self.compressed.as_deref_mut(), bytes, self.stall).await
     }
 
     /// Waits until at least `n` bytes are buffered.
@@ -220,7 +248,21 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe for packets below 16 MiB.
     pub async fn read_packet(&mut self, seq: u8, limit: usize) -> Result<Packet, ReadError> {
+        self.read_packet_within(seq, limit, None).await
+    }
+
+    /// The same, taking the memory for what is large from `budget`.
+    ///
+    /// # Cancel safety
+    /// Cancel safe for packets below 16 MiB.
+    pub async fn read_packet_within(
+        &mut self,
+        seq: u8,
+        limit: usize,
+        budget: Option<&Budget>,
+    ) -> Result<Packet, ReadError> {
         let mut payload: Option<BytesMut> = None;
+        let mut share = Share::default();
         let mut expected = seq;
         loop {
             let header = self.peek_header().await?;
@@ -231,6 +273,9 @@ impl PacketStream {
             if size > limit {
                 return Err(ReadError::TooLarge { size, limit });
             }
+            if let Some(budget) = budget.filter(|_| header.len > SMALL) {
+                share.add(budget.reserve(header.len).await?);
+            }
             // Large packets announce themselves: do not grow by doubling.
             self.buffer_at_least(HEADER_LEN + header.len).await?;
             self.input.advance(HEADER_LEN);
@@ -240,7 +285,7 @@ impl PacketStream {
                 Some(joined) => joined.unsplit(part),
             }
             if !header.is_continued() {
-                return Ok(Packet { seq: header.seq, payload: payload.unwrap_or_default() });
+                return Ok(Packet { seq: header.seq, payload: payload.unwrap_or_default(), share });
             }
             expected = expected.wrapping_add(1);
         }
@@ -318,16 +363,35 @@ async fn receive(stream: &mut Stream, into: &mut BytesMut) -> io::Result<usize> 
     }
 }
 
-async fn send(stream: &mut Stream, compressed: Option<&mut Compressed>, bytes: &[u8]) -> io::Result<()> {
-    match compressed {
-        None => stream.write_all(bytes).await?,
+async fn send(
+    stream: &mut Stream,
+    compressed: Option<&mut Compressed>,
+    bytes: &[u8],
+    stall: Option<Duration>,
+) -> io::Result<()> {
+    let mut left = match compressed {
+        None => bytes,
         Some(Compressed { compression, envelopes, .. }) => {
             envelopes.clear();
             compression.wrap(bytes, envelopes);
-            stream.write_all(envelopes).await?;
+            &envelopes[..]
         }
+    };
+    while !left.is_empty() {
+        let written = in_time(stall, stream.write(left)).await?;
+        left = left.get(written..).filter(|_| written > 0).ok_or(io::ErrorKind::WriteZero)?;
     }
-    stream.flush().await
+    in_time(stall, stream.flush()).await
+}
+
+/// Most of the time there is nothing to wait for, and then no clock is looked at.
+async fn in_time<T>(limit: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let Some(limit) = limit else { return work.await };
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return done;
+    }
+    tokio::time::timeout(limit, work).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 #[cfg(test)]
@@ -337,6 +401,21 @@ mod tests {
 
     /// More than fits between two peers.
     const MUCH: usize = 4 << 20;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_stops_in_the_middle_has_left() {
+        let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+        let mut packets = PacketStream::plain(Socket::Unix(ours));
+        packets.stalls_after(Duration::from_secs(60));
+        // Between packets it may take its time.
+        let silent = tokio::time::timeout(Duration::from_secs(3600), packets.read_packet(0, 100)).await;
+        assert!(silent.is_err());
+        theirs.write_all(b"\x05\0\0\0ab").await.expect("sent");
+        let stalled = packets.read_packet(0, 100).await;
+        assert!(matches!(stalled, Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
+        let full = packets.write_through(&vec![0; MUCH]).await;
+        assert!(full.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut));
+    }
 
     #[tokio::test]
     async fn a_peer_that_answers_before_it_has_read_all() {

@@ -104,8 +104,8 @@ impl Pool {
     }
 
     /// How it behaves.
-    pub fn settings(&self) -> &PoolSettings {
-        &self.settings
+    pub fn settings(&self) -> PoolSettings {
+        self.settings.clone()
     }
 
     /// The login flags of its connections.

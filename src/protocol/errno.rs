@@ -89,6 +89,13 @@ pub fn packet_too_large() -> ServerError {
     ServerError::new(1153, b"08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
 }
 
+/// `ER_OUT_OF_RESOURCES`: what all clients may have in memory is in use.
+pub fn out_of_memory() -> ServerError {
+    let text = "Landbridge: the memory that clients may use is taken by others. The statement was not sent; send less \
+                at a time, or raise [limits] memory";
+    ServerError::new(1041, b"HY000", text)
+}
+
 /// `ER_SERVER_SHUTDOWN`
 pub fn shutting_down() -> ServerError {
     ServerError::new(1053, b"08S01", "Server shutdown in progress (Landbridge is draining; connect again)")

@@ -692,18 +692,21 @@ async fn long_data_has_a_limit(flavor: Flavor) {
     wire.raw(&nothing.repeat(10_000)).await;
     assert!(wire.is_in_step("empty pieces").await);
     let before = memory();
-    // Pieces that hold much, until it is too much.
+    // Pieces that hold much, until it is too much, and beyond.
     let mut much = Vec::new();
     frame(&mut much, 0, &[&[LONG_DATA], &id[..], &[0, 0], &vec![b'x'; 8 << 20]].concat());
     let mut most = 0;
-    for sent in 0.. {
-        assert!(sent < 160, "1.25 GiB of long data are taken");
-        if soon("long data", wire.0.write_all(&much)).await.is_err() {
-            break;
-        }
+    for _ in 0..160 {
+        soon("long data", wire.0.write_all(&much)).await.expect("sent");
         most = most.max(memory().saturating_sub(before));
     }
     println!("long data: at most {most} KiB");
+    assert!(most < 320 * MIB, "{most} KiB of long data are taken");
+    // What is not whole is not executed.
+    wire.push(0, &[&[EXECUTE], &id[..], &[0, 1, 0, 0, 0, 0, 1, 0xfc, 0]].concat()).await;
+    let error = wire.packet().await.expect("an answer").error();
+    assert_eq!(error.code, 1041, "{}", error.message);
+    assert!(wire.is_in_step("long data").await);
     drop(wire);
     all_gone(&bed).await;
     well(&bed).await;

@@ -15,6 +15,7 @@ mod faults;
 mod garbage;
 mod invariant;
 mod leftovers;
+mod limits;
 mod login;
 mod pooling;
 mod round_trips;

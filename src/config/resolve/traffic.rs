@@ -14,6 +14,7 @@ pub(super) const LARGEST_POOL: u32 = 100_000;
 /// Most clients: more than one process has file descriptors for.
 pub(super) const MOST_CLIENTS: u32 = 1_000_000;
 /// Largest packet of the protocol, in bytes.
+const LEAST_MEMORY: u32 = 1024 * 1024;
 const LARGEST_PACKET: u32 = 0x00ff_ffff;
 
 /// Reads `[pool]`.
@@ -99,7 +100,8 @@ pub(super) fn limits(mut section: Section<'_, '_>) -> Limits {
         max_packet_before_login: section
             .size("max_packet_before_login", 1024..=LARGEST_PACKET)
             .or_default_of(64 * 1024),
-        client_buffer: section.size("client_buffer", 4096..=LARGEST_PACKET).or_default_of(64 * 1024),
+        memory: section.size("memory", LEAST_MEMORY..=u32::MAX).or_default_of(256 * 1024 * 1024),
+        stalled_client_timeout: unless_zero(section.duration("stalled_client_timeout").or_default_of(minutes(1))),
         idle_client_timeout: unless_zero(idle),
         max_prepared_statements: section.count("max_prepared_statements", 1..=MOST_CLIENTS).or_default_of(16_382),
         kill_abandoned: section.flag("kill_abandoned").or_default_of(true),

@@ -140,8 +140,10 @@ pub struct Limits {
     pub login_timeout: Duration,
     /// Largest packet before the login is complete, in bytes.
     pub max_packet_before_login: u32,
-    /// Bytes buffered per client and direction before reading stops.
-    pub client_buffer: u32,
+    /// What large commands, prepared statements and data sent ahead of them may take of all clients together, in bytes.
+    pub memory: u32,
+    /// A client that stops for longer in the middle of a command, or of taking an answer, is sent away; `None` = never.
+    pub stalled_client_timeout: Option<Duration>,
     /// A client silent for longer is sent away; `None` = never.
     pub idle_client_timeout: Option<Duration>,
     /// Most prepared statements per client.

@@ -55,14 +55,14 @@ fn numbers_and_words() {
             ],
         ),
         (
-            "[limits]\nmax_clients = -1\nmax_prepared_statements = 1.5\nclient_buffer = '1GiB'",
+            "[limits]\nmax_clients = -1\nmax_prepared_statements = 1.5\nmemory = '8GiB'",
             &[
                 "proxy.toml:2: [limits] max_clients = -1: out of range; \
                  write a number from 1 to 1000000",
                 "proxy.toml:3: [limits] max_prepared_statements = 1.5: expected a whole number, \
                  found a fraction; write a whole number without quotes",
-                "proxy.toml:4: [limits] client_buffer = '1GiB': out of range; \
-                 write a size from 4096 to 16777215 bytes",
+                "proxy.toml:4: [limits] memory = '8GiB': out of range; \
+                 write a size from 1048576 to 4294967295 bytes",
             ],
         ),
         (

@@ -132,12 +132,12 @@ fn zero_is_off() {
 #[test]
 fn numbers_and_flags_from_the_environment() {
     let text = "region = '${REGION:-eu}-${NONE:-west}'\n[pool]\nmax = '${POOL_MAX}'\n\
-                [limits]\nclient_buffer = '${NONE:-8}KiB'\n\
+                [limits]\nmemory = '${NONE:-8}MiB'\n\
                 [listen]\nmysql = '0.0.0.0:3306'\nallow_plaintext = '${NONE:-true}'\n";
     let settings = settings(&format!("{text}{LEAST}"));
     assert_eq!(settings.region.as_deref(), Some("eu-west"));
     assert_eq!(settings.users[0].pool.max, 8);
-    assert_eq!(settings.limits.client_buffer, 8192);
+    assert_eq!(settings.limits.memory, 8 * 1024 * 1024);
     assert_eq!(settings.listen.tls, ClientTls::Off);
 }
 

@@ -1,0 +1,112 @@
+//! Memory that all clients share: what is large is reserved before it is read, so that no number of clients can take
+//! more than there is for them. Who finds none left is not read from until there is, which holds its peer back.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What is smaller is not counted: there is about as much for every client in any case, in its buffers.
+pub const SMALL: usize = 64 * 1024;
+/// How finely memory is counted, in bytes.
+const UNIT: usize = 4096;
+
+/// Memory that may be reserved.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    units: Arc<Semaphore>,
+    /// All there is, in units.
+    total: u32,
+    patience: Duration,
+}
+
+/// A part of a [`Budget`], until it is dropped.
+#[derive(Debug, Default)]
+pub struct Share(Option<OwnedSemaphorePermit>);
+
+/// Nothing became free in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no memory became free in time")]
+pub struct Exhausted;
+
+impl Budget {
+    /// So many bytes; `patience`: how long one waits for some of them to be given back.
+    pub fn new(bytes: usize, patience: Duration) -> Self {
+        let total = in_units(bytes);
+        Self { units: Arc::new(Semaphore::new(total as usize)), total, patience }
+    }
+
+    /// Reserves `bytes`, waiting in order until there are as many. Who wants more than there is in all gets all.
+    ///
+    /// # Errors
+    /// They did not become free in time.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: nothing is reserved then, and the place in the queue is lost.
+    pub async fn reserve(&self, bytes: usize) -> Result<Share, Exhausted> {
+        let wanted = in_units(bytes).min(self.total);
+        let reserved = tokio::time::timeout(self.patience, self.units.clone().acquire_many_owned(wanted)).await;
+        // It is never closed.
+        reserved.ok().and_then(Result::ok).map(|permit| Share(Some(permit))).ok_or(Exhausted)
+    }
+
+    /// Reserves `bytes` if they are there, and nobody waits for them.
+    pub fn reserve_now(&self, bytes: usize) -> Option<Share> {
+        let wanted = in_units(bytes).min(self.total);
+        self.units.clone().try_acquire_many_owned(wanted).ok().map(|permit| Share(Some(permit)))
+    }
+
+    /// Bytes that are not reserved.
+    pub fn free(&self) -> usize {
+        self.units.available_permits() * UNIT
+    }
+}
+
+impl Share {
+    /// Adds another part of the same budget.
+    pub fn add(&mut self, other: Self) {
+        match (&mut self.0, other.0) {
+            (Some(mine), Some(more)) => mine.merge(more),
+            (mine, more) => *mine = mine.take().or(more),
+        }
+    }
+
+    /// Bytes of it.
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |permit| permit.num_permits() * UNIT)
+    }
+}
+
+fn in_units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX >> 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_reserved_is_given_back() {
+        let budget = Budget::new(10 * UNIT, Duration::from_secs(1));
+        let mut share = budget.reserve(4 * UNIT).await.expect("there is enough");
+        share.add(budget.reserve_now(1).expect("a little more"));
+        assert_eq!((share.bytes(), budget.free()), (5 * UNIT, 5 * UNIT));
+        assert!(budget.reserve_now(6 * UNIT).is_none());
+        assert_eq!(budget.reserve(6 * UNIT).await.err(), Some(Exhausted));
+        drop(share);
+        assert_eq!(budget.free(), 10 * UNIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_more_than_all_gets_all() {
+        let budget = Budget::new(10 * UNIT, Duration::from_secs(1));
+        let all = budget.reserve(usize::MAX).await.expect("all of it");
+        assert_eq!((all.bytes(), budget.free()), (10 * UNIT, 0));
+        let waiting = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.reserve(1).await.map(|share| share.bytes()) }
+        });
+        tokio::task::yield_now().await;
+        drop(all);
+        assert_eq!(waiting.await.expect("no panic"), Ok(UNIT));
+    }
+}
