@@ -5,7 +5,7 @@
 //! reads as the servers do, and ends where it is not certain.
 
 use super::Mode;
-use super::lexer::{Lexeme, Lexer, Token};
+use super::lexer::{self, Lexeme, Lexer, Token};
 use memchr::{memchr, memchr2, memmem};
 
 /// A digest is cut after so many bytes.
@@ -144,8 +144,9 @@ impl Names for [u8] {
     }
 }
 
+#[inline]
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+    lexer::is_name(byte)
 }
 
 fn behind_first<'t>(text: &'t [u8], end: &[u8]) -> &'t [u8] {
@@ -198,32 +199,45 @@ impl Mix {
         behind
     }
 
+    #[inline]
     fn word<'t>(&mut self, text: &'t [u8]) -> &'t [u8] {
-        let end = text.iter().position(|byte| !is_name(*byte)).unwrap_or(text.len());
-        let (word, behind) = text.split_at(end);
-        if self.fold.is_in_list() && word.eq_ignore_ascii_case(b"null") {
+        let is_null = |text: &[u8]| {
+            let (word, behind) = text.split_at_checked(4).unwrap_or_default();
+            word.eq_ignore_ascii_case(b"null") && !behind.first().is_some_and(|byte| is_name(*byte))
+        };
+        if self.fold.is_in_list() && is_null(text) {
             self.piece(Piece::Literal, 0);
-        } else {
-            self.piece(Piece::Other, 0);
-            self.bytes(word);
+            return text.get(4..).unwrap_or_default();
         }
-        behind
+        self.piece(Piece::Other, 0);
+        let end = self.bytes(text, is_name);
+        text.get(end..).unwrap_or_default()
     }
 
     fn name<'t>(&mut self, text: &'t [u8], quote: u8) -> &'t [u8] {
-        let end = memchr(quote, text).unwrap_or(text.len());
         self.piece(Piece::Other, 0);
-        self.bytes(text.get(..end).unwrap_or_default());
+        let end = self.bytes(text, |byte| byte != quote);
         text.get(end + 1..).unwrap_or_default()
     }
 
-    /// Eight bytes at a time, in lower case as far as they are letters.
+    /// Takes bytes as long as they belong to it, eight at a time, in lower case as far as they are letters. How
+    /// many it took.
     #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let value = chunk.iter().fold(0, |value: u64, byte| value << 8 | u64::from(byte | 0x20));
-            self.add(value);
+    fn bytes(&mut self, bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+        let (mut value, mut taken) = (0_u64, 0);
+        for byte in bytes {
+            if !belongs(*byte) {
+                break;
+            }
+            value = value << 8 | u64::from(byte | 0x20);
+            taken += 1;
+            if taken % 8 == 0 {
+                self.add(value);
+                value = 0;
+            }
         }
+        self.add(value);
+        taken
     }
 }
 

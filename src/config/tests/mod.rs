@@ -1,5 +1,6 @@
 //! The file as a whole: what it must refuse and in which words, and what it becomes.
 
+mod admin;
 mod faults;
 mod fuzz;
 mod rules;

@@ -28,7 +28,7 @@ pub(in crate::console) fn table(snapshot: &Snapshot, readings: &[Reading]) -> Ta
                     && reading.label("server") == Some(&*server.name)
                     && reading.label("outcome") == Some(outcome)
             };
-            cell(readings.iter().filter(is_meant).map(|reading| reading.value).sum::<f64>())
+            cell(readings.iter().filter(is_meant).fold(0.0, |sum, reading| sum + reading.value))
         });
         let [caught_up, shared, timed_out, failed] = waits;
         table.add([
