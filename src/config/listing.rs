@@ -157,6 +157,6 @@ fn span(duration: Duration) -> String {
     const UNITS: [(u128, &str); 6] =
         [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms"), (1, "us")];
     let micros = duration.as_micros();
-    let unit = UNITS.iter().find(|(size, _)| micros > 0 && micros % size == 0);
+    let unit = UNITS.iter().find(|(size, _)| micros > 0 && micros.is_multiple_of(*size));
     unit.map_or_else(|| "0s".to_owned(), |(size, name)| format!("{}{name}", micros / size))
 }

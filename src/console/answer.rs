@@ -4,6 +4,7 @@ use super::Console;
 use super::parse::{Command, Filter, Show};
 use super::tables::{Table, ago, cell, clients, lag, pools, routes, servers, stats, tokens};
 use super::variables::{self, Asker, SCHEMA};
+use crate::frontend::digests::Digests;
 use crate::frontend::registry::Holds;
 use crate::pool::Counts;
 use crate::protocol::errno;
@@ -54,7 +55,7 @@ fn filtered(mut table: Table, filter: &Filter) -> Result<Table, ServerError> {
 fn select(items: &[(String, String)], asker: &Asker<'_>) -> Result<Answer, ServerError> {
     let mut answer = Answer { columns: Vec::new(), rows: vec![Vec::new()] };
     for (expression, name) in items {
-        let Some(value) = variables::value(expression, asker) else {
+        let Ok(value) = variables::value(expression, asker) else {
             return Err(match expression.strip_prefix("@@") {
                 Some(name) => errno::unknown_variable(name),
                 None => errno::not_of_the_console(expression),
@@ -76,7 +77,7 @@ fn table(console: &Console, show: Show) -> Table {
         Show::Clients => clients::table(&shared.registry.views(), &snapshot, now),
         Show::Servers => servers::table(&snapshot, &beside(console)),
         Show::Stats => stats::table(&console.metrics.readings()),
-        Show::Routes => routes::table(&shared.digests.as_ref().map(|digests| digests.list()).unwrap_or_default()),
+        Show::Routes => routes::table(&shared.digests.as_ref().map(Digests::list).unwrap_or_default()),
         Show::Lag => lag::table(&snapshot, &console.metrics.readings()),
         Show::Tokens => tokens::table(&shared.scopes, &snapshot, now),
         Show::Config => config(console),

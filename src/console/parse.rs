@@ -249,6 +249,7 @@ fn item(words: &[Word]) -> Option<(String, String)> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as what it is compared with")]
     fn shows(show: Show) -> Result<Command, Fault> {
         Ok(Command::Show(show, Filter::default()))
     }

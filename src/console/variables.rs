@@ -64,29 +64,36 @@ pub(super) struct Asker<'a> {
     pub host: &'a str,
 }
 
-/// The value of an expression; `None`: it is not known here. The inner one is NULL.
-pub(super) fn value(expression: &str, asker: &Asker<'_>) -> Option<Option<String>> {
+/// An expression that has no value here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unknown;
+
+/// The value of an expression, or NULL.
+///
+/// # Errors
+/// It is not known here.
+pub(super) fn value(expression: &str, asker: &Asker<'_>) -> Result<Option<String>, Unknown> {
     let lower = expression.to_ascii_lowercase();
     if let Some(name) = lower.strip_prefix("@@") {
         let name = ["session.", "global.", "local."].iter().find_map(|scope| name.strip_prefix(scope)).unwrap_or(name);
-        return VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, value)| cell(value));
+        return VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, value)| cell(value)).ok_or(Unknown);
     }
     if let Some(text) = expression.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
-        return Some(cell(text));
+        return Ok(cell(text));
     }
     match &*lower {
-        "database()" | "schema()" => Some(cell(SCHEMA)),
+        "database()" | "schema()" => Ok(cell(SCHEMA)),
         "user()" | "current_user()" | "session_user()" | "system_user()" | "current_user" => {
-            Some(cell(format!("{}@{}", asker.user, asker.host)))
+            Ok(cell(format!("{}@{}", asker.user, asker.host)))
         }
-        "version()" => Some(cell(VERSION)),
-        "connection_id()" => Some(cell(asker.id)),
-        "last_insert_id()" | "found_rows()" => Some(cell(0)),
-        "row_count()" => Some(cell(-1)),
-        "null" => Some(None),
-        _ if lower.starts_with('@') => Some(None),
-        number if number.parse::<f64>().is_ok() => Some(cell(number)),
-        _ => None,
+        "version()" => Ok(cell(VERSION)),
+        "connection_id()" => Ok(cell(asker.id)),
+        "last_insert_id()" | "found_rows()" => Ok(cell(0)),
+        "row_count()" => Ok(cell(-1)),
+        "null" => Ok(None),
+        _ if lower.starts_with('@') => Ok(None),
+        number if number.parse::<f64>().is_ok() => Ok(cell(number)),
+        _ => Err(Unknown),
     }
 }
 
@@ -109,15 +116,15 @@ mod tests {
     fn values() {
         let asker = Asker { id: 7, user: "admin", host: "127.0.0.1" };
         for (expression, want) in [
-            ("@@version_comment", Some(cell("Landbridge admin console; type HELP"))),
-            ("@@SESSION.auto_increment_increment", Some(cell("1"))),
-            ("@@nothing_like_it", None),
-            ("DATABASE()", Some(cell("landbridge"))),
-            ("USER()", Some(cell("admin@127.0.0.1"))),
-            ("1", Some(cell("1"))),
-            ("'it'", Some(cell("it"))),
-            ("@x", Some(None)),
-            ("SLEEP()", None),
+            ("@@version_comment", Ok(cell("Landbridge admin console; type HELP"))),
+            ("@@SESSION.auto_increment_increment", Ok(cell("1"))),
+            ("@@nothing_like_it", Err(Unknown)),
+            ("DATABASE()", Ok(cell("landbridge"))),
+            ("USER()", Ok(cell("admin@127.0.0.1"))),
+            ("1", Ok(cell("1"))),
+            ("'it'", Ok(cell("it"))),
+            ("@x", Ok(None)),
+            ("SLEEP()", Err(Unknown)),
         ] {
             assert_eq!(value(expression, &asker), want, "{expression}");
         }

@@ -318,6 +318,7 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::binding::Beginning;
     use super::*;
 
     #[test]
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(Holds::decode(bits), Holds::Pinned(server, pins.to_vec()));
         assert_eq!(Holds::decode(2 << 62 | 7 << 32), Holds::Transaction(server));
         assert_eq!(Holds::decode(Holds::encode(&Binding::Free)), Holds::Nothing);
-        assert_eq!(Holds::decode(Holds::encode(&Binding::Begun(Default::default()))), Holds::Begun);
+        assert_eq!(Holds::decode(Holds::encode(&Binding::Begun(Beginning::default()))), Holds::Begun);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Session {
             let weight = u32::try_from(text.len() / READ_WHOLE).unwrap_or(u32::MAX).saturating_add(1);
             // Sessions begin at different places, so that also many short ones count their due.
             self.long_statements = self.long_statements.wrapping_add(u32::from(weight > 1));
-            let is_due = self.long_statements.wrapping_add(self.entry.id()) % weight == 0;
+            let is_due = self.long_statements.wrapping_add(self.entry.id()).is_multiple_of(weight);
             if weight == 1 || is_due {
                 digests.add(&Seen { text, mode, at_primary, reason, took, weight });
             }

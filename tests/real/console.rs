@@ -206,7 +206,7 @@ async fn connections_are_replaced(flavor: Flavor) {
     client.query_drop("COMMIT").await.expect("the transaction has kept its connection");
     replaced(0).await;
     assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 1);
-    assert_eq!(bed.metric("landbridge_dial_errors_total"), 0.0);
+    assert!(bed.metric("landbridge_dial_errors_total") < 1.0);
     drop((console, client));
     bed.stop().await;
 }
@@ -324,7 +324,7 @@ async fn the_document_is_true(flavor: Flavor) {
                     .collect()
             }
         };
-        let command = command.trim_end_matches(";").trim_end_matches("\\G");
+        let command = command.trim_end_matches(';').trim_end_matches("\\G");
         if !command.starts_with("SHOW") {
             continue;
         }

@@ -43,6 +43,7 @@ impl Table {
 }
 
 /// A cell.
+#[expect(clippy::unnecessary_wraps, reason = "cells may have no value")]
 pub(super) fn cell(value: impl Display) -> Option<String> {
     Some(value.to_string())
 }

@@ -2,6 +2,7 @@
 
 use super::clients::in_short;
 use super::{Table, ago, cell, maybe, short};
+use crate::consistency::gtid::GtidSet;
 use crate::consistency::scopes::Scopes;
 use crate::topology::Snapshot;
 use std::time::Instant;
@@ -15,11 +16,11 @@ pub(in crate::console) fn table(scopes: &Scopes, snapshot: &Snapshot, now: Insta
     let floor = &snapshot.floor;
     let pending = floor.pending.then(|| "asking".to_owned());
     let floor_text = floor.gtids.as_deref().map(short).into_iter().chain(pending).collect::<Vec<_>>().join(" ");
-    table.add([cell("(floor)"), cell(floor.gtids.as_ref().map_or(0, |gtids| gtids.parts())), None, cell(floor_text)]);
+    table.add([cell("(floor)"), cell(floor.gtids.as_deref().map_or(0, GtidSet::parts)), None, cell(floor_text)]);
     let everywhere = snapshot.everywhere.as_deref();
     table.add([
         cell("(everywhere)"),
-        cell(everywhere.map_or(0, |gtids| gtids.parts())),
+        cell(everywhere.map_or(0, GtidSet::parts)),
         None,
         cell(everywhere.map(short).unwrap_or_default()),
     ]);
@@ -35,12 +36,12 @@ pub(in crate::console) fn table(scopes: &Scopes, snapshot: &Snapshot, now: Insta
     );
     all.retain(|(_, token)| !token.is_empty());
     all.sort_by_key(|(name, token)| {
-        (std::cmp::Reverse(token.gtids.as_ref().map_or(0, |gtids| gtids.parts())), token.grew(), name.clone())
+        (std::cmp::Reverse(token.gtids.as_deref().map_or(0, GtidSet::parts)), token.grew(), name.clone())
     });
     for (name, token) in all.into_iter().take(SHOWN) {
         table.add([
             cell(name),
-            cell(token.gtids.as_ref().map_or(0, |gtids| gtids.parts())),
+            cell(token.gtids.as_deref().map_or(0, GtidSet::parts)),
             maybe(token.grew().map(|at| ago(now.saturating_duration_since(at)))),
             cell(in_short(&token)),
         ]);
@@ -51,7 +52,7 @@ pub(in crate::console) fn table(scopes: &Scopes, snapshot: &Snapshot, now: Insta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consistency::gtid::{Family, GtidSet};
+    use crate::consistency::gtid::Family;
     use crate::consistency::token::{Changed, Noted};
     use std::sync::Arc;
     use std::time::Duration;
@@ -62,7 +63,7 @@ mod tests {
         let gtids = |text: &str| GtidSet::parse(Family::MariaDb, text).expect("well formed");
         let snapshot = Snapshot { everywhere: Some(Arc::new(gtids("0-1-4"))), ..Snapshot::default() };
         let note = |name: &str, text: &str| {
-            scopes.of_user(name).note(&Noted::Gtids(gtids(text)), Changed::Data, now, Duration::ZERO)
+            scopes.of_user(name).note(&Noted::Gtids(gtids(text)), Changed::Data, now, Duration::ZERO);
         };
         note("old", "0-1-3");
         note("app", "0-1-5");
