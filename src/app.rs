@@ -5,10 +5,11 @@ mod rules;
 
 use crate::backend::login::Account;
 use crate::backend::server::{Reference, Server};
-use crate::config::{self, ListenAddress, ServerAddress, Settings};
+use crate::config::{self, ServerAddress, Settings};
 use crate::consistency::scopes::Scopes;
 use crate::frontend::definitions::Definitions;
 use crate::frontend::digests::Digests;
+use crate::frontend::gate::Gate;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
 use crate::frontend::passthrough::Passthrough;
@@ -16,13 +17,17 @@ use crate::frontend::pools::{PoolPlans, Pools};
 use crate::frontend::proven::Proven;
 use crate::frontend::registry::Registry;
 use crate::frontend::shared::{ScopeKind, SessionMode, SessionSettings, Shared};
+use crate::frontend::succession::Succession;
 use crate::frontend::users::Users;
 use crate::frontend::waits::Waits;
 use crate::http;
+use crate::lifecycle::doors::{Doors, places};
 use crate::metrics::Metrics;
 use crate::monitor::heartbeat::HeartbeatTable;
 use crate::monitor::{self, MonitorSettings, Planned, ServerPlan};
 use crate::net::budget::Budget;
+use crate::net::listening::{Passed, Place};
+use crate::net::names::Resolver;
 use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
@@ -30,20 +35,16 @@ use crate::protocol::capability::Capabilities;
 use crate::route::rules::Rules;
 use crate::topology::{ServerId, Snapshot};
 use anyhow::{Context, Result};
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Largest command of a client: what servers accept at most.
 const MAX_PACKET: usize = 1 << 30;
-/// Connections that may wait to be accepted: a whole application may start at once.
-const BACKLOG: u32 = 4096;
 /// How long background tasks may take to end.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 /// Long enough to stand for "never".
@@ -58,6 +59,8 @@ pub struct App {
     pub http: Option<SocketAddr>,
     /// Where the console is, if it is at a TCP address.
     pub admin: Option<SocketAddr>,
+    /// The sockets they are.
+    pub doors: Doors,
     /// What sessions share.
     pub shared: Arc<Shared>,
     /// What is counted.
@@ -73,10 +76,20 @@ impl App {
     ///
     /// # Errors
     /// Certificates that cannot be read, addresses that cannot be bound.
+    #[expect(clippy::unused_async, reason = "it starts tasks: whoever calls it must be within a runtime")]
     pub async fn start(settings: &Settings) -> Result<Self> {
+        Self::start_on(settings, &Resolver::System, &mut Passed::default(), Doors::new(true))
+    }
+
+    /// As [`Self::start`], listening on the sockets that were passed in where there is one for an address, with names
+    /// resolved by `resolver`. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on(settings: &Settings, resolver: &Resolver, passed: &mut Passed, doors: Doors) -> Result<Self> {
         let metrics = Metrics::new(&settings.fingerprint())?;
         let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
-        let servers = servers(settings)?;
+        let servers = servers(settings, resolver)?;
         let scopes = Arc::new(Scopes::default());
         let ((news, written), (doubts, doubted)) = (watch::channel(()), watch::channel(None));
         let topology = monitor::spawn(
@@ -111,11 +124,14 @@ impl App {
             registry: Arc::new(Registry::default()),
             memory: Budget::new(settings.limits.memory as usize, settings.pool.checkout_timeout),
             waits: Waits::default(),
+            gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
             digests: Digests::new(settings.admin.digests as usize),
             drain: CancellationToken::new(),
+            succession: Succession::default(),
         });
-        tasks.spawn(follow_primary(shared.topology.clone(), shared.pools.servers().to_vec(), stop.clone()));
+        tasks.spawn(shared.clone().attend_gate(stop.clone()));
+        tasks.spawn(shared.clone().follow_primary(stop.clone()));
         if settings.is_passthrough() {
             let (shared, unused) = (shared.clone(), settings.pool.idle_timeout.unwrap_or(NEVER));
             tasks.spawn(async move { shared.pools.tend(unused).await });
@@ -124,6 +140,7 @@ impl App {
             mysql: Vec::new(),
             http: None,
             admin: None,
+            doors,
             shared,
             metrics,
             sessions,
@@ -131,30 +148,26 @@ impl App {
             stop,
             drain_timeout: settings.shutdown.drain_timeout,
         };
-        app.bind(settings).await?;
+        app.bind(settings, passed)?;
         Ok(app)
     }
 
-    async fn bind(&mut self, settings: &Settings) -> Result<()> {
-        for address in &settings.listen.mysql {
-            let listener = bind(address, settings.listen.unix_mode).with_context(|| {
-                format!("cannot listen on {address}; is another server there? Change [listen] mysql, or stop it")
-            })?;
-            if let Listener::Tcp(tcp) = &listener {
-                self.mysql.push(tcp.local_addr()?);
-            }
-            let sessions = self.sessions.clone();
-            self.tasks.spawn(listen(listener, self.shared.clone(), sessions, self.shared.drain.clone()));
+    fn bind(&mut self, settings: &Settings, passed: &mut Passed) -> Result<()> {
+        for place in places(&settings.listen) {
+            let socket = self.doors.add(&place, "mysql", passed)?;
+            self.mysql.extend(socket.tcp());
+            let listener = Listener::on(socket)?;
+            let until = (self.doors.gate().clone(), self.shared.drain.clone());
+            self.tasks.spawn(listen(listener, self.shared.clone(), self.sessions.clone(), until));
         }
         if let Some(address) = settings.listen.http {
-            let listener = TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address}; change [listen] http, or set it to \"\""))?;
-            self.http = Some(listener.local_addr()?);
+            let socket = self.doors.add(&Place::Tcp(address), "http", passed)?;
+            self.http = socket.tcp();
+            let listener = TcpListener::from_std(socket.acceptor()?.into())?;
             let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
-            self.tasks.spawn(http::serve(listener, state, self.stop.clone()));
+            self.tasks.spawn(http::serve(listener, state, (self.doors.gate().clone(), self.stop.clone())));
         }
-        self.admin = controls::open(self, settings)?;
+        self.admin = controls::open(self, settings, passed)?;
         Ok(())
     }
 
@@ -163,9 +176,16 @@ impl App {
         http::unready(&self.shared).is_empty()
     }
 
+    /// Waits until no client is left, while none can come.
+    pub async fn all_left(&self) {
+        self.sessions.close();
+        self.sessions.wait().await;
+    }
+
     /// Lets clients finish what they began, for as long as `shutdown.drain_timeout`, then ends.
-    pub async fn shut_down(self) {
+    pub async fn shut_down(mut self) {
         self.shared.drain.cancel();
+        self.doors.close(self.shared.succession.is_lingering());
         self.sessions.close();
         if tokio::time::timeout(self.drain_timeout, self.sessions.wait()).await.is_err() {
             tracing::warn!(clients = self.shared.registry.len(), "drain deadline reached, ending sessions");
@@ -178,50 +198,11 @@ impl App {
     }
 }
 
-/// Whoever is the primary, its defaults are what sessions find everywhere.
-async fn follow_primary(
-    mut topology: watch::Receiver<Arc<Snapshot>>,
-    servers: Vec<Arc<Server>>,
-    stop: CancellationToken,
-) {
-    loop {
-        let primary = topology.borrow_and_update().primary().map(|primary| primary.id);
-        if let Some(server) = primary.and_then(|id| servers.get(usize::from(id.0))) {
-            server.is_reference();
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = topology.changed() => if changed.is_err() { return },
-        }
-    }
-}
-
-fn bind(address: &ListenAddress, mode: u32) -> Result<Listener> {
-    match address {
-        ListenAddress::Tcp(address) => {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            socket.set_reuseaddr(true)?;
-            socket.bind(*address)?;
-            Ok(Listener::Tcp(socket.listen(BACKLOG)?))
-        }
-        ListenAddress::Unix(path) => {
-            // A socket file left behind by a process that is gone would be in the way.
-            if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
-                std::fs::remove_file(path)?;
-            }
-            // The system's own backlog for unix sockets is as large as it allows.
-            let listener = UnixListener::bind(path)?;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-            Ok(Listener::Unix(listener))
-        }
-    }
-}
-
 /// The configured servers, with TLS ready to be spoken.
 ///
 /// # Errors
 /// Certificates that cannot be used.
-pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
+pub fn servers(settings: &Settings, resolver: &Resolver) -> Result<Vec<Arc<Server>>> {
     let reference = Arc::new(Reference::default());
     settings
         .servers
@@ -230,7 +211,10 @@ pub fn servers(settings: &Settings) -> Result<Vec<Arc<Server>>> {
         .map(|(server, id)| {
             let address = address(&server.address);
             let tls = connector(server).with_context(|| format!("server '{}'", server.name))?;
-            let made = Server::new(ServerId(id), server.name.clone(), address, tls).with_reference(reference.clone());
+            let made = Server::new(ServerId(id), server.name.clone(), address, tls)
+                .with_parallel_dials(settings.pool.max_parallel_dials as usize)
+                .with_resolver(resolver.clone())
+                .with_reference(reference.clone());
             if server.role == config::Role::Primary {
                 made.is_reference();
             }
@@ -288,6 +272,7 @@ fn monitor_settings(settings: &Settings) -> MonitorSettings {
         interval: monitor.interval,
         replica_interval: monitor.replica_interval,
         timeout: monitor.timeout,
+        dns_interval: monitor.dns_interval,
         down_after: monitor.down_after,
         up_after: monitor.up_after,
         heartbeat: heartbeat(settings),
@@ -378,10 +363,11 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
         slow: settings.log.slow,
-        limits_by_user: settings
-            .users
-            .iter()
-            .filter_map(|u| Some((u.name.clone(), u.max_clients?)))
-            .collect::<HashMap<_, _>>(),
+        primary_down: match settings.route.primary_down {
+            config::PrimaryDown::Fail => None,
+            config::PrimaryDown::Wait(longest) => Some(longest),
+        },
+        max_waiting: settings.limits.max_waiting as usize,
+        limits_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_clients?))).collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
+use crate::net::gate::Gate;
 use crate::topology::Health;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,14 +26,21 @@ pub struct State {
     pub metrics: Metrics,
 }
 
-/// Serves until `stop`.
-pub async fn serve(listener: TcpListener, state: State, stop: CancellationToken) {
+/// Pause after the system refused a connection, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, as long as the gate is open.
+pub async fn serve(listener: TcpListener, state: State, (gate, stop): (Gate, CancellationToken)) {
     loop {
         let accepted = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = gate.pass(|| listener.accept()) => accepted,
         };
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let (state, stop) = (state.clone(), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {
@@ -95,6 +104,9 @@ fn publish_pools(state: &State) {
 }
 
 fn readiness(shared: &Shared) -> Page {
+    if shared.drain.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, TEXT, b"draining\n".to_vec());
+    }
     let missing = unready(shared);
     if missing.is_empty() {
         return (StatusCode::OK, TEXT, b"ready\n".to_vec());

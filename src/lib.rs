@@ -17,6 +17,7 @@ pub mod console;
 pub mod frontend;
 pub mod http;
 pub mod lab;
+pub mod lifecycle;
 pub mod metrics;
 pub mod monitor;
 pub mod net;

@@ -88,6 +88,8 @@ impl SessionMetrics {
 pub struct SessionMetrics {
     /// Clients accepted.
     pub accepted: IntCounter,
+    /// Clients that could not be accepted, for want of descriptors for example.
+    pub accept_failures: IntCounter,
     /// Clients connected now.
     pub connected: IntGauge,
     /// Clients sent away because they stopped in the middle of a command or an answer.
@@ -114,6 +116,8 @@ pub struct SessionMetrics {
     pub pins: IntCounterVec,
     /// Errors sent to clients that are ours, by error code.
     pub own_errors: IntCounterVec,
+    /// Statements that wait for a primary or for `RESUME`.
+    pub waiting: IntGauge,
     /// Bytes relayed to clients.
     pub bytes_to_clients: IntCounter,
 }
@@ -127,6 +131,10 @@ pub struct ServerMetrics {
     pub lag_milliseconds: IntGaugeVec,
     /// Round-trip time in microseconds.
     pub rtt_microseconds: IntGaugeVec,
+    /// Servers besides the primary that take writes.
+    pub rival_primaries: IntGauge,
+    /// 1 when the server that the file calls the primary refuses writes.
+    pub primary_read_only: IntGauge,
     /// Connections by pool state.
     pub connections: IntGaugeVec,
 }
@@ -198,6 +206,10 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
     )?;
     Ok(SessionMetrics {
         accepted: c.counter("landbridge_clients_accepted_total", "Client connections accepted")?,
+        accept_failures: c.counter(
+            "landbridge_accept_failures_total",
+            "Clients that could not be accepted, for want of descriptors for example",
+        )?,
         connected: c.gauge("landbridge_clients", "Clients connected now")?,
         stalled: c.counter(
             "landbridge_stalled_clients_total",
@@ -220,6 +232,7 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
             "landbridge_stale_reads_avoided_total",
             "Reads that waited for a replica, or went elsewhere, because it was not known to have what they had to see",
         )?,
+        waiting: c.gauge("landbridge_waiting_statements", "Statements that wait for a primary, or for RESUME")?,
         keys: c.gauge("landbridge_consistency_keys", "Keys of applications whose writes are remembered")?,
         lost: c.counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
         retried_reads: c.counter(
@@ -295,6 +308,12 @@ impl Metrics {
                 "Round-trip time to the server",
                 &["server"],
             )?,
+            rival_primaries: c.gauge(
+                "landbridge_rival_primaries",
+                "Servers besides the primary that take writes: somebody must make them read-only",
+            )?,
+            primary_read_only: c
+                .gauge("landbridge_primary_read_only", "1 when the server with role = primary refuses writes")?,
             connections: c.gauges(
                 "landbridge_pool_connections",
                 "Backend connections by state",

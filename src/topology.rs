@@ -145,6 +145,15 @@ impl Snapshot {
         self.servers.iter().find(|s| s.role == Role::Primary)
     }
 
+    /// The same, with a primary that is found not to answer.
+    pub fn without_primary(&self, why: &str) -> Self {
+        let mut snapshot = self.clone();
+        for server in snapshot.servers.iter_mut().filter(|server| server.role == Role::Primary) {
+            server.health = Health::Down(why.into());
+        }
+        snapshot
+    }
+
     /// A server by id.
     pub fn server(&self, id: ServerId) -> Option<&ServerView> {
         self.servers.get(usize::from(id.0))

@@ -38,11 +38,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("http", &["http", "frontend", "metrics", "topology"]),
     (
         "console",
         &["console", "backend", "consistency", "frontend", "metrics", "net", "pool", "protocol", "route", "topology"],
     ),
+    ("http", &["http", "frontend", "metrics", "net", "topology"]),
+    // L4: the life of the process.
+    ("lifecycle", &["lifecycle", "app", "config", "consistency", "frontend", "http", "net"]),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.
     ("lab", &["lab"]),
 ];

@@ -3,6 +3,7 @@
 use landbridge::config::{self, Settings};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -37,4 +38,26 @@ fn the_file_of_the_readme() {
     assert!(text.lines().count() <= 25, "small enough to read at a glance");
     let settings = settings(text, "README.md");
     assert_eq!(settings.warnings, []);
+}
+
+/// The units, with a program that is there on this machine.
+#[test]
+fn the_units_of_systemd() {
+    let directory = tempfile::tempdir().expect("directory");
+    for unit in ["landbridge.service", "landbridge.socket"] {
+        let text = read(&format!("deploy/systemd/{unit}"));
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '['])) {
+            assert!(line.split_once('=').is_some_and(|(key, _)| !key.contains(' ')), "{unit}: {line}");
+        }
+        let text = text.replace("/usr/local/bin/landbridge", "/bin/true");
+        fs::write(directory.path().join(unit), text).expect("written");
+    }
+    let units = ["landbridge.service", "landbridge.socket"].map(|unit| directory.path().join(unit));
+    let verify = Command::new("systemd-analyze").args(["--man=no", "verify"]).args(units).output();
+    // Without systemd nobody here can say more.
+    if let Ok(verdict) = verify {
+        let said = String::from_utf8_lossy(&verdict.stderr);
+        let ours = said.lines().filter(|line| line.contains("landbridge")).collect::<Vec<_>>();
+        assert!(verdict.status.success() && ours.is_empty(), "{said}");
+    }
 }

@@ -1,20 +1,24 @@
 //! What stands behind the console: who may come in, and what is done for those who may do all.
 
-use super::{App, bind};
+use super::App;
 use crate::backend::login::Account;
-use crate::config::{self, Settings};
+use crate::config::{self, ListenAddress, Settings};
 use crate::console::control::{Action, Control, Done, Entrance, Refusal, Setting};
 use crate::console::{self, Console};
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::Listener;
 use crate::frontend::shared::Shared;
 use crate::frontend::users::Users;
-use anyhow::{Context, Result};
+use crate::net::listening::{Passed, Place};
+use anyhow::Result;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// So long a statement waits that comes while an operator has paused.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// The least that is a whole file: what it leaves out has its default.
 const LEAST: &str =
     "[[server]]\nname = \"s\"\naddress = \"s\"\nrole = \"primary\"\n[[user]]\nname = \"u\"\npassword = \"p\"\n";
@@ -23,14 +27,18 @@ const LEAST: &str =
 ///
 /// # Errors
 /// The address cannot be bound.
-pub(super) fn open(app: &App, settings: &Settings) -> Result<Option<SocketAddr>> {
-    let Some(address) = &settings.listen.admin else { return Ok(None) };
-    let listener = bind(address, settings.listen.unix_mode)
-        .with_context(|| format!("cannot listen on {address}; change [listen] admin, or set it to \"\""))?;
-    let bound = if let Listener::Tcp(tcp) = &listener { Some(tcp.local_addr()?) } else { None };
-    let control = Arc::new(Controls::of(settings, entrance(settings, &app.shared)));
+pub(super) fn open(app: &mut App, settings: &Settings, passed: &mut Passed) -> Result<Option<SocketAddr>> {
+    let place = match &settings.listen.admin {
+        None => return Ok(None),
+        Some(ListenAddress::Tcp(address)) => Place::Tcp(*address),
+        Some(ListenAddress::Unix(path)) => Place::Unix(path.clone(), settings.listen.unix_mode),
+    };
+    let socket = app.doors.add(&place, "admin", passed)?;
+    let (bound, listener) = (socket.tcp(), Listener::on(socket)?);
+    let control = Arc::new(Controls::of(settings, entrance(settings, &app.shared), Some(app.shared.clone())));
     let console = Console::new(app.shared.clone(), app.metrics.clone(), control);
-    app.tasks.spawn(console::listen(listener, Arc::new(console), app.stop.clone()));
+    let until = (app.doors.gate().clone(), app.stop.clone());
+    app.tasks.spawn(console::listen(listener, Arc::new(console), until));
     Ok(bound)
 }
 
@@ -55,10 +63,11 @@ struct Controls {
     entrance: Arc<Entrance>,
     settings: Vec<Setting>,
     regions: HashMap<String, String>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Controls {
-    fn of(settings: &Settings, entrance: Entrance) -> Self {
+    fn of(settings: &Settings, entrance: Entrance, shared: Option<Arc<Shared>>) -> Self {
         let least = config::parse(LEAST, "", Path::new("/"), &|_| None);
         let defaults: HashMap<String, String> =
             least.map(|least| config::list(&least).into_iter().collect()).unwrap_or_default();
@@ -73,6 +82,7 @@ impl Controls {
             entrance: Arc::new(entrance),
             settings: config::list(settings).into_iter().map(setting).collect(),
             regions: settings.servers.iter().filter_map(region).collect(),
+            shared,
         }
     }
 }
@@ -87,8 +97,24 @@ fn as_of_the_least(key: &str) -> String {
 }
 
 impl Control for Controls {
-    fn perform(&self, _: Action) -> Done<'_> {
-        Box::pin(std::future::ready(Err(Refusal::NotAvailable)))
+    fn perform(&self, action: Action) -> Done<'_> {
+        let done = match (&self.shared, action) {
+            (Some(_), Action::Pause(Some(_)) | Action::Resume(Some(_))) => {
+                Err(Refusal::Failed("servers cannot be paused by themselves; leave the name out".into()))
+            }
+            (Some(shared), Action::Pause(None)) => {
+                shared.gate.pause(PATIENCE);
+                // Who holds a connection may finish: until this is 0, something is under way.
+                Ok(shared.pools.all().iter().map(|pool| pool.counts().leased as u64).sum())
+            }
+            (Some(shared), Action::Resume(None)) => {
+                let waiting = shared.gate.waiting() as u64;
+                shared.gate.resume();
+                Ok(waiting)
+            }
+            _ => Err(Refusal::NotAvailable),
+        };
+        Box::pin(std::future::ready(done))
     }
 
     fn entrance(&self) -> Arc<Entrance> {
@@ -113,8 +139,8 @@ mod tests {
         let text = format!("{LEAST}max = 8\n[pool]\nmin_warm = 2\n[admin]\nuser = 'boss'\npassword = 'hidden'\n");
         let settings = config::parse(&text, "", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
         let door = Door { users: Users::default(), tls: None, require_tls: false, packet_limit: 1 };
-        let entrance = Entrance { door, admin: None, login_timeout: std::time::Duration::ZERO };
-        let controls = Controls::of(&settings, entrance);
+        let entrance = Entrance { door, admin: None, login_timeout: Duration::ZERO };
+        let controls = Controls::of(&settings, entrance, None);
         let find =
             |key: &str| controls.settings.iter().find(|setting| setting.key == key).map(|s| (&*s.value, s.is_default));
         assert_eq!(find("pool.max"), Some(("64", true)));

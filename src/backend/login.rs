@@ -9,8 +9,7 @@ use super::server::Server;
 use crate::consistency::gtid::Family;
 use crate::net::packets::{PacketStream, ReadError};
 use crate::net::stream::HeldBack;
-use crate::net::tls::Connector;
-use crate::net::{socket, tls};
+use crate::net::tls::{self, Connector};
 use crate::protocol::auth::Plugin;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
@@ -19,6 +18,7 @@ use crate::protocol::packet::frame;
 use crate::protocol::response::{ERR, ServerError};
 use crate::protocol::wire::{Malformed, Put};
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Largest packet a server may send while it does not know us yet.
@@ -88,6 +88,8 @@ pub struct LoggedIn {
     pub caps: Capabilities,
     /// The server's greeting.
     pub greeting: Greeting,
+    /// The address it was found at, if it has one.
+    pub peer: Option<SocketAddr>,
     /// Time to open the TCP connection: one round trip.
     pub connect_time: Duration,
     /// The state of accounts before the login.
@@ -125,13 +127,14 @@ pub async fn dial(
 ) -> Result<LoggedIn, DialError> {
     let deadline = tokio::time::Instant::now() + timeout;
     let started = Instant::now();
-    let socket = tokio::time::timeout_at(deadline, socket::connect(&server.address))
+    let (socket, peer) = tokio::time::timeout_at(deadline, server.names.connect())
         .await
         .map_err(|_| DialError::TimedOut(timeout, "connecting"))?
         .map_err(DialError::Connect)?;
     let connect_time = started.elapsed();
     let login = log_in(server, account, extra, PacketStream::plain(socket), connect_time);
-    tokio::time::timeout_at(deadline, login).await.map_err(|_| DialError::TimedOut(timeout, "logging in"))?
+    let login = tokio::time::timeout_at(deadline, login).await;
+    Ok(LoggedIn { peer, ..login.map_err(|_| DialError::TimedOut(timeout, "logging in"))?? })
 }
 
 async fn log_in(
@@ -168,7 +171,7 @@ async fn log_in(
     if server.tls.is_some() {
         server.early_tls.remember(greeting.capabilities);
     }
-    Ok(LoggedIn { packets, caps, greeting, connect_time, accounts, generation })
+    Ok(LoggedIn { packets, caps, greeting, peer: None, connect_time, accounts, generation })
 }
 
 /// A server that has greeted, behind TLS if that is wanted.

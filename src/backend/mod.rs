@@ -10,5 +10,6 @@ pub mod defaults;
 pub mod executed;
 pub mod login;
 pub mod query;
+pub mod reach;
 pub mod server;
 pub mod statements;

@@ -2,7 +2,9 @@
 
 use super::defaults::Defaults;
 use super::query::Row;
+use super::reach::Reach;
 use crate::consistency::gtid::Family;
+use crate::net::names::{Names, Resolver};
 use crate::net::socket::Address;
 use crate::net::tls::Connector;
 use crate::protocol::capability::Capabilities;
@@ -19,13 +21,17 @@ pub struct Server {
     pub id: ServerId,
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Where it is, as configured.
     pub address: Address,
+    /// Where that is now.
+    pub names: Names,
     /// How to speak TLS with it; `None` is plaintext, asked for by name.
     pub tls: Option<Connector>,
     facts: ArcSwapOption<Facts>,
     /// Whether TLS may begin before it greets.
     pub early_tls: EarlyTls,
+    /// What all who dial it share.
+    pub reach: Reach,
     /// Whose defaults count; shared by all servers of one configuration.
     reference: Arc<Reference>,
     setup: ArcSwapOption<Levelled>,
@@ -140,10 +146,12 @@ impl Server {
         Self {
             id,
             name,
+            names: Names::new(&address, Resolver::System),
             address,
             tls,
             facts: ArcSwapOption::empty(),
             early_tls: EarlyTls::default(),
+            reach: Reach::default(),
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),
@@ -154,6 +162,20 @@ impl Server {
     pub fn cannot_be_levelled(&self) {
         self.unlevelled.store(true, Ordering::Release);
         self.setup.store(None);
+    }
+
+    /// Has its name resolved by somebody else than the system.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Resolver) -> Self {
+        self.names = Names::new(&self.address, resolver);
+        self
+    }
+
+    /// Lets so many dial at a time.
+    #[must_use]
+    pub fn with_parallel_dials(mut self, dials: usize) -> Self {
+        self.reach = Reach::new(dials);
+        self
     }
 
     /// Makes it one of several servers that share a reference.

@@ -10,6 +10,7 @@ use crate::backend::server::{Server, family};
 use crate::config::{Role, Settings};
 use crate::consistency::gtid::Family;
 use crate::monitor::heartbeat::HeartbeatTable;
+use crate::net::names::Resolver;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
@@ -25,7 +26,7 @@ pub(super) fn check(settings: &Settings) -> ExitCode {
     for warning in &settings.warnings {
         complain(&warning.to_string());
     }
-    let servers = match app::servers(settings) {
+    let servers = match app::servers(settings, &Resolver::System) {
         Ok(servers) => servers,
         Err(error) => {
             complain(&format!("landbridge: {error:#}"));

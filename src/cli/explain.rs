@@ -98,6 +98,9 @@ fn meaning(reason: Reason) -> &'static str {
         Reason::OnEmpty => "the replica had no row, and a rule asks the primary then",
         Reason::NoReplica => "no replica may serve reads",
         Reason::PrimaryIsNearer => "the primary is nearer than any replica",
+        Reason::TakenOver => {
+            "another process has taken over, and this one reads where it sees what clients write there"
+        }
         Reason::PrimaryIsDown => "the primary does not answer, so a late replica does",
     }
 }

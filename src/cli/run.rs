@@ -1,33 +1,26 @@
 //! `landbridge run`
 
 use super::runtime;
-use crate::app::App;
 use crate::config::{LogFormat, Settings};
-use tokio::signal::unix::{SignalKind, signal};
+use crate::lifecycle::Life;
 use tracing_subscriber::EnvFilter;
 
-/// Runs until SIGTERM or SIGINT, then drains.
+/// Runs until it is told to end, or until another process has taken over and the last client has left.
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     start_log(settings);
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration");
     }
     runtime()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let app = App::start(settings).await?;
+        let life = Life::begin(settings).await?;
+        let app = life.app();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             mysql = ?settings.listen.mysql.iter().map(ToString::to_string).collect::<Vec<_>>(),
             http = ?app.http,
             "ready for clients"
         );
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!(clients = app.shared.registry.len(), "draining");
-        app.shut_down().await;
+        life.live().await;
         Ok(())
     })
 }

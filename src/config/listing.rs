@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::settings::{Auth, ClientTls, ReadWait, Server, ServerTls, Settings, Trust, User};
+use super::settings::{Auth, ClientTls, PrimaryDown, ReadWait, Server, ServerTls, Settings, Trust, User};
 
 /// A key with its value, in the order of `proxy.toml`. Secrets are left out.
 pub type Listed = (String, String);
@@ -48,6 +48,7 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("monitor.interval", span(monitor.interval));
     rows.add("monitor.timeout", span(monitor.timeout));
     rows.add("monitor.replica_interval", span(monitor.replica_interval));
+    rows.add("monitor.dns_interval", span(monitor.dns_interval));
     rows.add("monitor.down_after", monitor.down_after);
     rows.add("monitor.up_after", monitor.up_after);
     rows.add("monitor.heartbeat", or_none(monitor.heartbeat.as_ref().map(|(schema, name)| format!("{schema}.{name}"))));
@@ -85,6 +86,13 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("consistency.pin_for", span(consistency.pin_for));
     rows.add("consistency.per_table", consistency.per_table);
     rows.add("route.read_functions", route.read_functions.join(", "));
+    rows.add(
+        "route.primary_down",
+        match route.primary_down {
+            PrimaryDown::Fail => "fail".to_owned(),
+            PrimaryDown::Wait(longest) => format!("wait {}", span(longest)),
+        },
+    );
     rows.add("rules", rules.len());
     rows.add("limits.max_clients", limits.max_clients);
     rows.add("limits.login_timeout", span(limits.login_timeout));
@@ -93,6 +101,7 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("limits.stalled_client_timeout", or_never(limits.stalled_client_timeout));
     rows.add("limits.idle_client_timeout", or_never(limits.idle_client_timeout));
     rows.add("limits.max_prepared_statements", limits.max_prepared_statements);
+    rows.add("limits.max_waiting", limits.max_waiting);
     rows.add("limits.kill_abandoned", limits.kill_abandoned);
     rows.add("log.level", log.level);
     rows.add("log.format", log.format);
@@ -100,6 +109,7 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("admin.user", or_none(admin.account.as_ref().map(|(user, _)| user)));
     rows.add("admin.digests", admin.digests);
     rows.add("shutdown.drain_timeout", span(shutdown.drain_timeout));
+    rows.add("shutdown.takeover_timeout", span(shutdown.takeover_timeout));
     rows.0
 }
 

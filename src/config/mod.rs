@@ -38,8 +38,8 @@ pub use self::listing::{Listed, list};
 pub use self::secret::Secret;
 pub use self::settings::{
     Admin, Auth, Certificate, ClientTls, Consistency, Limits, Listen, Log, LogFormat, LogLevel, Monitor, OnEmpty,
-    Pipelining, Pool, PoolMode, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server, ServerTls, Settings,
-    Shutdown, TlsIdentity, Trust, User, UserPool,
+    Pipelining, Pool, PoolMode, PrimaryDown, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server,
+    ServerTls, Settings, Shutdown, TlsIdentity, Trust, User, UserPool,
 };
 
 /// Reads the file at `path`; relative paths in it are relative to its directory.

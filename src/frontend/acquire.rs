@@ -3,16 +3,17 @@
 use super::binding::{Binding, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
+use super::outlast::Denied;
 use super::session::Session;
 use crate::consistency::gtid::GtidSet;
-use crate::pool::{CheckoutError, Lease, Pool};
+use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
 use crate::sql::{Traits, Why};
-use crate::topology::Snapshot;
+use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A lease for a job, and how it came about.
 pub(super) struct Acquired {
@@ -41,8 +42,12 @@ pub(super) struct Held {
 
 /// How long clients wait for the first probes of the servers.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
+/// A primary that cannot be reached, and is not known to be down, is tried again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a read whose connection died before its answer is sent again.
 pub(super) const READ_RETRIES: u32 = 2;
+/// Instead of a number of retries: nobody but the primary is to be asked any more.
+pub(super) const ONLY_PRIMARY: u32 = READ_RETRIES + 1;
 
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
@@ -89,7 +94,8 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
-        if retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
+        if is_far || retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -120,10 +126,31 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
+        match self.acquire_now(job, need, retries).await {
+            Ok(acquired) => Ok(acquired),
+            Err(denied) => self.outlast(job, need, retries, denied).await,
+        }
+    }
+
+    /// A connection for a job, unless none can be had now.
+    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
+        let acquired = self.acquire_anyway(job, need, retries).await?;
+        if self.shared.gate.is_paused() {
+            acquired.lease.give_back(Disposition::Clean);
+            return Err(Denied::Paused);
+        }
+        Ok(acquired)
+    }
+
+    async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
         let mut snapshot = self.shared.snapshot();
+        let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match retries {
             0..READ_RETRIES => route::decide(need, &reader, snapshot),
+            // It may be the primary that was lost, each time.
+            READ_RETRIES => route::to_primary(snapshot, Reason::NoReplica)
+                .or_else(|down| route::decide(need, &reader, snapshot).map_err(|_| down)),
             _ => route::to_primary(snapshot, Reason::NoReplica),
         };
         let mut decided = decide(&snapshot);
@@ -152,6 +179,9 @@ impl Session {
             }
             Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
                 self.lease_primary(job, Reason::NoReplica).await
+            }
+            Err(Denied::ForNow(error)) if need == Need::Read && retries < ONLY_PRIMARY => {
+                self.acquire_without_primary(job, error).await
             }
             Err(error) => Err(error),
         }
@@ -182,7 +212,37 @@ impl Session {
         job.need
     }
 
-    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, ServerError> {
+    /// A read was to go to the primary, which cannot be reached although nobody has noticed yet.
+    async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, Denied> {
+        let give_up = Instant::now() + FIRST_PROBES;
+        loop {
+            let snapshot = self.shared.snapshot();
+            let reader = self.reader(job, &snapshot);
+            let is_noticed = snapshot.primary().is_none_or(|primary| !primary.is_usable());
+            // What somebody has seen is unseen only if the monitor, too, finds nobody to name it.
+            let may_be_older = is_noticed || !(reader.token.unnamed_since.is_some() || snapshot.floor.pending);
+            let servers = if may_be_older { snapshot.without_primary(&error.message) } else { (*snapshot).clone() };
+            let route = route::decide(Need::Read, &reader, &servers).map_err(|_| Denied::ForNow(error.clone()))?;
+            match self.lease_for(&route, job).await {
+                Ok(Ok(lease)) => return Ok(acquired(lease, route.reason, snapshot.epoch)),
+                _ if may_be_older || Instant::now() > give_up => return Err(Denied::ForNow(error)),
+                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Where another process serves new clients, only the primary has all that those wrote and saw.
+    fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
+        let concerned = need == Need::Read && self.shared.succession.is_lingering();
+        if !concerned || !self.sight.is_consistent() || job.traits.contains(Traits::TABLE_FREE) {
+            return need;
+        }
+        // Without a primary nothing can be proven, and reads go on.
+        let is_there = snapshot.primary().is_some_and(ServerView::is_usable);
+        if is_there { Need::Primary(Reason::TakenOver) } else { need }
+    }
+
+    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, Denied> {
         let snapshot = self.shared.snapshot();
         let route = route::to_primary(&snapshot, reason).map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await? {
@@ -193,11 +253,7 @@ impl Session {
 
     /// A connection for a route. The inner error is of a replica that does not catch up in time: what it has
     /// executed instead, if it told.
-    async fn lease_for(
-        &mut self,
-        route: &Route,
-        job: &Job,
-    ) -> Result<Result<Lease, Option<Arc<GtidSet>>>, ServerError> {
+    async fn lease_for(&mut self, route: &Route, job: &Job) -> Result<Result<Lease, Option<Arc<GtidSet>>>, Denied> {
         let Some(pool) = self.pools.get(usize::from(route.server.0)).cloned() else {
             return Err(no_route(&NoRoute::NoPrimary));
         };
@@ -216,22 +272,24 @@ fn is_about_server(schema: &[u8]) -> bool {
     SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
 }
 
-fn no_route(error: &NoRoute) -> ServerError {
-    match error {
+fn no_route(error: &NoRoute) -> Denied {
+    Denied::ForNow(match error {
         NoRoute::Down { server, why } => errno::unreachable(server, why),
         NoRoute::NoPrimary => errno::unreachable("the primary", &error.to_string()),
-    }
+    })
 }
 
-fn checkout_error(pool: &Pool, error: &CheckoutError) -> ServerError {
+fn checkout_error(pool: &Pool, error: &CheckoutError) -> Denied {
+    let server = &pool.server().name;
     match error {
-        CheckoutError::Exhausted { waited, max } => errno::pool_exhausted(&pool.server().name, *waited, *max),
+        CheckoutError::Exhausted { waited, max } => Denied::Refused(errno::pool_exhausted(server, *waited, *max)),
         // What a server says of the account is for the client to see as it is.
         CheckoutError::Unreachable(dial) => match dial.server_error() {
-            Some(error) => error.clone(),
-            None => errno::unreachable(&pool.server().name, &dial.to_string()),
+            Some(error) if !errno::is_about_server(error) => Denied::Refused(error.clone()),
+            _ => Denied::ForNow(errno::unreachable(server, &dial.to_string())),
         },
-        CheckoutError::Slow(_) | CheckoutError::Closed => errno::unreachable(&pool.server().name, &error.to_string()),
+        CheckoutError::Slow(_) => Denied::ForNow(errno::unreachable(server, &error.to_string())),
+        CheckoutError::Closed => Denied::Refused(errno::unreachable(server, &error.to_string())),
     }
 }
 

@@ -19,9 +19,6 @@ use std::time::{Duration, Instant};
 /// How long a server may take to tell what it has.
 const QUESTION: Duration = Duration::from_secs(1);
 
-/// How often all servers are asked because of a token.
-const NOT_SO_OFTEN: Duration = Duration::from_secs(1);
-
 /// The value that a statement gives to `@@landbridge_token`, if that is all it does: as it stands in the text.
 pub(super) fn token_set<'a>(statement: &Statement<'a>) -> Option<&'a [u8]> {
     let Kind::Set(assignments) = &statement.kind else { return None };
@@ -98,14 +95,7 @@ impl Session {
     /// Has the servers asked anew, and waits until the primary has told.
     async fn look_again(&self, since: Instant) {
         // Whoever makes up tokens must not keep the servers busy.
-        let is_due = |last: &mut Option<Instant>| {
-            let due = last.is_none_or(|last| last.elapsed() > NOT_SO_OFTEN);
-            if due {
-                *last = Some(Instant::now());
-            }
-            due
-        };
-        if self.shared.doubts.send_if_modified(is_due) {
+        if self.shared.look_again() {
             tracing::warn!(
                 "a client brought a token of transactions that the primary does not have: asking all servers"
             );

@@ -1,12 +1,13 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
-use super::acquire::{Acquired, Held, READ_RETRIES};
+use super::acquire::{Acquired, Held, ONLY_PRIMARY, READ_RETRIES};
 use super::binding::{Binding, PinReason};
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
 use super::ruled::{at_the_primary, wherever_it_can};
 use super::session::{Gone, Session};
+use super::settle::LAST_QUESTION;
 use super::summary::Summary;
 use super::watched::Went;
 use crate::consistency::token::Noted;
@@ -19,6 +20,9 @@ use crate::sql::Traits;
 use std::borrow::Cow;
 use std::io;
 use std::time::Instant;
+
+/// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
+const MOST_FOUND_DEAD: u32 = 64;
 
 impl Session {
     /// Runs a job and answers the client.
@@ -45,7 +49,7 @@ impl Session {
         let _changing = self.keep_definitions(job);
         self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
-        let mut retries = 0;
+        let (mut retries, mut found_dead) = (0, 0);
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
         loop {
@@ -57,6 +61,20 @@ impl Session {
                 }
                 Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
             };
+            if held.connection
+                && let Some(error) = self.deposed(&lease, &job)
+            {
+                drop(lease);
+                self.binding = Binding::Free;
+                self.sight.doubt(&self.shared);
+                self.last.insert_id_stale = false;
+                self.refuse(&error).await?;
+                return Self::end_if_bereft(&held);
+            }
+            if retries > 0 && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await {
+                found_dead += 1;
+                continue;
+            }
             self.count(&job, &lease, reason);
             match flight::exchange(self, &mut lease, &job, &held).await {
                 Ok(Summary { untold: true, error: None, .. }) if job.wishes.on_empty => {
@@ -66,7 +84,7 @@ impl Session {
                 Ok(Summary { untold: true, error, .. }) => {
                     lease.give_back(Disposition::Clean);
                     refusal = error;
-                    retries = READ_RETRIES;
+                    retries = ONLY_PRIMARY;
                 }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
@@ -107,11 +125,11 @@ impl Session {
                     self.shared.proven.forget();
                     // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
                     // who is in it can go on, as on a direct connection, with what needs no schema.
-                    if retries >= READ_RETRIES || job.need != Need::Read {
+                    if retries >= ONLY_PRIMARY || job.need != Need::Read {
                         *homeless = true;
                         self.state = in_schema(&self.state, None);
                     }
-                    retries = READ_RETRIES;
+                    retries = ONLY_PRIMARY;
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);
@@ -130,6 +148,18 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Why a job must not run on the connection that the session holds: it led to the primary, and another server is
+    /// that now. What would be written, or committed, would be so where nobody looks any more.
+    fn deposed(&self, lease: &Lease, job: &Job) -> Option<ServerError> {
+        let server = lease.pool().server();
+        if !self.at_primary || job.need == Need::Read || job.only_prepares() {
+            return None;
+        }
+        let snapshot = self.shared.snapshot();
+        let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
+        Some(errno::deposed(&server.name, &primary.name))
     }
 
     fn count(&mut self, job: &Job, lease: &Lease, reason: Reason) {
@@ -159,6 +189,7 @@ impl Session {
             // Half an answer cannot be taken back or completed.
             return Err(Gone::Left(error.to_string()));
         }
+        self.tell_successor().await?;
         Ok(self.client.send_error(error).await?)
     }
 
@@ -201,8 +232,10 @@ impl Session {
             // Servers hang up on commands that they have never heard of either.
             return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
         }
-        let error = if in_transaction && !commits {
+        let error = if in_transaction && !(commits && sent) {
             errno::lost_transaction(server)
+        } else if !sent {
+            errno::unreachable(server, "its connections broke one after another")
         } else {
             errno::lost_connection(server, held.connection && commits)
         };
@@ -213,4 +246,13 @@ impl Session {
         }
         self.refuse(&error).await
     }
+}
+
+/// Whether an idle connection still answers. Where one was lost, the others most often were at the same moment,
+/// and none of them may have been found dead yet.
+async fn still_answers(lease: &mut Lease) -> bool {
+    let Some(conn) = lease.take() else { return false };
+    let Ok(Ok(conn)) = tokio::time::timeout(LAST_QUESTION, conn.ping()).await else { return false };
+    lease.put(conn);
+    true
 }

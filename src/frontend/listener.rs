@@ -4,6 +4,8 @@ use super::client::Client;
 use super::handshake::{Rejected, handshake};
 use super::session::{Gone, Session};
 use super::shared::Shared;
+use crate::net::gate::Gate;
+use crate::net::listening::Listening;
 use crate::net::packets::PacketStream;
 use crate::net::socket::tune;
 use crate::net::stream::Socket;
@@ -28,6 +30,18 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// Accepts from a listening socket. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn on(socket: &Listening) -> io::Result<Self> {
+        let fd = socket.acceptor()?;
+        Ok(match socket.tcp() {
+            Some(_) => Self::Tcp(TcpListener::from_std(fd.into())?),
+            None => Self::Unix(UnixListener::from_std(fd.into())?),
+        })
+    }
+
     /// The next client, and where it comes from.
     ///
     /// # Errors
@@ -47,23 +61,32 @@ impl Listener {
     }
 }
 
-/// Accepts until `stop`.
-pub async fn listen(listener: Listener, shared: Arc<Shared>, sessions: TaskTracker, stop: CancellationToken) {
+/// Accepts until `stop`, as long as the gate is open. Whoever comes while it is closed waits in the socket's queue.
+pub async fn listen(
+    listener: Listener,
+    shared: Arc<Shared>,
+    sessions: TaskTracker,
+    (gate, stop): (Gate, CancellationToken),
+) {
     loop {
         let accepted = tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            // Who was accepted is counted before the gate can be closed.
+            accepted = gate.pass(|| accept(&listener, &shared, &sessions)) => accepted,
         };
-        match accepted {
-            Ok((socket, host)) => {
-                sessions.spawn(serve(socket, host, shared.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a client");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+        if let Err(error) = accepted {
+            shared.metrics.accept_failures.inc();
+            tracing::warn!(%error, "cannot accept a client");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
+}
+
+async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracker) -> io::Result<()> {
+    let (socket, host) = listener.accept().await?;
+    sessions.spawn(serve(socket, host, shared.clone()));
+    Ok(())
 }
 
 async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {

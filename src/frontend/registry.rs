@@ -139,6 +139,16 @@ impl Registry {
         Some(Entry { registry: self.clone(), id, handle })
     }
 
+    /// Goes on with the ids of another process.
+    pub fn continue_at(&self, given: u32) {
+        self.given.store(given, Ordering::Relaxed);
+    }
+
+    /// Where another process may go on. Some are left for clients that are being accepted.
+    pub fn ids_for_another(&self) -> u32 {
+        self.given.load(Ordering::Relaxed).wrapping_add(1 << 16)
+    }
+
     /// The client of an id.
     pub fn find(&self, id: u32) -> Option<Arc<Handle>> {
         self.lock().get(&id).cloned()

@@ -86,6 +86,8 @@ pub struct Session {
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
     pub(super) binding: Binding,
+    /// Whether the connection it holds led to the primary when it came to hold it, or since.
+    pub(super) at_primary: bool,
     /// Whether sessions that say nothing about it begin transactions by themselves.
     pub(super) autocommit_off_by_default: bool,
     /// Attributes of the query under way, as the client encoded them, if it has any.
@@ -139,6 +141,7 @@ impl Session {
             state: Arc::default(),
             collation: Some(collation),
             binding: Binding::Free,
+            at_primary: false,
             autocommit_off_by_default: false,
             attributes: None,
             next_transaction: None,
@@ -169,6 +172,8 @@ impl Session {
             Err(gone) => gone,
         };
         self.let_go();
+        // It is over either way.
+        let _too_late = self.tell_successor().await;
         gone
     }
 
@@ -196,7 +201,7 @@ impl Session {
                     if let Err(gone) = self.command(&packet.payload).await {
                         return gone;
                     }
-                    if let Err(error) = self.client.packets.flush().await {
+                    if let Err(error) = self.tell_and_flush().await {
                         return error.into();
                     }
                     self.show();
@@ -204,6 +209,11 @@ impl Session {
                 Err(gone) => return gone,
             }
         }
+    }
+
+    async fn tell_and_flush(&mut self) -> io::Result<()> {
+        self.tell_successor().await?;
+        self.client.packets.flush().await
     }
 
     async fn next_command(&mut self) -> Result<Packet, Gone> {
@@ -257,7 +267,13 @@ impl Session {
         };
         self.keep_defaults();
         self.attributes = None;
-        match Command::from_byte(byte) {
+        let command = Command::from_byte(byte);
+        if self.must_wait(command)
+            && let Err(error) = self.wait_for_resume().await?
+        {
+            return self.refuse(&error).await;
+        }
+        match command {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
             Command::Query => self.query_with_attributes(body).await,

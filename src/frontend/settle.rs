@@ -10,6 +10,7 @@ use super::summary::Summary;
 use crate::backend::query::Reply;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
+use crate::protocol::errno;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
@@ -30,7 +31,7 @@ impl Session {
         job: &Job,
         summary: Summary,
     ) -> Result<(), Gone> {
-        let Held { pins: before, beside, .. } = held;
+        let Held { pins: before, beside, connection: held_before, .. } = held;
         if let Need::Primary(Reason::Statement(Why::Ddl | Why::Admin)) = job.need {
             // Schemas or privileges may be others now.
             self.shared.proven.forget();
@@ -43,6 +44,10 @@ impl Session {
             for pool in self.pools.iter() {
                 pool.server().logins_outdated();
             }
+        }
+        if summary.error.as_ref().is_some_and(errno::is_read_only) {
+            // The client has been told. Somebody else may be the primary by now.
+            self.shared.look_again();
         }
         self.remember(job, &summary);
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
@@ -77,6 +82,7 @@ impl Session {
         }
         let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
         let open = !beside && self.is_open(job, &summary);
+        self.at_primary = (self.at_primary && held_before) || self.is_at_primary(&lease);
         self.bind(lease, pins, open).await;
         if released {
             self.client.packets.flush().await?;

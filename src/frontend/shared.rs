@@ -2,10 +2,12 @@
 
 use super::definitions::Definitions;
 use super::digests::Digests;
+use super::gate::Gate;
 use super::handshake::{Door, Welcome};
 use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
+use super::succession::Succession;
 use super::waits::Waits;
 use crate::backend::server::{Collation, Facts, Server, family};
 use crate::consistency::gtid::Family;
@@ -22,6 +24,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Whatever clients do, all servers are asked at once no sooner than this after the last time.
+const NOT_SO_OFTEN: Duration = Duration::from_secs(1);
+/// How often it is looked whether nothing is under way, while an operator waits for that.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How far a client's own writes are remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +96,10 @@ pub struct SessionSettings {
     pub version: Option<String>,
     /// Statements that take longer are logged.
     pub slow: Option<Duration>,
+    /// How long what needs the primary waits for one; `None`: not at all.
+    pub primary_down: Option<Duration>,
+    /// Most statements that wait at the gate.
+    pub max_waiting: usize,
 }
 
 /// What sessions share.
@@ -118,18 +129,83 @@ pub struct Shared {
     pub memory: Budget,
     /// Reads that wait for replicas.
     pub waits: Waits,
+    /// Statements that cannot run now.
+    pub gate: Gate,
     /// What servers have accepted before.
     pub proven: Proven,
     /// Which statements there were, where they went and how long they took; `None`: nobody wants to know.
     pub digests: Option<Digests>,
     /// Accept no new clients and let the present ones finish.
     pub drain: CancellationToken,
+    /// What processes that serve the same clients tell each other.
+    pub succession: Succession,
 }
 
 impl Shared {
+    /// A process that lingered has gone, or tells somebody else by now.
+    pub fn elder_left(&self) {
+        self.succession.elder_left();
+        if let Some(definitions) = &self.definitions {
+            // It may have changed some, and told nobody.
+            drop(definitions.change());
+        }
+    }
+
     /// The servers as last seen.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.topology.borrow().clone()
+    }
+
+    /// Has all servers asked at once, because something is not as it is known to be; not too often. Returns whether
+    /// they will be.
+    pub fn look_again(&self) -> bool {
+        self.doubts.send_if_modified(|last| {
+            let due = last.is_none_or(|last| last.elapsed() > NOT_SO_OFTEN);
+            if due {
+                *last = Some(Instant::now());
+            }
+            due
+        })
+    }
+
+    /// How many connections to servers are in use: by a statement, a transaction, or a session that holds one.
+    pub fn under_way(&self) -> usize {
+        self.pools.all().iter().map(|pool| pool.counts().leased).sum()
+    }
+
+    /// Waits, while the gate is paused, until nothing is under way. Returns whether that came to pass; otherwise
+    /// somebody has resumed.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn at_rest(&self) -> bool {
+        while self.gate.is_paused() {
+            if self.under_way() == 0 {
+                return true;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        false
+    }
+
+    /// Whoever is the primary, its defaults are what sessions find everywhere, until `stop`.
+    pub async fn follow_primary(self: Arc<Self>, stop: CancellationToken) {
+        let mut topology = self.topology.clone();
+        loop {
+            let primary = topology.borrow_and_update().primary().map(|primary| primary.id);
+            if let Some(server) = primary.and_then(|id| self.server(id)) {
+                server.is_reference();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = topology.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Calls those who wait at the gate, until `stop`.
+    pub async fn attend_gate(self: Arc<Self>, stop: CancellationToken) {
+        let _stopped = stop.run_until_cancelled(self.gate.attend(self.topology.clone())).await;
     }
 
     /// A server by id.

@@ -53,6 +53,8 @@ pub(super) struct Sight {
     touched: Touched,
     /// Whether something that it saw before that is still to be named.
     observed_before: Option<ServerId>,
+    /// Whether something was noted that the process which has taken over has not been told.
+    untold: bool,
 }
 
 impl Sight {
@@ -87,6 +89,7 @@ impl Sight {
             definitions: told_apart.map(|definitions| definitions.of_account(user)),
             touched: Touched::Nothing,
             observed_before: None,
+            untold: false,
         }
     }
 
@@ -126,7 +129,7 @@ impl Sight {
         let now = Instant::now();
         // Without tables there are still the defaults of schemas.
         let of_schemas = job.only_prepares() || job.traits.contains(Traits::TABLE_FREE);
-        let catalogue = self.known(now, snapshot);
+        let catalogue = self.known(shared, now, snapshot);
         let footing = match (&job.touch, &catalogue) {
             (Touch::Reads(tables), Some(catalogue)) if catalogue.shows_only(tables) => {
                 Some(Footing { catalogue, tables })
@@ -155,6 +158,11 @@ impl Sight {
                     }
                 }
             }
+        }
+        if self.is_consistent()
+            && let Some(others) = shared.succession.others(now, snapshot)
+        {
+            token.merge(&part(others, now, snapshot));
         }
         let max_lag = match (self.max_lag, job.wishes.max_lag) {
             (Some(user), Some(hint)) => Some(user.min(hint)),
@@ -222,6 +230,18 @@ impl Sight {
                 _ => scope.note(noted, changed, now, pin_for),
             }
         }
+        self.share(shared, noted, now);
+    }
+
+    /// The process that has taken over must know as well, if there is one and others may be its clients.
+    fn share(&mut self, shared: &Shared, noted: &Noted, now: Instant) {
+        let alone = matches!(shared.settings.scope, ScopeKind::Off | ScopeKind::Connection);
+        self.untold |= !alone && shared.succession.note(noted, now, shared.settings.pin_for);
+    }
+
+    /// Whether something was noted that the process which has taken over has not been told, until this was asked.
+    pub(super) fn take_untold(&mut self) -> bool {
+        std::mem::take(&mut self.untold)
     }
 
     /// What was read from a replica has no name: whoever carries the token on must read at the primary.
@@ -243,13 +263,17 @@ impl Sight {
     }
 
     /// What is known of tables for certain.
-    fn known(&self, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+    fn known(&self, shared: &Shared, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+        if shared.succession.is_shared() {
+            // Somebody else may change definitions, and nobody here learns of it.
+            return None;
+        }
         self.definitions.as_ref()?.current(now, snapshot.primary().map(|primary| primary.id))
     }
 
     fn known_now(&self, shared: &Shared) -> Option<Arc<Catalogue>> {
         self.definitions.as_ref()?;
-        self.known(Instant::now(), &shared.snapshot())
+        self.known(shared, Instant::now(), &shared.snapshot())
     }
 
     /// Whether the transaction under way has written to plain tables, and has seen nothing else.
@@ -273,11 +297,15 @@ impl Sight {
         for scope in self.scopes(shared, Instant::now()) {
             scope.named(asked, gtids);
         }
+        if shared.succession.is_lingering() {
+            self.share(shared, &Noted::Gtids(gtids.clone()), asked);
+        }
     }
 
     /// A wait showed that a server contains these transactions.
     pub(super) fn satisfied_on(&self, shared: &Shared, job: &Job, server: ServerId, gtids: &GtidSet) {
         self.carried.satisfied_on(server, gtids);
+        shared.succession.satisfied_on(server, gtids);
         match &self.sharing {
             Sharing::Off => {}
             Sharing::With(scope) => scope.satisfied_on(server, gtids),

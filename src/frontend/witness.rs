@@ -15,6 +15,7 @@ use crate::pool::{Disposition, Lease};
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
 use crate::topology::ServerId;
+use std::io;
 use std::time::Instant;
 
 impl Session {
@@ -39,7 +40,9 @@ impl Session {
             }
         }
         let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
-        if named.is_none() && job.shows_data() && is_primary && names_gtids && snapshot.has_replicas() {
+        let lingers = self.shared.succession.is_lingering();
+        let somebody_reads_elsewhere = snapshot.has_replicas() || lingers;
+        if named.is_none() && job.shows_data() && is_primary && names_gtids && somebody_reads_elsewhere {
             if held.reason == Some(Reason::PrimaryIsNearer) {
                 // The next read comes here as well. Should it not, the monitor will have asked by then.
                 self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data);
@@ -49,7 +52,7 @@ impl Session {
         }
         if job.shows_data() && !is_primary && !held.connection {
             self.sight.read_from(server);
-            if snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
+            if lingers || snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
                 // Others serve reads by now, who may not have what was just seen.
                 self.sight.observes(server);
             }
@@ -83,6 +86,18 @@ impl Session {
         self.shared.news.send_replace(());
     }
 
+    /// Waits until the process that has taken over, if there is one, knows what was noted: before the client has
+    /// its answer.
+    ///
+    /// # Errors
+    /// Nobody can be told: the answer must not be given.
+    pub(super) async fn tell_successor(&mut self) -> io::Result<()> {
+        if !self.sight.take_untold() || self.shared.succession.told().await {
+            return Ok(());
+        }
+        Err(io::Error::other("the process that took over cannot be told what was written"))
+    }
+
     /// Whether what the server has executed must be asked behind this job: a client that has seen it must not
     /// unsee it on a replica.
     pub(super) fn must_ask_executed(&self, job: &Job, held: &Held, acquired_on: ServerId) -> bool {
@@ -90,7 +105,8 @@ impl Session {
         let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
         let of_interest = if is_primary {
             // Where nobody reads from replicas now, that can wait until somebody does.
-            snapshot.report.is_some() && !snapshot.readers.is_empty() && held.reason != Some(Reason::PrimaryIsNearer)
+            let somebody_reads_elsewhere = !snapshot.readers.is_empty() || self.shared.succession.is_lingering();
+            snapshot.report.is_some() && somebody_reads_elsewhere && held.reason != Some(Reason::PrimaryIsNearer)
         } else {
             held.reason == Some(Reason::OtherReplica)
         };

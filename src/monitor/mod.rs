@@ -42,6 +42,8 @@ pub struct MonitorSettings {
     pub interval: Duration,
     /// How often a replica is asked for its GTIDs alone; a far one less often.
     pub replica_interval: Duration,
+    /// How often the names of servers are resolved.
+    pub dns_interval: Duration,
     /// A probe without an answer for this long has failed.
     pub timeout: Duration,
     /// Failed probes in a row that take a server out.
@@ -99,6 +101,7 @@ pub fn spawn(
     let (board, snapshots) = Board::new(table, calls.clone(), metrics);
     let board = Arc::new(board);
     for (server, plan) in servers {
+        let named = server.clone();
         let watcher = Watcher::new(
             server,
             plan.role,
@@ -108,6 +111,10 @@ pub fn spawn(
             (calls.clone(), news.clone(), doubts.clone()),
         );
         tracker.spawn(watcher.run(stop.clone()));
+        if named.names.is_name() {
+            let (stop, interval) = (stop.clone(), settings.dns_interval);
+            tracker.spawn(async move { stop.run_until_cancelled(named.names.keep_fresh(interval)).await });
+        }
     }
     snapshots
 }

@@ -124,6 +124,11 @@ impl Control {
         Ok((control, set, [answer.asked, answer.answered]))
     }
 
+    /// Whether the server's name stands for another address by now.
+    pub(super) fn has_moved(&self) -> bool {
+        self.conn.has_moved()
+    }
+
     /// Ends the connection with a goodbye, unless that takes long.
     pub(super) async fn close(self) {
         let _too_long = tokio::time::timeout(GOODBYE, self.conn.close()).await;

@@ -85,6 +85,9 @@ impl Board {
         if let Some(server) = snapshot.server(id) {
             self.show(server);
         }
+        let (rivals, is_read_only) = table.alarms();
+        self.metrics.rival_primaries.set(gauge(rivals as u128));
+        self.metrics.primary_read_only.set(is_read_only.into());
         for event in events {
             tell(event, snapshot);
         }
@@ -154,7 +157,17 @@ fn tell(event: &Event, snapshot: &Snapshot) {
         Event::Rivals(ids) => {
             let primary = snapshot.primary().map_or("none", |s| &*s.name);
             let rivals: Vec<_> = ids.iter().map(name).collect();
-            tracing::error!(primary, rivals = %rivals.join(","), "several servers take writes");
+            tracing::error!(
+                primary,
+                rivals = %rivals.join(","),
+                "several servers take writes: the one that was the primary stays it; make the others read-only"
+            );
         }
+        Event::PrimaryReadOnly(id) => tracing::error!(
+            server = name(id),
+            "role = \"primary\", but the server is read-only: writes will fail; make it writable, or write role = \"auto\" \
+             at all servers that may become the primary"
+        ),
+        Event::PrimaryWritable(id) => tracing::info!(server = name(id), "the primary takes writes again"),
     }
 }

@@ -42,6 +42,10 @@ pub(super) enum Event {
     NoPrimary,
     /// Servers besides the primary take writes.
     Rivals(Vec<ServerId>),
+    /// The server that the file calls the primary refuses writes.
+    PrimaryReadOnly(ServerId),
+    /// It takes them again.
+    PrimaryWritable(ServerId),
 }
 
 /// A successful probe.
@@ -63,6 +67,8 @@ pub(super) struct Table {
     /// A primary that did not answer for this long is out of sight.
     sight: Duration,
     choice: Choice,
+    /// The primary, while it is one by the file alone: it answers, and refuses writes.
+    read_only: Option<ServerId>,
     /// The primary, or the last one there was.
     last_primary: Option<ServerId>,
     /// Since when it is the primary that is.
@@ -94,6 +100,7 @@ impl Table {
             thresholds,
             sight,
             choice: Choice::default(),
+            read_only: None,
             last_primary: None,
             primary_since: now,
             grace,
@@ -125,6 +132,7 @@ impl Table {
         entry.learn(report, answered, &mut events);
         let gtids = entry.gtids.clone();
         self.choose(&mut events, asked);
+        self.look_for_writes(id, &mut events);
         if self.choice.primary == Some(id) {
             if let Some(logged) = &gtids.logged {
                 self.history.record(asked + answered.saturating_duration_since(asked) / 2, logged);
@@ -311,6 +319,21 @@ impl Table {
             events.push(Event::Rivals(choice.rivals.clone()));
         }
         self.choice = choice;
+    }
+
+    /// A configured primary is the primary whatever it says; that it says otherwise is worth an alarm.
+    fn look_for_writes(&mut self, id: ServerId, events: &mut Vec<Event>) {
+        let Some(entry) = self.servers.iter().find(|s| s.id == id && s.plan.role == Planned::Primary) else { return };
+        let read_only = Some(id).filter(|_| !entry.is_writable);
+        if read_only != self.read_only {
+            self.read_only = read_only;
+            events.push(read_only.map_or(Event::PrimaryWritable(id), Event::PrimaryReadOnly));
+        }
+    }
+
+    /// How many servers besides the primary take writes, and whether the primary refuses them.
+    pub(super) fn alarms(&self) -> (usize, bool) {
+        (self.choice.rivals.len(), self.read_only.is_some())
     }
 
     /// Judges the lag of a server that just told what it has executed.

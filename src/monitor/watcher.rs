@@ -17,9 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 /// A server that refuses our login is asked ever more rarely, up to this many intervals.
 const PATIENCE: u32 = 8;
-/// Errors that concern the monitor's account, not the server: access denied (in its three forms),
-/// too many connections of the user. Others may still be served.
-const ACCOUNT_ERRORS: [u16; 6] = [1044, 1045, 1203, 1226, 1698, 3118];
+/// Errors that concern the monitor's account, not the server: access denied (in its three forms), locked. Others may
+/// still be served.
+const ACCOUNT_ERRORS: [u16; 4] = [1044, 1045, 1698, 3118];
+/// There is no connection left, of all or for the user: those that are open still serve.
+const FULL_ERRORS: [u16; 3] = [1040, 1203, 1226];
+/// Whatever is suspected, a server is not probed sooner after the last time than this, or a quarter of an interval.
+const NOT_SO_SOON: Duration = Duration::from_secs(1);
 /// A probe in between may be under way for one part in so many of the time.
 const IDLE_SHARE: u32 = 10;
 /// While clients write, a replica is asked so often.
@@ -43,6 +47,8 @@ pub(super) struct Watcher {
     full_due: Instant,
     /// Logins refused in a row.
     refusals: u32,
+    /// Whether the last probe found it there.
+    is_there: bool,
     /// That the heartbeat cannot be read was told.
     told_hidden: bool,
 }
@@ -70,6 +76,7 @@ impl Watcher {
             control: None,
             full_due,
             refusals: 0,
+            is_there: true,
             told_hidden: false,
         }
     }
@@ -106,9 +113,14 @@ impl Watcher {
                 _ => std::future::pending().await,
             }
         };
+        let suspected = async {
+            self.server.reach.suspected().await;
+            sleep_until(started + NOT_SO_SOON.min(self.settings.interval / 4)).await;
+        };
         tokio::select! {
             () = sleep_until(due) => {}
             () = news => {}
+            () = suspected => self.full_due = Instant::now(),
             Ok(()) = self.doubts.changed() => self.full_due = Instant::now(),
             () = self.calls.asked(self.server.id) => {
                 // Replicas tell what is asked for in either kind of probe.
@@ -122,6 +134,7 @@ impl Watcher {
     /// A full probe. Returns after what time from its start to ask for GTIDs alone.
     async fn probe(&mut self, control: Option<Control>) -> Option<Pause> {
         self.full_due = Instant::now() + self.settings.interval;
+        let control = self.follow_name(control).await;
         let was_open = control.is_some();
         let probed = match control {
             Some(control) => control.probe(self.about(), self.settings.timeout).await,
@@ -130,14 +143,37 @@ impl Watcher {
         match probed {
             Ok((control, probed)) => {
                 self.refusals = 0;
+                self.found();
                 self.control = Some(control);
                 self.tell_hidden(&probed.report.heartbeat);
+                if self.planned == Planned::Primary && probed.report.variables.read_only {
+                    self.server.names.hurry();
+                }
                 let rtt = probed.answered.saturating_duration_since(probed.asked);
                 self.board.probed(self.server.id, probed).then(|| self.pause(rtt))
             }
             Err(failure) => {
                 self.failed(&failure, was_open);
                 None
+            }
+        }
+    }
+
+    /// Once the server's name stands for another address, asks there, unless nobody is there.
+    async fn follow_name(&self, control: Option<Control>) -> Option<Control> {
+        let old = control?;
+        if !old.has_moved() {
+            return Some(old);
+        }
+        match Control::open(&self.server, &self.account, self.settings.timeout).await {
+            Ok(new) => {
+                tracing::info!(server = self.server.label(), "the name stands for another address: going there");
+                old.close().await;
+                Some(new)
+            }
+            Err(error) => {
+                tracing::warn!(server = self.server.label(), %error, "the name stands for an address where nobody answers");
+                Some(old)
             }
         }
     }
@@ -183,6 +219,14 @@ impl Watcher {
         }
     }
 
+    /// The server is there. Before others hear of it, so that who waits for it does not hear of its absence any more.
+    fn found(&mut self) {
+        if !self.is_there {
+            self.is_there = true;
+            self.server.reach.is_back();
+        }
+    }
+
     fn failed(&mut self, failure: &Failure, was_open: bool) {
         let name = &self.server.name;
         // An open connection may break for reasons of its own. Dialling anew will tell.
@@ -194,17 +238,23 @@ impl Watcher {
         }
         tracing::debug!(server = name, error = %failure, "a probe failed");
         if let Failure::Dial(DialError::Refused(error)) = failure {
+            let (is_account, is_full) = (ACCOUNT_ERRORS.contains(&error.code), FULL_ERRORS.contains(&error.code));
             self.refusals = self.refusals.saturating_add(1);
-            self.full_due = Instant::now() + self.settings.interval * patience(self.refusals);
-            if ACCOUNT_ERRORS.contains(&error.code) {
+            if is_account {
+                // Not so often that the account is locked for it.
+                self.full_due = Instant::now() + self.settings.interval * patience(self.refusals);
+            }
+            if is_account || is_full {
                 if self.refusals == 1 {
                     let user = &self.account.user;
-                    tracing::error!(server = name, user, %error, "the monitor's account is refused: lag and GTIDs stay unknown");
+                    tracing::error!(server = name, user, %error, "the monitor is refused: role, lag and GTIDs stay unknown");
                 }
+                self.found();
                 self.board.refused(self.server.id);
                 return;
             }
         }
+        self.is_there = false;
         self.board.failed(self.server.id, &failure.to_string().into());
     }
 

@@ -1,6 +1,9 @@
 //! Sockets, TLS and the one place where the codec meets tokio.
 
 pub mod budget;
+pub mod gate;
+pub mod listening;
+pub mod names;
 pub mod packets;
 pub mod socket;
 pub mod stream;

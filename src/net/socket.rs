@@ -1,12 +1,11 @@
-//! Addresses, listening and connecting.
+//! Addresses, and the options of sockets.
 
-use super::stream::Socket;
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 
 /// Where a peer is, or where to listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,21 +28,6 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
-    }
-}
-
-/// Opens a connection; the caller sets the deadline.
-///
-/// # Errors
-/// What the system says; for a name with several addresses, what it said of the last.
-pub async fn connect(address: &Address) -> io::Result<Socket> {
-    match address {
-        Address::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            tune(&stream)?;
-            Ok(Socket::Tcp(stream))
-        }
-        Address::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
     }
 }
 

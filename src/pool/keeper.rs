@@ -11,6 +11,7 @@ use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::Greeting;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long two pings in one write may take before the server is taken not to pipeline.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Dials are retried after these waits, doubled from first to last.
+/// Dials are retried after about these waits, doubled from first to last.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -33,6 +34,7 @@ impl Pool {
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
+        let mut returns = self.server.reach.returns();
         loop {
             if backoff.is_over() {
                 self.start_dials(&mut dials);
@@ -42,6 +44,10 @@ impl Pool {
                 () = self.account.refused() => break,
                 () = self.wake.notified() => {}
                 () = backoff.over() => backoff.clear(),
+                Ok(()) = returns.changed() => {
+                    backoff.clear();
+                    self.lock().forget_failure();
+                }
                 () = self.account.doubted(), if self.server.is_primary() => self.start_dial(&mut dials),
                 _ = sweep.tick() => self.sweep(),
                 Some(dialled) = dials.join_next() => {
@@ -63,7 +69,7 @@ impl Pool {
         let free = self.settings.max_parallel_dials.saturating_sub(dials.len());
         let wanted = {
             let mut slots = self.lock();
-            let wanted = slots.wants_dials(self.settings.min_warm).min(free);
+            let wanted = slots.wants_dials(self.min_warm()).min(free);
             slots.dials_started(wanted);
             wanted
         };
@@ -83,7 +89,10 @@ impl Pool {
     fn dialled(self: &Arc<Self>, dialled: Result<Ready, DialError>, backoff: &mut Backoff) {
         match dialled {
             Ok(mut conn) => {
-                backoff.succeeded();
+                if backoff.succeeded() {
+                    // The monitor may not know yet that it is back.
+                    self.server.reach.suspect();
+                }
                 self.metrics.dials.inc();
                 conn.rest();
                 let mut slots = self.lock();
@@ -92,6 +101,7 @@ impl Pool {
             }
             Err(error) => {
                 self.metrics.dial_errors.inc();
+                self.server.reach.suspect();
                 let first = backoff.failed();
                 if first {
                     tracing::warn!(server = %self.server.label(), user = %self.account.user, error = %error, "cannot open a connection, retrying");
@@ -104,8 +114,21 @@ impl Pool {
         }
     }
 
-    /// Opens a connection and prepares it for its first client.
+    /// Opens a connection when it is its turn, and prepares it for its first client.
     async fn dial(&self) -> Result<Ready, DialError> {
+        let _turn = self.server.reach.turn().await;
+        let mut returns = self.server.reach.returns();
+        loop {
+            tokio::select! {
+                biased;
+                dialled = self.dial_now() => return dialled,
+                // What was sent while nobody was there is repeated too late.
+                Ok(()) = returns.changed() => {}
+            }
+        }
+    }
+
+    async fn dial_now(&self) -> Result<Ready, DialError> {
         let started = Instant::now();
         let login = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout).await?;
         let greeting = login.greeting.clone();
@@ -137,23 +160,25 @@ impl Pool {
     fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
         let settings = &self.settings;
-        let mut surplus = self.counts().idle.saturating_sub(settings.min_warm);
+        // The others go on serving meanwhile.
+        let mut renewals = settings.max_parallel_dials;
+        let mut surplus = self.counts().idle.saturating_sub(self.min_warm());
+        let idle_timeout = self.idle_timeout();
         let mut slots = self.lock();
         let outdated = slots.outdated;
-        // All at once would be a storm of logins.
-        let mut renewals = settings.max_parallel_dials;
         let taken = slots.take_where(|conn| {
             let idle = now.duration_since(conn.used());
             if !conn.is_healthy() {
                 Some(Finding::Dead)
-            } else if !conn.is_current()
-                || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id())
+            } else if renewals > 0
+                && (!conn.is_current()
+                    || conn.has_moved()
+                    || outdated.is_some_and(|outdated| conn.born() <= outdated)
+                    || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id()))
             {
-                Some(Finding::Old)
-            } else if renewals > 0 && outdated.is_some_and(|outdated| conn.born() <= outdated) {
                 renewals -= 1;
                 Some(Finding::Old)
-            } else if surplus > 0 && idle >= settings.idle_timeout {
+            } else if surplus > 0 && idle >= idle_timeout {
                 surplus -= 1;
                 Some(Finding::Surplus)
             } else {
@@ -309,6 +334,13 @@ async fn probe_pipelining(conn: Ready) -> (Option<Ready>, bool) {
     (conn, pipelines)
 }
 
+/// Half to all of a wait, so that not everybody comes back at once.
+fn jitter() -> f64 {
+    let random = RandomState::new().hash_one(0) >> 56;
+    // Eight bits.
+    0.5 + f64::from(u8::try_from(random).unwrap_or_default()) / 512.0
+}
+
 /// Waits between failing dials.
 #[derive(Debug, Default)]
 struct Backoff {
@@ -332,8 +364,9 @@ impl Backoff {
         self.until = None;
     }
 
-    fn succeeded(&mut self) {
-        *self = Self::default();
+    /// Notes a success; true for one that ends a series of failures.
+    fn succeeded(&mut self) -> bool {
+        std::mem::take(self).wait.is_some()
     }
 
     /// Notes a failure; true for the first of a series.
@@ -341,7 +374,7 @@ impl Backoff {
         let first = self.wait.is_none();
         let wait = self.wait.map_or(FIRST_BACKOFF, |w| (w * 2).min(LAST_BACKOFF));
         self.wait = Some(wait);
-        self.until = Some(Instant::now() + wait);
+        self.until = Some(Instant::now() + wait.mul_f64(jitter()));
         first
     }
 }

@@ -18,10 +18,14 @@ use crate::metrics::PoolMetrics;
 use crate::protocol::capability::Capabilities;
 use crate::state::SessionState;
 use slots::{Slots, Waiter};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+
+/// Where fewer connections are to be kept than usual, idle ones are closed after this.
+const IDLE_WHEN_FEWER: Duration = Duration::from_secs(5);
 
 /// How a pool behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +44,7 @@ pub struct PoolSettings {
     pub max_lifetime: Duration,
     /// Idle connections are pinged this often.
     pub ping_after: Duration,
-    /// Dials under way at a time.
+    /// Dials of this pool under way at a time; all pools of a server take turns.
     pub max_parallel_dials: usize,
     /// Several commands in one write: `None` asks the server.
     pub pipelining: Option<bool>,
@@ -78,6 +82,8 @@ pub struct Pool {
     slots: Mutex<Slots>,
     wake: Notify,
     metrics: PoolMetrics,
+    /// How many connections to keep open at most for nobody.
+    most_warm: AtomicUsize,
 }
 
 impl Pool {
@@ -90,7 +96,26 @@ impl Pool {
         metrics: PoolMetrics,
     ) -> Arc<Self> {
         let slots = Mutex::new(Slots::new(settings.max));
-        Arc::new(Self { server, account, flags, settings, slots, wake: Notify::new(), metrics })
+        let most_warm = AtomicUsize::new(usize::MAX);
+        Arc::new(Self { server, account, flags, settings, slots, wake: Notify::new(), metrics, most_warm })
+    }
+
+    /// Keeps no more connections open than this that nobody uses, however many it was to keep warm.
+    pub fn keep_at_most(&self, most: usize) {
+        self.most_warm.store(most, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    fn min_warm(&self) -> usize {
+        self.settings.min_warm.min(self.most_warm.load(Ordering::Relaxed))
+    }
+
+    /// How long one may be idle that is not kept warm.
+    fn idle_timeout(&self) -> Duration {
+        match self.most_warm.load(Ordering::Relaxed) {
+            usize::MAX => self.settings.idle_timeout,
+            _ => self.settings.idle_timeout.min(IDLE_WHEN_FEWER),
+        }
     }
 
     /// The server it leads to.
@@ -208,7 +233,7 @@ impl Pool {
         if let Some(conn) = conn {
             slots.serve(self, conn);
         }
-        let wants_dial = slots.wants_dials(self.settings.min_warm) > 0;
+        let wants_dial = slots.wants_dials(self.min_warm()) > 0;
         drop(slots);
         if wants_dial {
             self.wake.notify_one();

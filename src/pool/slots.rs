@@ -177,6 +177,11 @@ impl Slots {
         self.failure = None;
     }
 
+    /// The server is back: what failed before says nothing any more.
+    pub(super) fn forget_failure(&mut self) {
+        self.failure = None;
+    }
+
     /// A dial failed: those who wait learn it now, unless a connection may still be returned.
     pub(super) fn dial_failed(&mut self, why: Arc<DialError>, accounts: u64) {
         self.dialing = self.dialing.saturating_sub(1);

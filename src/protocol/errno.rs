@@ -19,6 +19,12 @@ pub fn refuses_account(error: &ServerError) -> bool {
     matches!(error.code, 1044 | 1045 | 1275 | 1698 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
 }
 
+/// Whether a login failed for what has nothing to do with the account and will pass: the server has as many
+/// connections as it may have, or is stopping.
+pub fn is_about_server(error: &ServerError) -> bool {
+    matches!(error.code, 1040 | 1053)
+}
+
 /// What a server said of a login, as it would have said it to a client on `host`.
 pub fn as_told_to(mut error: ServerError, user: &str, host: &str) -> ServerError {
     let account = format!("'{user}'@'");
@@ -170,6 +176,35 @@ pub fn unreachable(server: &str, why: &str) -> ServerError {
     )
 }
 
+/// No primary came in time; nothing was sent.
+pub fn waited_in_vain(why: &ServerError, waited: std::time::Duration) -> ServerError {
+    let why_not = why.message.strip_prefix("Landbridge ").unwrap_or(&why.message);
+    let text = format!("Landbridge has waited for {waited:?} ([route] primary_down) and {why_not}");
+    ServerError::new(why.code, &why.state, text)
+}
+
+/// An operator has paused for longer than a statement waits; nothing was sent.
+pub fn paused(waited: std::time::Duration) -> ServerError {
+    let text = format!(
+        "Landbridge is paused by its operator, and not resumed within {waited:?}. The statement was not sent; retry later"
+    );
+    ServerError::new(UNREACHABLE, b"HY000", text)
+}
+
+/// `ER_CON_COUNT_ERROR`: too many wait already; nothing was sent.
+pub fn too_many_waiting(max: usize) -> ServerError {
+    let text = format!(
+        "Landbridge: {max} statements are waiting already ([limits] max_waiting). The statement was not sent; retry \
+         later"
+    );
+    ServerError::new(1040, b"08004", text)
+}
+
+/// `ER_ABORTING_CONNECTION`: for the record, there is nobody who could read it.
+pub fn left_while_waiting() -> ServerError {
+    ServerError::new(1152, b"08S01", "Aborted connection (the client left while its statement waited)")
+}
+
 /// No connection became free in time; nothing was sent.
 pub fn pool_exhausted(server: &str, waited: std::time::Duration, max: usize) -> ServerError {
     ServerError::new(
@@ -203,6 +238,20 @@ pub fn lost_transaction(server: &str) -> ServerError {
         b"HY000",
         format!("Lost connection to {server} inside a transaction: it was rolled back; start it again"),
     )
+}
+
+/// A transaction ran on a server that is not the primary any more, and is asked for something only the primary can do.
+pub fn deposed(server: &str, primary: &str) -> ServerError {
+    let text = format!(
+        "Landbridge gave up the connection to {server}, because {primary} is the primary now: the transaction on it was \
+         rolled back; start it again"
+    );
+    ServerError::new(2013, b"HY000", text)
+}
+
+/// Whether a server refuses a write because it is read-only: `ER_OPTION_PREVENTS_STATEMENT`, `ER_READ_ONLY_MODE`.
+pub fn is_read_only(error: &ServerError) -> bool {
+    matches!(error.code, 1290 | 1836)
 }
 
 /// A transaction had to be given up: nothing of it was committed.

@@ -46,6 +46,8 @@ pub enum Reason {
     NoReplica,
     /// The primary is nearer than any replica.
     PrimaryIsNearer,
+    /// Another process serves new clients, and this one reads where it sees what those write.
+    TakenOver,
     /// A replica behind its `max_lag` answers because the primary does not.
     PrimaryIsDown,
 }
@@ -70,6 +72,7 @@ impl Reason {
             Self::OnEmpty => "on_empty",
             Self::NoReplica => "no_replica",
             Self::PrimaryIsNearer => "primary_is_nearer",
+            Self::TakenOver => "taken_over",
             Self::PrimaryIsDown => "primary_is_down",
         }
     }
@@ -78,8 +81,8 @@ impl Reason {
 impl Reason {
     /// Whether a replica, asked at once, might have shown less than the reader had to see.
     pub fn avoids_stale_read(self) -> bool {
-        use Reason::{OtherReplica, ReadAfterWait, RecentWrite, ReplicaBehind, Unproven};
-        matches!(self, ReadAfterWait | ReplicaBehind | OtherReplica | RecentWrite | Unproven)
+        use Reason::{OtherReplica, ReadAfterWait, RecentWrite, ReplicaBehind, TakenOver, Unproven};
+        matches!(self, TakenOver | ReadAfterWait | ReplicaBehind | OtherReplica | RecentWrite | Unproven)
     }
 }
 

@@ -353,7 +353,30 @@ async fn the_document_is_true(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Statements wait while an operator has paused, and go on afterwards.
+async fn statements_wait_at_the_gate(flavor: Flavor) {
+    let bed = bed(flavor).await;
+    let (mut console, mut client) = (console(&bed).await, bed.client().await);
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    bed.settled_but(1).await;
+    assert_eq!(code(console.query_drop("PAUSE primary").await), 1105);
+    console.query_drop("PAUSE").await.expect("paused");
+    assert_eq!(console.affected_rows(), 0, "nothing is under way");
+    let waiting = tokio::spawn(async move {
+        client.query_drop("INSERT INTO t (n) VALUES (2)").await.expect("it has only waited");
+        client
+    });
+    until(&mut console, "SHOW LISTS", |row| row["list"] == "clients_at_the_gate" && row["items"] == "1").await;
+    console.query_drop("RESUME").await.expect("goes on");
+    assert_eq!(console.affected_rows(), 1);
+    let mut client = waiting.await.expect("ends");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 2);
+    drop((console, client));
+    bed.stop().await;
+}
+
 crate::on_both!(
+    statements_wait_at_the_gate,
     who_may_do_what,
     clients_are_shown_and_killed,
     lag_and_tokens_are_shown,

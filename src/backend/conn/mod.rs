@@ -12,6 +12,7 @@ use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::exchange::{Exchange, Expect};
 use crate::state::SessionState;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -43,6 +44,8 @@ pub struct Inner {
     caps: Capabilities,
     nonce: [u8; 20],
     thread_id: u32,
+    /// The address it leads to, if it has one.
+    peer: Option<SocketAddr>,
     /// The session state it is in.
     applied: Arc<SessionState>,
     /// How it was set up; a reset undoes it.

@@ -24,6 +24,7 @@ impl Ready {
             caps: login.caps,
             nonce: login.greeting.nonce,
             thread_id: login.greeting.thread_id,
+            peer: login.peer,
             applied: fresh_state(),
             setup: None,
             multi_statements: Some(false),
@@ -83,6 +84,11 @@ impl Ready {
     /// Whether it is as one that is opened now.
     pub fn is_current(&self) -> bool {
         self.0.generation == self.0.server.generation()
+    }
+
+    /// Whether the server's name stands for another address by now.
+    pub fn has_moved(&self) -> bool {
+        self.0.server.names.has_left(self.0.peer)
     }
 
     /// Logs in again on the same connection: the only way to be without a default schema.

@@ -33,6 +33,7 @@ pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> O
     }
     let interval = section.positive("interval").or_default_of(Duration::from_secs(1));
     let timeout = section.positive("timeout").or_default_of(Duration::from_secs(3));
+    let dns_interval = section.positive("dns_interval").or_default_of(Duration::from_secs(5));
     let replica_interval = section.positive("replica_interval").or_default_of(Duration::from_millis(200));
     let down_after = section.count("down_after", 1..=MOST_PROBES).or_default_of(2);
     let up_after = section.count("up_after", 1..=MOST_PROBES).or_default_of(1);
@@ -43,7 +44,7 @@ pub(super) fn monitor(mut section: Section<'_, '_>, users: Option<&[User]>) -> O
         Some(account) => account,
         None => users?.first().map(|first| (first.name.clone(), first.password.clone()))?,
     };
-    Some(Monitor { user, password, interval, timeout, replica_interval, down_after, up_after, heartbeat })
+    Some(Monitor { user, password, interval, timeout, dns_interval, replica_interval, down_after, up_after, heartbeat })
 }
 
 /// `schema.table`
@@ -68,6 +69,7 @@ pub(super) fn log(mut section: Section<'_, '_>) -> Log {
 /// Reads `[shutdown]`.
 pub(super) fn shutdown(mut section: Section<'_, '_>) -> Shutdown {
     let drain_timeout = section.duration("drain_timeout").or_default_of(Duration::from_secs(30));
+    let takeover_timeout = section.duration("takeover_timeout").or_default_of(Duration::from_secs(3600));
     section.finish();
-    Shutdown { drain_timeout }
+    Shutdown { drain_timeout, takeover_timeout }
 }

@@ -7,7 +7,9 @@ use crate::config::document::Found;
 use crate::config::duration;
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope, UserPool};
+use crate::config::settings::{
+    Consistency, Limits, Pipelining, Pool, PoolMode, PrimaryDown, ReadWait, Route, Scope, UserPool,
+};
 
 /// Most connections a pool may hold: MySQL's own bound on `max_connections`.
 pub(super) const LARGEST_POOL: u32 = 100_000;
@@ -76,8 +78,23 @@ pub(super) fn route(mut section: Section<'_, '_>) -> (Duration, Route) {
     let mut read_functions: Vec<String> = functions.into_iter().map(Found::into_value).collect();
     read_functions.sort_unstable();
     read_functions.dedup();
+    let primary_down = section.parsed("primary_down", PRIMARY_DOWN_FIX, primary_down).or_default_of(PrimaryDown::Fail);
     section.finish();
-    (max_lag, Route { read_functions })
+    (max_lag, Route { read_functions, primary_down })
+}
+
+const PRIMARY_DOWN_FIX: &str = "write \"fail\", or \"wait 30s\"";
+
+fn primary_down(text: &str) -> Result<PrimaryDown, Problem> {
+    if text == "fail" {
+        return Ok(PrimaryDown::Fail);
+    }
+    let longest = text.strip_prefix("wait ").ok_or_else(|| Problem::new("unknown word", PRIMARY_DOWN_FIX))?;
+    match duration::parse(longest.trim()) {
+        Ok(Duration::ZERO) => Err(Problem::new("must be longer than zero", PRIMARY_DOWN_FIX)),
+        Ok(longest) => Ok(PrimaryDown::Wait(longest)),
+        Err(problem) => Err(Problem::new(problem.message, PRIMARY_DOWN_FIX)),
+    }
 }
 
 /// `name` or `schema.name`; the server compares them without regard to case.
@@ -105,6 +122,7 @@ pub(super) fn limits(mut section: Section<'_, '_>) -> Limits {
         idle_client_timeout: unless_zero(idle),
         max_prepared_statements: section.count("max_prepared_statements", 1..=MOST_CLIENTS).or_default_of(16_382),
         kill_abandoned: section.flag("kill_abandoned").or_default_of(true),
+        max_waiting: section.count("max_waiting", 1..=MOST_CLIENTS).or_default_of(1_000),
     };
     section.finish();
     limits

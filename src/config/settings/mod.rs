@@ -18,7 +18,7 @@ pub use self::process::{Log, LogFormat, LogLevel, Monitor, Shutdown};
 pub use self::rule::{OnEmpty, ReadFrom, Rule, RuleTable};
 pub use self::server::{Role, Server, ServerTls, TlsIdentity, Trust};
 pub use self::traffic::{
-    Auth, Consistency, Limits, Pipelining, Pool, PoolMode, ReadWait, Route, Scope, User, UserPool,
+    Auth, Consistency, Limits, Pipelining, Pool, PoolMode, PrimaryDown, ReadWait, Route, Scope, User, UserPool,
 };
 
 /// Everything `proxy.toml` says, resolved.

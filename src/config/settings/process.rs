@@ -16,6 +16,8 @@ pub struct Monitor {
     pub interval: Duration,
     /// A probe without an answer for this long has failed.
     pub timeout: Duration,
+    /// How often the names of servers are resolved.
+    pub dns_interval: Duration,
     /// How often a near replica is asked for its GTID set.
     pub replica_interval: Duration,
     /// Failed probes in a row that take a server out; at least 1.
@@ -68,4 +70,6 @@ words! {
 pub struct Shutdown {
     /// Longest wait for open transactions; zero = none.
     pub drain_timeout: Duration,
+    /// How long clients may stay after another process has taken over; zero = until they finish what they began.
+    pub takeover_timeout: Duration,
 }

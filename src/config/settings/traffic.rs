@@ -129,6 +129,17 @@ pub enum ReadWait {
 pub struct Route {
     /// Stored functions that only read, in lower case, perhaps with their schema: `shop.total`.
     pub read_functions: Vec<String>,
+    /// What happens to statements that need the primary while there is none.
+    pub primary_down: PrimaryDown,
+}
+
+/// What happens to statements that need the primary while there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrimaryDown {
+    /// They fail at once.
+    Fail,
+    /// They wait for one, at most this long.
+    Wait(Duration),
 }
 
 /// Bounds on what clients may take.
@@ -150,4 +161,6 @@ pub struct Limits {
     pub max_prepared_statements: u32,
     /// Whether what a client that has gone still runs is ended at the server.
     pub kill_abandoned: bool,
+    /// Most statements that wait at a time, for a primary or for `RESUME`.
+    pub max_waiting: u32,
 }

@@ -38,6 +38,18 @@ fn keys_nobody_knows() {
 fn numbers_and_words() {
     refuses(&[
         (
+            "[route]\nprimary_down = 'wiat 3s'\n[limits]\nmax_waiting = 0",
+            &[
+                "proxy.toml:2: [route] primary_down = 'wiat 3s': unknown word; write \"fail\", or \"wait 30s\"",
+                "proxy.toml:4: [limits] max_waiting = 0: out of range; write a number from 1 to 1000000",
+            ],
+        ),
+        (
+            "[route]\nprimary_down = 'wait 0s'",
+            &["proxy.toml:2: [route] primary_down = 'wait 0s': must be longer than zero; \
+               write \"fail\", or \"wait 30s\""],
+        ),
+        (
             "[pool]\nmin_warm = 99",
             &["proxy.toml:2: [pool] min_warm = 99: min_warm is larger than max (64); \
                lower min_warm or raise max"],

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{LEAST, env, settings, warnings};
+use super::{LEAST, env, faults, settings, warnings};
 use crate::config::{
     Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, TlsIdentity, load,
 };
@@ -59,6 +59,17 @@ fn the_smallest_useful_file() {
     assert_eq!(settings.monitor.user, "landbridge");
     assert_eq!(settings.monitor.password.expose(), "monitor-from-env");
     assert_eq!(settings.warnings, []);
+}
+
+#[test]
+fn how_long_the_end_may_take() {
+    let (drain, takeover) = (Duration::from_secs(30), Duration::from_secs(3600));
+    let shutdown = settings(LEAST).shutdown;
+    assert_eq!((shutdown.drain_timeout, shutdown.takeover_timeout), (drain, takeover));
+    let shutdown = settings(&format!("{LEAST}[shutdown]\ntakeover_timeout = \"5m\"\n")).shutdown;
+    assert_eq!((shutdown.drain_timeout, shutdown.takeover_timeout), (drain, Duration::from_secs(300)));
+    let told = faults(&format!("{LEAST}[shutdown]\ntakeover_timeout = \"soon\"\n"));
+    assert!(told.contains("proxy.toml:12:") && told.contains("takeover_timeout"), "{told}");
 }
 
 #[test]
@@ -239,4 +250,14 @@ fn files_beside_the_file() {
 
     let faults = load(Path::new("/nowhere/proxy.toml"), &env).expect_err("no file").to_string();
     assert!(faults.starts_with("/nowhere/proxy.toml: the file cannot be read (No such file"));
+}
+
+#[test]
+fn what_waits_for_the_primary() {
+    use crate::config::PrimaryDown;
+    let read = |value: &str| settings(&format!("[route]\nprimary_down = '{value}'\n{LEAST}")).route.primary_down;
+    assert_eq!(settings(LEAST).route.primary_down, PrimaryDown::Fail);
+    assert_eq!(settings(LEAST).limits.max_waiting, 1_000);
+    assert_eq!(read("fail"), PrimaryDown::Fail);
+    assert_eq!(read("wait 1500ms"), PrimaryDown::Wait(Duration::from_millis(1500)));
 }

@@ -91,6 +91,9 @@ pub(super) async fn exchange(
     if handle.end().await {
         lease.taint();
     }
+    if let Err(Flown::Failed(Failed::Lost { .. }) | Flown::Relay(RelayError::Server(_))) = &flown {
+        lease.pool().server().reach.suspect();
+    }
     if flown.is_err() && !session.client.answered {
         // What was translated of a broken answer is not the client's to see.
         session.client.packets.output().truncate(answered);
@@ -216,21 +219,28 @@ async fn fly(
     let told = !summary.untold;
     if told && !questions.executed {
         session.remember_writes(server, job, held, &summary, None);
+        session.tell_successor().await.map_err(RelayError::Client)?;
     }
     note_statement(&mut busy, session, job, &summary);
     if questions.any() {
         if told && !questions.executed {
             session.client.packets.flush().await.map_err(RelayError::Client)?;
         }
-        let asked = ask(session, &mut busy, asks_along, questions, summary.last_insert_id).await;
+        let topology = session.shared.topology.clone();
+        let asked = tokio::select! {
+            asked = ask(session, &mut busy, asks_along, questions, summary.last_insert_id) => asked.is_ok(),
+            // The client's own answer is whole: a silence behind it is none of its business.
+            () = down(topology, server) => false,
+        };
         if !told {
             (session.asked_warnings, session.asked_executed) = (None, None);
         } else if questions.executed {
             // The end of the answer has waited for it: whoever has it must not see less anywhere else.
             let named = session.asked_executed.take().map(|gtids| (asked_at, gtids));
             session.remember_writes(server, job, held, &summary, named.as_ref());
+            session.tell_successor().await.map_err(RelayError::Client)?;
         }
-        if asked.is_err() {
+        if !asked {
             // The answer has been given; only what nobody asked yet is less certain now.
             if told {
                 session.last.insert_id = summary.last_insert_id;

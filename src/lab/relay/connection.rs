@@ -13,6 +13,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::lab::relay::ledger::Direction;
 use crate::lab::relay::{Control, Shared, Weather};
 
 /// What is read at once, at most.
@@ -35,12 +36,6 @@ pub(super) struct Link {
     /// `Control::cuts` at the start; another value means that this connection was meant.
     cuts: u64,
     shared: Arc<Shared>,
-}
-
-#[derive(Clone, Copy)]
-enum Direction {
-    ToServer,
-    ToClient,
 }
 
 /// Something under way, and when it arrives.
@@ -101,7 +96,7 @@ impl Link {
     /// Dials the server when the SYN has arrived there. Returns also when the two sides may speak.
     async fn shake_hands(&self, target: SocketAddr) -> Result<(TcpStream, (Instant, Instant)), Reset> {
         // In a black hole the SYN is repeated until one gets through.
-        self.is_passable().await;
+        self.is_passable(Direction::ToServer).await;
         let start = Instant::now();
         let one_way = self.one_way();
         wait_until(start + one_way).await;
@@ -158,7 +153,7 @@ impl Link {
     ) -> Result<(), Reset> {
         while let Some(Parcel { due, freight }) = queue.recv().await {
             wait_until(due).await;
-            self.is_passable().await;
+            self.is_passable(direction).await;
             match freight {
                 Freight::Bytes(bytes) => {
                     // Before the write: the peer may answer before this task runs again.
@@ -176,10 +171,7 @@ impl Link {
     fn note_sent(&self, direction: Direction, bytes: usize) -> Option<usize> {
         let mut pass = None;
         if bytes > 0 {
-            self.shared.ledger.send_modify(|ledger| match direction {
-                Direction::ToServer => ledger.client_sent(self.id),
-                Direction::ToClient => pass = ledger.server_sent(self.id, bytes as u64),
-            });
+            self.shared.ledger.send_modify(|ledger| pass = ledger.sent(self.id, direction, bytes as u64));
         }
         // Never more than `bytes`, which is a usize.
         pass.map(|pass| usize::try_from(pass).unwrap_or(bytes))
@@ -196,12 +188,18 @@ impl Link {
         self.control.borrow().one_way
     }
 
-    async fn is_passable(&self) {
-        self.until(|control| control.weather != Weather::BlackHole).await;
+    async fn is_passable(&self, direction: Direction) {
+        self.until(|control| match control.weather {
+            Weather::Clear | Weather::Cut | Weather::Refusing => true,
+            Weather::AnswersHeld => direction == Direction::ToServer,
+            Weather::BlackHole => false,
+        })
+        .await;
     }
 
     async fn is_cut(&self) {
-        self.until(|control| control.weather == Weather::Cut || control.cuts != self.cuts).await;
+        self.until(|control| matches!(control.weather, Weather::Cut | Weather::Refusing) || control.cuts != self.cuts)
+            .await;
     }
 
     async fn until(&self, condition: impl Fn(&Control) -> bool) {

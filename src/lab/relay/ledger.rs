@@ -20,6 +20,10 @@ pub struct Stats {
     pub bytes_to_server: u64,
     /// Bytes handed to the clients.
     pub bytes_to_client: u64,
+    /// Bytes the clients put on the way.
+    pub bytes_from_client: u64,
+    /// Bytes the servers put on the way.
+    pub bytes_from_server: u64,
 }
 
 impl Stats {
@@ -32,6 +36,8 @@ impl Stats {
             round_trips: self.round_trips.saturating_sub(earlier.round_trips),
             bytes_to_server: self.bytes_to_server.saturating_sub(earlier.bytes_to_server),
             bytes_to_client: self.bytes_to_client.saturating_sub(earlier.bytes_to_client),
+            bytes_from_client: self.bytes_from_client.saturating_sub(earlier.bytes_from_client),
+            bytes_from_server: self.bytes_from_server.saturating_sub(earlier.bytes_from_server),
         }
     }
 }
@@ -56,15 +62,30 @@ pub struct ConnectionStats {
 pub(super) struct Ledger {
     total: Stats,
     connections: BTreeMap<u64, Entry>,
-    /// The cut that waits: how many bytes a server may still send.
-    trap: Option<u64>,
+    /// The cut that waits.
+    trap: Option<Trap>,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    ToServer,
+    ToClient,
+}
+
+/// A cut that waits for bytes in one direction.
+#[derive(Clone, Copy, Debug)]
+struct Trap {
+    direction: Direction,
+    /// How many may still pass.
+    limit: u64,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     stats: ConnectionStats,
     trips: RoundTrips,
-    /// Sent by the server since the trap was armed.
+    /// Sent in the trap's direction since it was armed.
     toward_trap: u64,
 }
 
@@ -107,22 +128,21 @@ impl Ledger {
         }
     }
 
-    /// The client put bytes on the way.
-    pub(super) fn client_sent(&mut self, id: u64) {
-        let Some(entry) = self.connections.get_mut(&id) else {
-            return;
-        };
-        if entry.trips.on_client_bytes() {
-            entry.stats.round_trips += 1;
-            self.total.round_trips += 1;
-        }
-    }
-
-    /// The server put bytes on the way. `Some(n)` springs the trap: the first `n` of them may pass,
-    /// then the connection is to be reset.
-    pub(super) fn server_sent(&mut self, id: u64, bytes: u64) -> Option<u64> {
-        let limit = self.trap?;
+    /// One side put bytes on the way. `Some(n)` springs the trap: the first `n` of them may pass, then
+    /// the connection is to be reset.
+    pub(super) fn sent(&mut self, id: u64, direction: Direction, bytes: u64) -> Option<u64> {
         let entry = self.connections.get_mut(&id)?;
+        match direction {
+            Direction::ToServer => {
+                self.total.bytes_from_client += bytes;
+                if entry.trips.on_client_bytes() {
+                    entry.stats.round_trips += 1;
+                    self.total.round_trips += 1;
+                }
+            }
+            Direction::ToClient => self.total.bytes_from_server += bytes,
+        }
+        let Trap { limit, .. } = self.trap.filter(|trap| trap.direction == direction)?;
         let before = entry.toward_trap;
         entry.toward_trap += bytes;
         if entry.toward_trap <= limit {
@@ -149,8 +169,8 @@ impl Ledger {
         self.total.bytes_to_client += bytes;
     }
 
-    pub(super) fn arm(&mut self, bytes: u64) {
-        self.trap = Some(bytes);
+    pub(super) fn arm(&mut self, direction: Direction, bytes: u64) {
+        self.trap = Some(Trap { direction, limit: bytes });
         for entry in self.connections.values_mut() {
             entry.toward_trap = 0;
         }
@@ -159,23 +179,39 @@ impl Ledger {
     pub(super) fn disarm(&mut self) {
         self.trap = None;
     }
+
+    pub(super) fn is_armed(&self) -> bool {
+        self.trap.is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CLOSED_REMEMBERED, Ledger, Stats};
+    use super::{CLOSED_REMEMBERED, Direction, Ledger, Stats};
 
     #[test]
     fn the_trap_counts_each_connection_for_itself_and_springs_once() {
         let mut ledger = Ledger::default();
         let (probe, query) = (ledger.open(), ledger.open());
-        assert_eq!(ledger.server_sent(query, 1_000_000), None, "not armed");
+        assert_eq!(ledger.sent(query, Direction::ToClient, 1_000_000), None, "not armed");
 
-        ledger.arm(100);
-        assert_eq!(ledger.server_sent(probe, 80), None);
-        assert_eq!(ledger.server_sent(query, 80), None);
-        assert_eq!(ledger.server_sent(query, 80), Some(20));
-        assert_eq!(ledger.server_sent(probe, 80), None);
+        ledger.arm(Direction::ToClient, 100);
+        assert_eq!(ledger.sent(probe, Direction::ToClient, 80), None);
+        assert_eq!(ledger.sent(query, Direction::ToClient, 80), None);
+        assert_eq!(ledger.sent(query, Direction::ToClient, 80), Some(20));
+        assert_eq!(ledger.sent(probe, Direction::ToClient, 80), None);
+    }
+
+    #[test]
+    fn a_trap_minds_one_direction() {
+        let mut ledger = Ledger::default();
+        let query = ledger.open();
+        ledger.arm(Direction::ToServer, 10);
+        assert_eq!(ledger.sent(query, Direction::ToClient, 1_000), None);
+        assert!(ledger.is_armed());
+        assert_eq!(ledger.sent(query, Direction::ToServer, 11), Some(10));
+        assert!(!ledger.is_armed());
+        assert_eq!((ledger.total().bytes_from_server, ledger.total().bytes_from_client), (1_000, 11));
     }
 
     #[test]

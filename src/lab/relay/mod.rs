@@ -20,6 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,7 +30,7 @@ pub use ledger::{ConnectionStats, Stats};
 pub use round_trips::RoundTrips;
 
 use connection::Link;
-use ledger::Ledger;
+use ledger::{Direction, Ledger};
 
 /// How long to leave the listener alone after it failed, which means: no file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
@@ -61,14 +62,15 @@ impl Relay {
     ///
     /// When it cannot be listened on.
     pub async fn start_at(listen: SocketAddr, target: SocketAddr, one_way: Duration) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen).await?;
+        let port = Port::reserve(listen)?;
+        let listener = port.listen().await?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             control: watch::Sender::new(Control { one_way, weather: Weather::Clear, cuts: 0 }),
             ledger: watch::Sender::new(Ledger::default()),
         });
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, target, Arc::clone(&shared)));
+        accepting.spawn(accept(port, listener, target, Arc::clone(&shared)));
         Ok(Self { addr, target, shared, _accepting: accepting })
     }
 
@@ -121,6 +123,11 @@ impl Relay {
         self.shared.control.send_modify(|control| control.weather = Weather::Cut);
     }
 
+    /// Resets all connections, and has nobody listen, so that dials are refused, until [`Relay::resume`].
+    pub fn refuse(&self) {
+        self.shared.control.send_modify(|control| control.weather = Weather::Refusing);
+    }
+
     /// Resets the connections that exist now; new ones are welcome.
     pub fn cut_existing(&self) {
         self.shared.control.send_modify(|control| control.cuts += 1);
@@ -145,8 +152,12 @@ impl Relay {
         self.shared.control.send_modify(|control| control.weather = Weather::BlackHole);
     }
 
-    /// Ends [`Relay::cut`] and [`Relay::black_hole`], and takes back a cut that is still waiting for
-    /// its bytes.
+    /// Delivers what clients send, and nothing that servers answer, until [`Relay::resume`].
+    pub fn hold_answers(&self) {
+        self.shared.control.send_modify(|control| control.weather = Weather::AnswersHeld);
+    }
+
+    /// Ends all of these, and takes back a cut that is still waiting for its bytes.
     pub fn resume(&self) {
         self.shared.ledger.send_modify(Ledger::disarm);
         self.shared.control.send_modify(|control| control.weather = Weather::Clear);
@@ -156,7 +167,22 @@ impl Relay {
     /// the client gets at most these `bytes`. Connections count separately, so probes with short
     /// answers do not spring it.
     pub fn cut_after_bytes_to_client(&self, bytes: u64) {
-        self.shared.ledger.send_modify(|ledger| ledger.arm(bytes));
+        self.shared.ledger.send_modify(|ledger| ledger.arm(Direction::ToClient, bytes));
+    }
+
+    /// As [`Relay::cut_after_bytes_to_client`], in the other direction.
+    pub fn cut_after_bytes_to_server(&self, bytes: u64) {
+        self.shared.ledger.send_modify(|ledger| ledger.arm(Direction::ToServer, bytes));
+    }
+
+    /// Waits until the cut that waited for its bytes has happened, or was taken back.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel-safe; wrap it in a timeout.
+    pub async fn wait_until_sprung(&self) {
+        // `self` owns the sender, so it cannot have gone.
+        let _gone = self.shared.ledger.subscribe().wait_for(|ledger| !ledger.is_armed()).await.is_err();
     }
 
     /// Resets, once, the connection whose server answers next, in place of its answer: the statement
@@ -186,16 +212,49 @@ struct Control {
 enum Weather {
     Clear,
     Cut,
+    Refusing,
+    AnswersHeld,
     BlackHole,
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) {
+/// A port that stays ours while nobody listens on it.
+#[derive(Debug)]
+struct Port {
+    addr: SocketAddr,
+    /// Bound, and never listening: so others may listen on the same port, and no dial reaches it.
+    _bound: Socket,
+}
+
+impl Port {
+    fn reserve(listen: SocketAddr) -> io::Result<Self> {
+        let bound = Socket::new(Domain::for_address(listen), Type::STREAM, None)?;
+        bound.set_reuse_address(true)?;
+        bound.bind(&listen.into())?;
+        let addr = bound.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { addr, _bound: bound })
+    }
+
+    async fn listen(&self) -> io::Result<TcpListener> {
+        TcpListener::bind(self.addr).await
+    }
+}
+
+async fn accept(port: Port, listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
+    let mut listener = Some(listener);
+    let mut control = shared.control.subscribe();
     loop {
+        let refusing = control.borrow_and_update().weather == Weather::Refusing;
+        if refusing {
+            listener = None;
+        } else if listener.is_none() {
+            listener = port.listen().await.ok();
+        }
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = next(listener.as_ref()) => accepted,
             // Takes finished tasks out of the set.
             Some(_) = connections.join_next() => continue,
+            Ok(()) = control.changed() => continue,
         };
         match accepted {
             Ok((client, _)) => open(client, target, &shared, &mut connections),
@@ -204,8 +263,17 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
     }
 }
 
+async fn next(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn open(client: TcpStream, target: SocketAddr, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
-    if connection::reset_on_drop(&client).is_err() || shared.control.borrow().weather == Weather::Cut {
+    if connection::reset_on_drop(&client).is_err()
+        || matches!(shared.control.borrow().weather, Weather::Cut | Weather::Refusing)
+    {
         return; // dropping it resets it
     }
     let link = Link::open(Arc::clone(shared));

@@ -156,6 +156,59 @@ async fn a_black_hole_is_silent_and_delivers_late() {
 }
 
 #[tokio::test]
+async fn dials_can_be_refused_and_the_port_comes_back() {
+    let (relay, mut client) = relay(b"", ONE_WAY).await;
+    for _ in 0..3 {
+        exchange(&mut client, b"x").await.unwrap();
+        relay.refuse();
+        assert!(timeout(SOON, client.read(&mut [0; 1])).await.unwrap().is_err(), "reset");
+        let refused = async {
+            // The listener closes a moment later than the connections.
+            while let Ok(mut stream) = TcpStream::connect(relay.addr()).await {
+                assert!(exchange(&mut stream, b"x").await.is_err());
+            }
+        };
+        timeout(SOON, refused).await.unwrap();
+        relay.resume();
+        let welcome = async {
+            loop {
+                match TcpStream::connect(relay.addr()).await {
+                    Ok(stream) => break stream,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        client = timeout(SOON, welcome).await.unwrap();
+    }
+    exchange(&mut client, b"x").await.unwrap();
+}
+
+#[tokio::test]
+async fn answers_can_be_held_while_requests_arrive() {
+    let (relay, mut client) = relay(b"", ONE_WAY).await;
+    exchange(&mut client, b"x").await.unwrap();
+    let before = relay.stats();
+    relay.hold_answers();
+    client.write_all(b"commit").await.unwrap();
+    let answered = relay.wait_until(|stats| stats.since(&before).bytes_from_server == 6).await.since(&before);
+    assert_eq!((answered.bytes_to_server, answered.bytes_to_client), (6, 0));
+    relay.resume();
+    timeout(SOON, client.read_exact(&mut [0; 6])).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_can_be_cut_in_the_middle() {
+    let (relay, mut client) = relay(b"", ONE_WAY).await;
+    exchange(&mut client, b"x").await.unwrap();
+    let before = relay.stats();
+    relay.cut_after_bytes_to_server(4);
+    client.write_all(b"abcdefgh").await.unwrap();
+    timeout(SOON, relay.wait_until_sprung()).await.unwrap();
+    let cut = relay.wait_until(|stats| stats.connections_open == 0).await.since(&before);
+    assert_eq!((cut.bytes_to_server, cut.bytes_from_client), (4, 8));
+}
+
+#[tokio::test]
 async fn an_answer_can_be_lost_after_the_server_sent_it() {
     let (relay, mut client) = relay(b"", ONE_WAY).await;
     exchange(&mut client, b"x").await.unwrap();

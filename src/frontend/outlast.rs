@@ -1,0 +1,127 @@
+//! A statement that cannot run now, because an operator has paused or because there is no primary: it waits at the
+//! gate until it can, or for too long. Nothing of it has been sent.
+
+use super::acquire::Acquired;
+use super::gate::Place;
+use super::job::Job;
+use super::session::{Gone, Session};
+use crate::protocol::command::Command;
+use crate::protocol::errno;
+use crate::protocol::response::ServerError;
+use crate::route::{Need, Reason};
+use std::io;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// At most this much of what the client says meanwhile is read.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Why there is no connection for a statement.
+#[derive(Debug)]
+pub(super) enum Denied {
+    /// No server can take it, and that may pass.
+    ForNow(ServerError),
+    /// An operator has paused.
+    Paused,
+    /// It must be told.
+    Refused(ServerError),
+}
+
+/// Why a wait ended before its time.
+enum Ended {
+    TooLong,
+    Told(ServerError),
+    Left(io::Error),
+}
+
+impl Session {
+    /// Waits until a connection for a job can be had that was denied.
+    pub(super) async fn outlast(
+        &mut self,
+        job: &Job,
+        need: Need,
+        retries: u32,
+        mut denied: Denied,
+    ) -> Result<Acquired, ServerError> {
+        let started = Instant::now();
+        let shared = self.shared.clone();
+        let mut place = None;
+        loop {
+            let longest = match &denied {
+                Denied::Paused => Some(shared.gate.patience()),
+                // Others can answer it.
+                Denied::ForNow(_) if job.need == Need::Primary(Reason::OnEmpty) => None,
+                Denied::ForNow(_) => shared.settings.primary_down,
+                Denied::Refused(_) => None,
+            };
+            let Some(longest) = longest else { return Err(in_vain(denied, None)) };
+            match &place {
+                // Now nothing can be missed: it is tried once more before the first wait.
+                None => {
+                    let max = shared.settings.max_waiting;
+                    place = Some(shared.gate.enter(max).ok_or_else(|| errno::too_many_waiting(max))?);
+                }
+                Some(place) => match self.wait_at(place, started + longest).await {
+                    Ok(()) => {}
+                    Err(Ended::TooLong) => return Err(in_vain(denied, Some(longest))),
+                    Err(Ended::Told(error)) => return Err(error),
+                    Err(Ended::Left(_)) => return Err(errno::left_while_waiting()),
+                },
+            }
+            denied = match self.acquire_now(job, need, retries).await {
+                Ok(acquired) => return Ok(acquired),
+                Err(denied) => denied,
+            };
+        }
+    }
+
+    /// Whether a command must wait because an operator has paused: who holds a connection may finish.
+    pub(super) fn must_wait(&self, command: Command) -> bool {
+        use Command::{FieldList, InitDb, Query, StmtBulkExecute, StmtExecute, StmtPrepare};
+        self.shared.gate.is_paused()
+            && self.binding.lease().is_none()
+            && matches!(command, Query | InitDb | StmtPrepare | StmtExecute | StmtBulkExecute | FieldList)
+    }
+
+    /// Waits until an operator lets it go on, or with the error that the client is to be told.
+    pub(super) async fn wait_for_resume(&mut self) -> Result<Result<(), ServerError>, Gone> {
+        let started = Instant::now();
+        let shared = self.shared.clone();
+        let max = shared.settings.max_waiting;
+        let Some(place) = shared.gate.enter(max) else { return Ok(Err(errno::too_many_waiting(max))) };
+        while shared.gate.is_paused() {
+            let longest = shared.gate.patience();
+            match self.wait_at(&place, started + longest).await {
+                Ok(()) => {}
+                Err(Ended::TooLong) => return Ok(Err(errno::paused(longest))),
+                Err(Ended::Told(error)) => return Ok(Err(error)),
+                Err(Ended::Left(error)) => return Err(error.into()),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn wait_at(&mut self, place: &Place<'_>, deadline: Instant) -> Result<(), Ended> {
+        let (stop, drain) = (self.entry.handle().stop.clone(), self.shared.drain.clone());
+        loop {
+            let listens = self.client.packets.received() < READ_AHEAD;
+            tokio::select! {
+                biased;
+                () = place.called() => return Ok(()),
+                () = stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
+                () = drain.cancelled() => return Err(Ended::Told(errno::shutting_down())),
+                said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
+                () = tokio::time::sleep_until(deadline) => return Err(Ended::TooLong),
+            }
+        }
+    }
+}
+
+/// What the client is told in the end.
+fn in_vain(denied: Denied, waited: Option<Duration>) -> ServerError {
+    match (denied, waited) {
+        (Denied::Paused, waited) => errno::paused(waited.unwrap_or_default()),
+        (Denied::ForNow(error), Some(waited)) => errno::waited_in_vain(&error, waited),
+        (Denied::ForNow(error) | Denied::Refused(error), _) => error,
+    }
+}

@@ -1,0 +1,249 @@
+//! The life of the process: how it starts, how another one takes over from it, how it ends.
+//!
+//! SIGTERM and SIGINT drain, a second one ends at once; SIGUSR2 hands over to another process. Which of several
+//! processes may serve whom, and who tells whom what, is in `docs/decisions/0012`.
+
+mod arrival;
+mod descriptors;
+pub mod doors;
+mod elders;
+mod handover;
+mod line;
+mod lingering;
+pub mod notify;
+mod passed;
+
+use self::arrival::Arrival;
+use self::doors::Doors;
+use self::elders::Elders;
+use self::handover::{Program, Ready, Successor, serve_again};
+use self::lingering::{Lingering, Parted};
+use crate::app::App;
+use crate::config::{Settings, Shutdown};
+use crate::frontend::shared::Shared;
+use crate::net::listening::{Listening, Passed};
+use crate::net::names::Resolver;
+use anyhow::{Result, bail};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// While this process lingers, its pools are made smaller so often.
+const SHRINK_EVERY: Duration = Duration::from_millis(500);
+
+/// The process, serving.
+#[derive(Debug)]
+pub struct Life {
+    app: App,
+    program: Program,
+    signals: Signals,
+    elders: Elders,
+    telling: JoinHandle<()>,
+    shutdown: Shutdown,
+}
+
+/// What ends the wait of a process that lingers.
+enum Lingered {
+    /// Nobody is left, or there was time enough, or it was told to end.
+    Over,
+    /// The line to the newest process has ended.
+    Parted(Box<Lingering>, Parted),
+}
+
+impl Life {
+    /// Starts: on sockets that systemd or the process before this one has passed in, or on its own. From a process
+    /// before this one it takes over as soon as everything is warm.
+    ///
+    /// # Errors
+    /// As [`App::start`]; or the process before this one is gone.
+    pub async fn begin(settings: &Settings) -> Result<Self> {
+        let program = Program::this()?;
+        // First of all: a signal that nobody listens to ends the process.
+        let mut signals = Signals::new()?;
+        descriptors::raise_limit(settings);
+        let (arrival, mut passed) = match Arrival::meet().await? {
+            Some((arrival, passed)) => (Some(arrival), passed),
+            None => (None, passed::from_environment()?),
+        };
+        let app = App::start_on(settings, &Resolver::System, &mut passed, Doors::new(arrival.is_none()))?;
+        let mut elders = Elders::new(app.shared.clone());
+        if let Some(arrival) = arrival {
+            tokio::select! {
+                taken = arrival.take_over(&app, &mut elders) => taken?,
+                () = signals.end.told() => bail!("told to end before it had taken over"),
+            }
+        }
+        close_unused(&passed);
+        let telling = tokio::spawn(notify::keep_telling(app.shared.clone()));
+        Ok(Self { app, program, signals, elders, telling, shutdown: settings.shutdown.clone() })
+    }
+
+    /// What runs.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Lives until it is told to end, or until it has handed over and its last client has left.
+    pub async fn live(mut self) {
+        // A process that is being started to take over.
+        let mut started: Option<Pin<Box<dyn Future<Output = Result<Ready>> + Send>>> = None;
+        loop {
+            let ready = tokio::select! {
+                () = self.signals.end.told() => break,
+                Some(()) = self.signals.hand_over.recv() => {
+                    match &started {
+                        Some(_) => tracing::warn!("another process is being started already"),
+                        None => started = Some(self.start_another()),
+                    }
+                    continue;
+                }
+                ready = wait_for(&mut started) => ready,
+            };
+            started = None;
+            let handed = match ready {
+                Ok(ready) => ready.hand_over(&self.app, &mut self.elders).await,
+                Err(error) => Err(error),
+            };
+            match handed {
+                Err(error) => tracing::error!(error = format!("{error:#}"), "nobody has taken over: going on"),
+                Ok(successor) => {
+                    if !self.linger(successor).await {
+                        break;
+                    }
+                }
+            }
+        }
+        self.shut_down().await;
+    }
+
+    fn start_another(&self) -> Pin<Box<dyn Future<Output = Result<Ready>> + Send>> {
+        let copy = |socket: &Listening| Listening::new(socket.acceptor()?, socket.owner());
+        let sockets: io::Result<Vec<_>> = self.app.doors.sockets().iter().map(copy).collect();
+        let program = self.program.clone();
+        Box::pin(async move { handover::start(&program, sockets?).await })
+    }
+
+    /// Another process serves new clients; those of this one may stay until they leave. Whether this process
+    /// serves again, because the other one is dead.
+    async fn linger(&mut self, successor: Successor) -> bool {
+        self.telling.abort();
+        let shared = self.app.shared.clone();
+        tracing::info!(pid = successor.child.id(), clients = shared.registry.len(), "another process has taken over");
+        let drain = CancellationToken::new();
+        let lingering = Lingering::new(successor, shared.clone(), drain.clone());
+        let line = tokio::spawn(lingering.tell());
+        let left = tokio::select! {
+            () = self.signals.end.told() => Lingered::Over,
+            () = drain.cancelled() => Lingered::Over,
+            () = self.app.all_left() => Lingered::Over,
+            () = tokio::time::sleep(self.shutdown.takeover_timeout) => Lingered::Over,
+            never = shrink(&shared) => match never {},
+            Ok((lingering, parted)) = line => Lingered::Parted(Box::new(lingering), parted),
+        };
+        match left {
+            Lingered::Over => false,
+            Lingered::Parted(_, Parted::Bereft) => {
+                tracing::error!(
+                    clients = shared.registry.len(),
+                    "nobody can be told what is written here: ending sessions"
+                );
+                shared.registry.stop_all();
+                false
+            }
+            Lingered::Parted(lingering, Parted::Dead) => {
+                tracing::error!("the process that took over is gone: serving again");
+                serve_again(&self.app);
+                drop(lingering);
+                keep_warm(&shared, usize::MAX);
+                self.telling = tokio::spawn(notify::keep_telling(shared));
+                true
+            }
+        }
+    }
+
+    /// Drains and ends. Told to end once more, it ends at once.
+    async fn shut_down(mut self) {
+        let clients = self.app.shared.registry.len();
+        tracing::info!(clients, "draining");
+        self.telling.abort();
+        if !self.app.shared.succession.is_lingering() {
+            notify::stopping(clients);
+        }
+        let (app, elders) = (self.app, &mut self.elders);
+        let drained = async {
+            // They have as long for it as this one.
+            tokio::join!(app.shut_down(), tokio::time::timeout(self.shutdown.drain_timeout, elders.end()))
+        };
+        tokio::select! {
+            _ = drained => {}
+            () = self.signals.end.told() => tracing::warn!("told to end once more: ending at once"),
+        }
+    }
+}
+
+/// The signals that are listened to.
+#[derive(Debug)]
+struct Signals {
+    end: End,
+    hand_over: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { end: End::new()?, hand_over: signal(SignalKind::user_defined2())? })
+    }
+}
+
+/// Those that end the process.
+#[derive(Debug)]
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn wait_for<T>(started: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match started {
+        Some(started) => started.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Keeps no connection open for clients that will not come.
+async fn shrink(shared: &Shared) -> Infallible {
+    loop {
+        keep_warm(shared, shared.registry.len());
+        tokio::time::sleep(SHRINK_EVERY).await;
+    }
+}
+
+/// Has each pool keep at most so many connections open that nobody uses.
+fn keep_warm(shared: &Shared, most: usize) {
+    for pool in shared.pools.all() {
+        pool.keep_at_most(most);
+    }
+}
+
+fn close_unused(passed: &Passed) {
+    for socket in passed.rest() {
+        tracing::warn!(%socket, "a socket was passed in that [listen] does not name: it is closed");
+        socket.remove_file();
+    }
+}

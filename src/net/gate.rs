@@ -1,0 +1,75 @@
+//! A gate before sockets: while it is closed nobody accepts, and clients wait in the queues of the sockets.
+
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::{RwLock, watch};
+
+/// A gate. Clones are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    open: watch::Sender<bool>,
+    /// Held by whoever is passing.
+    passing: Arc<RwLock<()>>,
+}
+
+impl Gate {
+    /// A gate.
+    pub fn new(open: bool) -> Self {
+        Self { open: watch::Sender::new(open), passing: Arc::default() }
+    }
+
+    /// Opens it.
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Closes it; when this returns, nobody is passing any more.
+    pub async fn close(&self) {
+        self.open.send_replace(false);
+        drop(self.passing.write().await);
+    }
+
+    /// Does something while the gate is open: whatever it has not finished when the gate closes is dropped, and begun
+    /// again when it opens.
+    ///
+    /// # Cancel safety
+    /// As safe as what is done.
+    pub async fn pass<F: Future>(&self, act: impl Fn() -> F) -> F::Output {
+        let mut open = self.open.subscribe();
+        loop {
+            // The sender is in `self`.
+            let _always_there = open.wait_for(|open| *open).await.is_ok();
+            let _passing = self.passing.read().await;
+            tokio::select! {
+                biased;
+                _ = open.wait_for(|open| !*open) => {}
+                output = act() => return output,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn who_comes_while_it_is_closed_waits() {
+        let gate = Gate::new(true);
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("bound"));
+        let address = listener.local_addr().expect("an address");
+        let (theirs, behind) = (gate.clone(), listener.clone());
+        let accepting = tokio::spawn(async move { theirs.pass(|| behind.accept()).await.expect("accepted") });
+        tokio::task::yield_now().await;
+        gate.close().await;
+        let client = TcpStream::connect(address).await.expect("the queue takes it");
+        assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_ok(), "nobody took it");
+        drop(client);
+        let client = TcpStream::connect(address).await.expect("the queue takes it");
+        gate.open();
+        let (_, peer) = accepting.await.expect("no panic");
+        assert_eq!(peer, client.local_addr().expect("an address"));
+    }
+}

@@ -1,0 +1,6 @@
+//! The process itself: how it starts, how another one takes over, how it ends.
+
+mod process;
+mod start;
+mod stop;
+mod takeover;

@@ -1,0 +1,268 @@
+//! Changes of roles: planned, unplanned, and what is no change but looks like one.
+
+use crate::support::{APP, PASSWORD, one};
+use landbridge::app::App;
+use landbridge::config;
+use landbridge::lab::{Flavor, Pair, Server, ServerOptions, accounts};
+use landbridge::topology::{Health, Snapshot};
+use mysql_async::prelude::*;
+use mysql_async::{Conn, Error, Opts, OptsBuilder};
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Servers `a` (the primary at first), `b` and perhaps `c`, and Landbridge.
+struct Fleet {
+    pair: Pair,
+    third: Option<Server>,
+    app: App,
+}
+
+const AUTO: [&str; 2] = ["auto"; 2];
+
+impl Fleet {
+    /// One server for each role.
+    async fn start(flavor: Flavor, roles: &[&str], extra: &str) -> Self {
+        let pair = Pair::start(flavor).await.expect("servers start");
+        let create = "CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)";
+        pair.primary.sql(create).await.expect("a table can be made");
+        let third = if roles.len() > 2 {
+            let tls = Some(pair.certs.clone());
+            let options = ServerOptions { server_id: 3, read_only: true, tls, extra_args: Vec::new() };
+            let third = Server::start(flavor, options).await.expect("a third server starts");
+            third.follow(pair.primary.addr(), &pair.certs.ca).await.expect("follows");
+            third.catch_up_with(&pair.primary).await.expect("catches up");
+            Some(third)
+        } else {
+            None
+        };
+        pair.wait_caught_up().await.expect("the replica follows");
+        let mut text = String::from("region = \"here\"\n");
+        let addresses = [Some(&pair.primary), Some(&pair.replica), third.as_ref()].into_iter().flatten();
+        for ((server, role), name) in addresses.zip(roles).zip(["a", "b", "c"]) {
+            let (address, ca) = (server.addr(), pair.certs.ca.display());
+            let region = if name == "a" { "overseas" } else { "here" };
+            write!(
+                text,
+                "[[server]]\nname = \"{name}\"\naddress = \"{address}\"\nrole = \"{role}\"\nregion = \"{region}\"\n\
+                 tls = {{ mode = \"verify-full\", ca = \"{ca}\" }}\n"
+            )
+            .expect("text");
+        }
+        write!(
+            text,
+            "[[user]]\nname = \"{APP}\"\npassword = \"{PASSWORD}\"\n[monitor]\nuser = \"{}\"\npassword = \"{}\"\n\
+             interval = \"200ms\"\nreplica_interval = \"50ms\"\n[pool]\nmin_warm = 2\nmax = 16\n\
+             [listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"\"\n{extra}",
+            accounts::MONITOR.user,
+            accounts::MONITOR.password
+        )
+        .expect("text");
+        let settings =
+            config::parse(&text, "test.toml", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+        let app = App::start(&settings).await.expect("Landbridge starts");
+        let fleet = Self { pair, third, app };
+        fleet.until(|t| t.servers.iter().all(|s| s.health == Health::Up) && t.primary().is_some()).await;
+        fleet
+    }
+
+    async fn until(&self, fits: impl Fn(&Snapshot) -> bool) {
+        let mut topology = self.app.shared.topology.clone();
+        let wait = topology.wait_for(|snapshot| fits(snapshot));
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("within 30 s").expect("monitor runs");
+    }
+
+    async fn until_primary_is(&self, name: &str) {
+        self.until(|t| t.primary().is_some_and(|p| &*p.name == name && p.health == Health::Up)).await;
+    }
+
+    async fn until_metric(&self, name: &str, value: &str) {
+        let line = format!("{name} {value}");
+        let wait = async {
+            while !self.metrics().lines().any(|l| l == line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never: {line}"));
+    }
+
+    fn metrics(&self) -> String {
+        String::from_utf8(self.app.metrics.render().expect("renders")).expect("text")
+    }
+
+    async fn client(&self) -> Conn {
+        let opts = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.app.mysql[0].port())
+            .user(Some(APP))
+            .pass(Some(PASSWORD))
+            .db_name(Some("app"))
+            .prefer_socket(false)
+            .max_allowed_packet(Some(1 << 24))
+            .wait_timeout(Some(28_800));
+        Conn::new(Opts::from(opts)).await.expect("a client can connect")
+    }
+
+    async fn stop(self) {
+        self.app.shut_down().await;
+    }
+}
+
+fn code(failure: &Error) -> u16 {
+    match failure {
+        Error::Server(error) => error.code,
+        other => panic!("not a server's error: {other}"),
+    }
+}
+
+async fn count(server: &Server) -> Option<String> {
+    server.sql("SELECT COUNT(*) FROM app.t").await.expect("count")[0][0].clone()
+}
+
+/// The old one becomes read-only, the new one is promoted, the old one follows: no restart, no row lost or doubled, and
+/// what waits for the primary finds the new one.
+async fn planned_switchover(flavor: Flavor) {
+    let fleet = Fleet::start(flavor, &AUTO, "[route]\nprimary_down = \"wait 60s\"\n").await;
+    let (old, new) = (&fleet.pair.primary, &fleet.pair.replica);
+    let (mut client, mut inside, mut reader) = (fleet.client().await, fleet.client().await, fleet.client().await);
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    inside.query_drop("BEGIN").await.expect("begun");
+    assert_eq!(one::<u64>(&mut inside, "SELECT COUNT(*) FROM t").await, 1);
+
+    old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
+    fleet.until(|t| t.primary().is_none()).await;
+    let waits = tokio::spawn(async move { client.query_drop("INSERT INTO t (n) VALUES (2)").await.map(|()| client) });
+    let waiting = async {
+        while fleet.app.shared.gate.waiting() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it waits");
+    assert_eq!(one::<u64>(&mut reader, "SELECT COUNT(*) FROM t").await, 1, "reads go on");
+    new.catch_up_with(old).await.expect("caught up");
+    fleet.pair.promote_replica().await.expect("promoted");
+    let mut client = waits.await.expect("no panic").expect("written at the new one");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 2, "reads its own write");
+    fleet.until_primary_is("b").await;
+
+    // What was begun at the old one can read to its end there, and must not write or commit.
+    assert_eq!(one::<u64>(&mut inside, "SELECT COUNT(*) FROM t").await, 1);
+    let lost = inside.query_drop("INSERT INTO t (n) VALUES (3)").await.expect_err("the other is the primary");
+    assert_eq!(code(&lost), 2013, "{lost}");
+    assert!(lost.to_string().contains("b is the primary now"), "{lost}");
+    inside.query_drop("INSERT INTO t (n) VALUES (4)").await.expect("the session lives on, at the new one");
+
+    old.follow(new.addr(), &fleet.pair.certs.ca).await.expect("the old one follows");
+    old.catch_up_with(new).await.expect("caught up");
+    assert_eq!(count(old).await.as_deref(), Some("3"));
+    fleet.until(|t| t.has_replicas() && t.servers.iter().all(|s| s.health == Health::Up)).await;
+    assert_eq!(one::<u64>(&mut inside, "SELECT COUNT(*) FROM t").await, 3);
+    fleet.stop().await;
+}
+
+/// The primary dies, the replica is promoted, the dead one comes back and takes writes: an alarm, and the one that is
+/// known stays the primary.
+async fn unplanned_promotion(flavor: Flavor) {
+    let fleet = Fleet::start(flavor, &AUTO, "").await;
+    let (old, new) = (&fleet.pair.primary, &fleet.pair.replica);
+    let (mut client, mut inside) = (fleet.client().await, fleet.client().await);
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    fleet.pair.wait_caught_up().await.expect("the replica follows");
+    inside.query_drop("BEGIN").await.expect("begun");
+    inside.query_drop("INSERT INTO t (n) VALUES (2)").await.expect("write");
+    old.kill9().expect("killed");
+    fleet.until(|t| t.servers.iter().any(|s| matches!(s.health, Health::Down(_)))).await;
+    let error = client.query_drop("INSERT INTO t (n) VALUES (3)").await.expect_err("no primary");
+    assert_eq!(code(&error), 2003, "{error}");
+    fleet.pair.promote_replica().await.expect("promoted");
+    fleet.until_primary_is("b").await;
+    let lost = inside.query_drop("COMMIT").await.expect_err("gone with the old one");
+    assert_eq!(code(&lost), 2013, "{lost}");
+    for client in [&mut client, &mut inside] {
+        client.query_drop("INSERT INTO t (n) VALUES (4)").await.expect("at the new one");
+    }
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 3);
+    assert!(fleet.metrics().contains("landbridge_rival_primaries 0"));
+
+    old.restart().await.expect("back");
+    old.sql("SET GLOBAL read_only = 0").await.expect("writable");
+    fleet.until_metric("landbridge_rival_primaries", "1").await;
+    client.query_drop("INSERT INTO t (n) VALUES (5)").await.expect("still at the new one");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 4);
+    assert_eq!(count(new).await.as_deref(), Some("4"));
+    assert_eq!(count(old).await.as_deref(), Some("1"));
+    old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
+    fleet.until_metric("landbridge_rival_primaries", "0").await;
+    fleet.stop().await;
+}
+
+/// The file says who the primary is, and it is read-only: an alarm, the server's own error, and the session lives on.
+async fn a_primary_that_is_read_only(flavor: Flavor) {
+    let fleet = Fleet::start(flavor, &["primary", "replica"], "").await;
+    let mut client = fleet.client().await;
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    assert!(fleet.metrics().contains("landbridge_primary_read_only 0"));
+    fleet.pair.primary.sql("SET GLOBAL read_only = 1").await.expect("read-only");
+    for sql in ["INSERT INTO t (n) VALUES (2)", "UPDATE t SET n = 2"] {
+        let refused = client.query_drop(sql).await.expect_err("read-only");
+        assert_eq!(code(&refused), 1290, "{refused}");
+        assert!(!refused.to_string().contains("Landbridge"), "{refused}");
+    }
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 1);
+    fleet.until_metric("landbridge_primary_read_only", "1").await;
+    fleet.pair.primary.sql("SET GLOBAL read_only = 0").await.expect("writable");
+    fleet.until_metric("landbridge_primary_read_only", "0").await;
+    client.query_drop("INSERT INTO t (n) VALUES (3)").await.expect("write");
+    fleet.stop().await;
+}
+
+/// Reads go to the other replica, then to the primary, and back.
+async fn replicas_that_die(flavor: Flavor) {
+    let fleet = Fleet::start(flavor, &["primary", "replica", "replica"], "").await;
+    let (b, c) = (&fleet.pair.replica, fleet.third.as_ref().expect("three servers"));
+    let mut client = fleet.client().await;
+    let ask = "SELECT COUNT(*) FROM t";
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    for replica in [b, c] {
+        replica.catch_up_with(&fleet.pair.primary).await.expect("caught up");
+    }
+    let health = async |name: &'static str, up: bool| {
+        fleet.until(|t| t.servers.iter().any(|s| &*s.name == name && (s.health == Health::Up) == up)).await;
+    };
+    let at_replicas = || {
+        let metrics = fleet.metrics();
+        let reads = metrics.lines().filter(|l| l.contains("statements_total") && l.contains("\"replica\""));
+        reads.filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+    };
+    // The primary answers until it is known what must be seen: what the one that died had shown.
+    let until_a_replica_answers = async |client: &mut Conn| {
+        let before = at_replicas();
+        let reads = async {
+            while at_replicas() == before {
+                assert_eq!(one::<u32>(client, ask).await, 1);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reads).await.expect("a replica answers");
+    };
+    until_a_replica_answers(&mut client).await;
+    b.kill9().expect("killed");
+    for _ in 0..10 {
+        assert_eq!(one::<u32>(&mut client, ask).await, 1, "somebody answers");
+    }
+    health("b", false).await;
+    until_a_replica_answers(&mut client).await;
+    c.kill9().expect("killed");
+    for _ in 0..10 {
+        assert_eq!(one::<u32>(&mut client, ask).await, 1, "the primary");
+    }
+    health("c", false).await;
+    let before = at_replicas();
+    assert_eq!(one::<u32>(&mut client, ask).await, 1, "the primary");
+    assert_eq!(at_replicas(), before);
+    c.restart().await.expect("back");
+    health("c", true).await;
+    until_a_replica_answers(&mut client).await;
+    fleet.stop().await;
+}
+
+crate::on_both!(planned_switchover, unplanned_promotion, a_primary_that_is_read_only, replicas_that_die);
