@@ -69,7 +69,7 @@ fn how_long_the_end_may_take() {
     let shutdown = settings(&format!("{LEAST}[shutdown]\ntakeover_timeout = \"5m\"\n")).shutdown;
     assert_eq!((shutdown.drain_timeout, shutdown.takeover_timeout), (drain, Duration::from_secs(300)));
     let told = faults(&format!("{LEAST}[shutdown]\ntakeover_timeout = \"soon\"\n"));
-    assert!(told.contains("proxy.toml:12:") && told.contains("takeover_timeout"), "{told}");
+    assert!(told.contains("proxy.toml:11:") && told.contains("takeover_timeout"), "{told}");
 }
 
 #[test]
