@@ -2,7 +2,7 @@
 //!
 //! A table of bounded size. Statements are told apart by a fingerprint of their bytes; the digest, which shows no
 //! literal, is made only for those that are new. When a part of the table is full, the one that was not seen for
-//! longest makes room, but only for one in [`ADMITTED`] newcomers: where no two statements are alike, each would
+//! longest makes room, but only for one in eight newcomers: where no two statements are alike, each would
 //! push another one out.
 
 use crate::route::Reason;
