@@ -5,7 +5,7 @@
 //! Pure layers, bytes and decisions, no I/O: [`protocol`], [`sql`], [`state`], [`consistency`],
 //! [`topology`], [`route`]. Towards servers: [`net`], [`backend`], [`pool`], [`monitor`]. Towards
 //! clients: [`frontend`]; read [`frontend::session`] and then `frontend/execute.rs`, the life of
-//! one command. [`app`] puts it all together. [`lab`] starts real servers and an artificial ocean
+//! one command; [`console`] is for operators. [`app`] puts it all together. [`lab`] starts real servers and an artificial ocean
 //! for tests and the demo.
 
 pub mod app;
@@ -13,6 +13,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod consistency;
+pub mod console;
 pub mod frontend;
 pub mod http;
 pub mod lab;

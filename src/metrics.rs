@@ -3,6 +3,10 @@
 //! Structs of ready-made children are handed to those who count; nobody else names a metric.
 //! Labels are small fixed sets: never SQL text, user or schema names.
 
+mod readings;
+
+pub use readings::Reading;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -240,7 +244,7 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
         gtid_waits: c.counters(
             "landbridge_gtid_waits_total",
             "Waits of reads for a replica to catch up, by outcome",
-            &["outcome"],
+            &["server", "outcome"],
         )?,
         gtid_wait_seconds: c.histogram("landbridge_gtid_wait_seconds", "Time of those waits")?,
         round_trips_saved: Saved::ALL.map(|(_, kind)| saved.with_label_values(&[kind])),
@@ -378,6 +382,11 @@ impl Metrics {
             resets: self.pool.resets.with_label_values(labels),
             kills: self.pool.kills.with_label_values(labels),
         }
+    }
+
+    /// What is counted, for people: counters and gauges by name, as far as they have labels already.
+    pub fn readings(&self) -> Vec<Reading> {
+        readings::of(&self.registry.gather())
     }
 
     /// The text Prometheus reads.

@@ -38,6 +38,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
+    (
+        "console",
+        &["console", "backend", "consistency", "frontend", "metrics", "net", "pool", "protocol", "route", "topology"],
+    ),
     ("http", &["http", "frontend", "metrics", "net", "pool", "topology"]),
     // L4: the life of the process.
     ("lifecycle", &["lifecycle", "app", "config", "consistency", "frontend", "http", "net"]),

@@ -19,6 +19,7 @@ pub(super) fn keep_what_needs_a_restart(running: &Settings, new: &mut Settings) 
     keep("[listen] unix_mode", &running.listen.unix_mode, &mut new.listen.unix_mode, &mut keys);
     keep("[pool] pipelining", &running.pool.pipelining, &mut new.pool.pipelining, &mut keys);
     keep("[pool] max_parallel_dials", &running.pool.max_parallel_dials, &mut new.pool.max_parallel_dials, &mut keys);
+    keep("[admin] digests", &running.admin.digests, &mut new.admin.digests, &mut keys);
     keep("[limits] memory", &running.limits.memory, &mut new.limits.memory, &mut keys);
     keep("[consistency] scope", &running.consistency.scope, &mut new.consistency.scope, &mut keys);
     keep("[consistency] per_table", &running.consistency.per_table, &mut new.consistency.per_table, &mut keys);
@@ -44,9 +45,12 @@ pub(super) fn between(old: &Settings, new: &Settings) -> Difference {
     let mut found = Difference::default();
     found.servers(old, new);
     found.users(old, new);
-    let Settings { region, listen, auth, monitor, pool, consistency, route, rules, limits, log, shutdown, .. } = new;
+    let Settings {
+        region, listen, admin, auth, monitor, pool, consistency, route, rules, limits, log, shutdown, ..
+    } = new;
     found.part("region", &old.region, region);
     found.part("[listen]", &old.listen, listen);
+    found.part("[admin]", &old.admin, admin);
     found.part("auth", &old.auth, auth);
     found.part("[monitor]", &old.monitor, monitor);
     found.part("[pool]", &old.pool, pool);

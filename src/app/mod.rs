@@ -1,11 +1,12 @@
 //! The composition root: the only place that sees all settings and all modules.
 
 mod certificates;
+mod controls;
 mod difference;
 mod running;
 mod translate;
 
-pub use self::running::Reloaded;
+pub use self::running::{Reloaded, Request};
 pub use self::translate::{heartbeat, servers};
 
 use self::running::{Running, State};
@@ -14,6 +15,7 @@ use crate::backend::servers::Servers;
 use crate::config::{LogLevel, Settings, Shutdown};
 use crate::consistency::scopes::Scopes;
 use crate::frontend::definitions::Definitions;
+use crate::frontend::digests::Digests;
 use crate::frontend::gate::Gate;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
@@ -41,7 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +57,8 @@ pub struct App {
     pub mysql: Vec<SocketAddr>,
     /// Where metrics are.
     pub http: Option<SocketAddr>,
+    /// Where the console is, if it is at a TCP address.
+    pub admin: Option<SocketAddr>,
     /// The sockets they are.
     pub doors: Doors,
     /// What sessions share.
@@ -123,6 +127,7 @@ impl App {
             waits: Waits::default(),
             gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
+            digests: Digests::new(settings.admin.digests as usize),
             drain,
             succession: Succession::default(),
         });
@@ -133,7 +138,8 @@ impl App {
         let state = State::new(settings.clone(), made, monitor_account);
         let running = Arc::new(Running::new(shared.clone(), monitor, metrics.clone(), state, resolver.clone()));
         tasks.spawn(certificates::follow(running.clone(), stop.clone()));
-        let mut app = Self { mysql: Vec::new(), http: None, doors, shared, metrics, sessions, tasks, stop, running };
+        let mut app =
+            Self { mysql: Vec::new(), http: None, admin: None, doors, shared, metrics, sessions, tasks, stop, running };
         app.bind(settings, passed)?;
         Ok(app)
     }
@@ -153,6 +159,7 @@ impl App {
             let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
             self.tasks.spawn(http::serve(listener, state, (self.doors.gate().clone(), self.stop.clone())));
         }
+        self.admin = controls::open(self, settings, passed)?;
         Ok(())
     }
 
@@ -165,6 +172,11 @@ impl App {
         // Whoever asked for it may go away; half of it must not be done.
         let running = self.running.clone();
         tokio::spawn(async move { running.reload(settings).await }).await?
+    }
+
+    /// What operators ask of the process from now on; only the first one who asks for it is told.
+    pub fn requests(&self) -> mpsc::Receiver<Request> {
+        self.running.requests()
     }
 
     /// Counts a file that could not be read as a reload that was refused.

@@ -5,6 +5,7 @@
 //! it is given back.
 
 use super::certificates::{self, Seen};
+use super::controls::View;
 use super::difference::{self, Difference};
 use super::translate;
 use crate::backend::login::Account;
@@ -22,10 +23,11 @@ use crate::pool::Pool;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errno;
 use anyhow::{Context, Result, anyhow};
+use arc_swap::ArcSwap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
 /// So long a reload waits for connections that it has opened: whoever comes first shall find them.
@@ -44,6 +46,15 @@ pub struct Reloaded {
     pub fingerprint: String,
 }
 
+/// What an operator asks of the process at the console.
+#[derive(Debug)]
+pub enum Request {
+    /// Read the file again; the answer is how many things changed, or why nothing did.
+    Reload(oneshot::Sender<std::result::Result<u64, String>>),
+    /// Accept no new clients, let the present ones finish, and end.
+    Drain,
+}
+
 /// What a reload reaches.
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
@@ -52,6 +63,9 @@ pub(super) struct Running {
     pub(super) state: Mutex<State>,
     resolver: Resolver,
     log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
+    /// What the console shows of it.
+    pub(super) view: ArcSwap<View>,
+    requests: OnceLock<mpsc::Sender<Request>>,
 }
 
 /// The configuration in use.
@@ -100,12 +114,31 @@ impl Running {
         state: State,
         resolver: Resolver,
     ) -> Self {
-        Self { shared, monitor, metrics, state: Mutex::new(state), resolver, log_level: OnceLock::new() }
+        let view = ArcSwap::from_pointee(View::of(&state.settings, &shared.door.load()));
+        let (log_level, requests) = (OnceLock::new(), OnceLock::new());
+        Self { shared, monitor, metrics, state: Mutex::new(state), resolver, log_level, view, requests }
     }
 
     /// Has this told which log level the file asks for. Only the first one counts.
     pub(super) fn on_log_level(&self, tell: Box<dyn Fn(LogLevel) + Send + Sync>) {
         let _only_once = self.log_level.set(tell);
+    }
+
+    /// Logs what is at least this severe.
+    pub(super) fn set_log_level(&self, level: LogLevel) -> bool {
+        self.log_level.get().inspect(|tell| tell(level)).is_some()
+    }
+
+    pub(super) fn requests(&self) -> mpsc::Receiver<Request> {
+        let (sender, receiver) = mpsc::channel(1);
+        let _only_the_first = self.requests.set(sender);
+        receiver
+    }
+
+    /// Asks whoever lives for the process; false if nobody does.
+    pub(super) async fn request(&self, request: Request) -> bool {
+        let Some(requests) = self.requests.get() else { return false };
+        requests.send(request).await.is_ok()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -133,6 +166,7 @@ impl Running {
         let fingerprint = prepared.settings.fingerprint();
         *state = self.switch(state, prepared);
         self.metrics.config.is(&fingerprint);
+        self.view.store(Arc::new(View::of(&state.settings, &self.shared.door.load())));
         if let Some(tell) = self.log_level.get() {
             tell(state.settings.log.level);
         }

@@ -220,6 +220,7 @@ pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
         max_prepared: settings.limits.max_prepared_statements as usize,
         kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
+        slow: settings.log.slow,
         primary_down: match settings.route.primary_down {
             config::PrimaryDown::Fail => None,
             config::PrimaryDown::Wait(longest) => Some(longest),

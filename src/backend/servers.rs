@@ -24,6 +24,11 @@ impl Servers {
         self.list.load_full()
     }
 
+    /// Those that the configuration has now.
+    pub fn in_use(&self) -> Vec<Arc<Server>> {
+        self.list.load().iter().filter(|server| !server.is_retired()).cloned().collect()
+    }
+
     /// One of them.
     pub fn get(&self, id: ServerId) -> Option<Arc<Server>> {
         self.list.load().get(usize::from(id.0)).cloned()

@@ -14,6 +14,7 @@ mod document;
 mod duration;
 mod expand;
 mod fault;
+mod listing;
 mod nearest;
 mod reader;
 mod resolve;
@@ -33,11 +34,12 @@ use self::fault::Problem;
 
 pub use self::address::{ListenAddress, ServerAddress};
 pub use self::fault::{Fault, Faults, Position};
+pub use self::listing::{Listed, list};
 pub use self::secret::Secret;
 pub use self::settings::{
-    Auth, Certificate, ClientTls, Consistency, Limits, Listen, Log, LogFormat, LogLevel, Monitor, OnEmpty, Pipelining,
-    Pool, PoolMode, PrimaryDown, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server, ServerTls, Settings,
-    Shutdown, TlsIdentity, Trust, User, UserPool,
+    Admin, Auth, Certificate, ClientTls, Consistency, Limits, Listen, Log, LogFormat, LogLevel, Monitor, OnEmpty,
+    Pipelining, Pool, PoolMode, PrimaryDown, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server,
+    ServerTls, Settings, Shutdown, TlsIdentity, Trust, User, UserPool,
 };
 
 /// Reads the file at `path`; relative paths in it are relative to its directory.

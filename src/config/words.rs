@@ -12,7 +12,7 @@ macro_rules! words {
 
         impl $name {
             /// Every word with its meaning, in the order of the variants.
-            pub(in crate::config) const WORDS: &[(&str, Self)] = &[$(($word, Self::$variant)),+];
+            pub const WORDS: &[(&str, Self)] = &[$(($word, Self::$variant)),+];
 
             /// The word in the file.
             #[must_use]

@@ -59,6 +59,19 @@ impl Scopes {
         (self.lock().scopes.get(&key).cloned(), &self.rest)
     }
 
+    /// The scopes of all users, with their names.
+    pub fn users(&self) -> Vec<(String, Arc<Scope>)> {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        users.iter().map(|(name, scope)| (name.clone(), scope.clone())).collect()
+    }
+
+    /// The keys that have been remembered for longest, and their scopes; at most so many.
+    pub fn oldest_keys(&self, most: usize) -> Vec<(Key, Arc<Scope>)> {
+        let keys = self.lock();
+        let found = keys.order.iter().filter_map(|key| Some((*key, keys.scopes.get(key)?.clone())));
+        found.take(most).collect()
+    }
+
     /// How many keys are remembered.
     pub fn keys(&self) -> usize {
         self.lock().scopes.len()

@@ -51,6 +51,11 @@ impl Token {
         Self { raised: Some(at), ..self }
     }
 
+    /// When it last grew.
+    pub fn grew(&self) -> Option<Instant> {
+        self.raised
+    }
+
     /// Whether nothing must be seen.
     pub fn is_empty(&self) -> bool {
         self.gtids.is_none() && !self.keeps_to_primary()

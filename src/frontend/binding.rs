@@ -44,6 +44,32 @@ pub enum PinReason {
 }
 
 impl PinReason {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::TemporaryTable,
+        Self::TableLock,
+        Self::InstanceLock,
+        Self::NamedLock,
+        Self::UserVariable,
+        Self::SqlPrepare,
+        Self::Handler,
+        Self::Xa,
+        Self::StoredCode,
+        Self::Cursor,
+        Self::FoundRows,
+        Self::Warnings,
+        Self::SessionVariable,
+        Self::UnknownState,
+        Self::ConnectionId,
+        Self::UnknownCommand,
+        Self::SessionMode,
+    ];
+
+    /// A bit that only this reason has.
+    pub fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     /// Its name in metrics and the console.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,6 +124,11 @@ impl PinSet {
     /// The reasons.
     pub fn iter(&self) -> impl Iterator<Item = PinReason> {
         self.0.iter().copied()
+    }
+
+    /// The bits of the reasons.
+    pub fn bits(&self) -> u32 {
+        self.iter().fold(0, |bits, reason| bits | reason.bit())
     }
 
     /// Adds a reason; whether it is new.

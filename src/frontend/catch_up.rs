@@ -40,7 +40,7 @@ impl Session {
             }
         };
         self.shared.metrics.gtid_wait_seconds.observe(started.elapsed().as_secs_f64());
-        self.shared.metrics.gtid_waits.with_label_values(&[label]).inc();
+        self.shared.metrics.gtid_waits.with_label_values(&[&*pool.server().name, label]).inc();
         if outcome.is_ok() {
             self.sight.satisfied_on(&self.shared, job, server, gtids);
         }

@@ -234,6 +234,7 @@ impl Session {
         self.begin_with_defaults();
         self.collation = change.collation.or(self.collation);
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
+        self.introduce();
         if let Err(error) = self.admit().await {
             self.client.send_error(&error).await?;
             return Err(Gone::Left(error.to_string()));

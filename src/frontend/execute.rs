@@ -9,6 +9,7 @@ use super::ruled::{at_the_primary, wherever_it_can};
 use super::session::{Gone, Session};
 use super::settle::LAST_QUESTION;
 use super::summary::Summary;
+use super::watched::Went;
 use crate::consistency::token::Noted;
 use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
@@ -29,7 +30,9 @@ impl Session {
         let job = self.with_next_transaction(job.staying_if_identified());
         let schema = self.state.schema().map(<[u8]>::to_vec);
         let mut homeless = false;
+        let watch = self.watch(&job);
         let done = self.attempt(&job, &mut homeless).await;
+        self.watched(watch, &job);
         if homeless && self.state.schema().is_none() {
             self.state = in_schema(&self.state, schema.as_deref());
         }
@@ -182,9 +185,10 @@ impl Session {
         Self::end_if_bereft(held)
     }
 
-    fn count(&self, job: &Job, lease: &Lease, reason: Reason) {
-        let metrics = &self.shared.metrics;
+    fn count(&mut self, job: &Job, lease: &Lease, reason: Reason) {
         let at_primary = self.is_at_primary(lease);
+        self.went = Some(Went { server: lease.pool().server().id, at_primary, reason, at: Instant::now() });
+        let metrics = &self.shared.metrics;
         let target = if at_primary { "primary" } else { "replica" };
         metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
         if job.need == Need::Read && reason.avoids_stale_read() {

@@ -21,7 +21,7 @@ impl Session {
     pub(super) fn is_of(&mut self, account: Arc<Account>) {
         // Whoever changes the configuration looks for users after it has changed.
         self.standing.changes = self.shared.changes();
-        self.entry.handle().set_user(&account.user);
+        self.entry.handle().set_user(&account.user, self.sight.shared_with());
         let now = self.shared.account_now(&account);
         self.standing.is_removed = now.is_none();
         if self.standing.is_removed {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Pause after the system refused a connection, for example for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound listening socket.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ impl Listener {
         })
     }
 
-    async fn accept(&self) -> io::Result<(Socket, String)> {
+    /// The next client, and where it comes from.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn accept(&self) -> io::Result<(Socket, String)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -88,7 +92,7 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracke
 async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
     shared.metrics.accepted.inc();
     let packets = PacketStream::plain(socket);
-    let Some(entry) = shared.registry.enter(shared.settings().max_clients) else {
+    let Some(entry) = shared.registry.enter(shared.settings().max_clients, &host) else {
         let _gone = Client::new(packets).send_error(&errno::too_many_connections()).await;
         return;
     };

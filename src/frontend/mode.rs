@@ -20,6 +20,11 @@ impl Session {
         mode
     }
 
+    /// How they were to be read in another state of the session.
+    pub(super) fn mode_in(&self, state: &SessionState) -> Mode {
+        self.mode_of(state, self.shared.sql_mode().as_deref().unwrap_or(""))
+    }
+
     fn mode_of(&self, state: &SessionState, default: &str) -> Mode {
         let family = self.shared.family();
         let sql_mode = match state.get(b"sql_mode") {

@@ -1,9 +1,13 @@
 //! Who is connected, and what each of them runs where: for KILL, limits and drain.
 
+use super::binding::{Binding, PinReason};
+use crate::consistency::scope::Scope;
 use crate::pool::Pool;
+use crate::topology::ServerId;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -22,23 +26,101 @@ pub struct Registry {
 }
 
 /// One client, as others see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handle {
     /// Cancelled to end the session.
     pub stop: CancellationToken,
     /// Cancelled when all are to go, or when the file lists its user no more: the session ends as soon as it holds
     /// nothing.
     pub leave: CancellationToken,
-    user: Mutex<String>,
+    host: String,
+    connected: Instant,
+    about: Mutex<About>,
     running: Mutex<Running>,
     killed: Notify,
+    /// What it holds between two commands, as [`Holds::encode`] writes it.
+    holds: AtomicU64,
+    /// When its last statement ended, in microseconds since it connected; 0 = not known.
+    rested: AtomicU64,
+}
+
+/// What seldom changes of a client.
+#[derive(Debug, Default)]
+struct About {
+    user: String,
+    schema: Option<String>,
+    scope: Option<Arc<Scope>>,
 }
 
 /// What a client's statement runs on, and how many others are about to end it.
 #[derive(Debug, Default)]
 struct Running {
     on: Option<(Arc<Pool>, u32)>,
+    /// When it began, or the last one did.
+    since: Option<Instant>,
     kills: usize,
+}
+
+/// What a session holds between two commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing.
+    Nothing,
+    /// A transaction that no server knows of yet.
+    Begun,
+    /// A connection, for a transaction.
+    Transaction(ServerId),
+    /// A connection, for these reasons.
+    Pinned(ServerId, Vec<PinReason>),
+}
+
+/// A client at one moment.
+#[derive(Debug, Clone)]
+pub struct ClientView {
+    /// Its id, as it sees it.
+    pub id: u32,
+    /// The user; empty until it has logged in.
+    pub user: String,
+    /// Where it comes from.
+    pub host: String,
+    /// Its default schema.
+    pub schema: Option<String>,
+    /// When it connected.
+    pub connected: Instant,
+    /// The server on which a statement of it runs now, and the server's number of that connection.
+    pub running: Option<(ServerId, u32)>,
+    /// When that statement began, or else when the last one ended, if there was any.
+    pub since: Option<Instant>,
+    /// What it holds besides.
+    pub holds: Holds,
+    /// Who shares what it must see.
+    pub scope: Option<Arc<Scope>>,
+}
+
+impl Holds {
+    /// Two bits for what it is, 16 for the server, and the bits of the pins.
+    pub(super) fn encode(binding: &Binding) -> u64 {
+        let server = binding.lease().map_or(0, |lease| u64::from(lease.pool().server().id.0)) << 32;
+        match binding {
+            Binding::Free => 0,
+            Binding::Begun(_) => 1 << 62,
+            Binding::InTransaction(_) => 2 << 62 | server,
+            Binding::Pinned(_, pins) => 3 << 62 | server | u64::from(pins.bits()),
+        }
+    }
+
+    fn decode(bits: u64) -> Self {
+        let server = ServerId(u16::try_from(bits >> 32 & 0xFFFF).unwrap_or_default());
+        match bits >> 62 {
+            0 => Self::Nothing,
+            1 => Self::Begun,
+            2 => Self::Transaction(server),
+            _ => {
+                let is_set = |reason: &PinReason| bits & u64::from(reason.bit()) != 0;
+                Self::Pinned(server, PinReason::ALL.into_iter().filter(is_set).collect())
+            }
+        }
+    }
 }
 
 /// A place in the registry; leaving it removes the client.
@@ -56,9 +138,9 @@ impl Registry {
     }
 
     /// Registers a client and gives it an id, unless there are `max` already.
-    pub fn enter(self: &Arc<Self>, max: usize) -> Option<Entry> {
+    pub fn enter(self: &Arc<Self>, max: usize, host: &str) -> Option<Entry> {
         let id = FIRST_ID | (self.given.fetch_add(1, Ordering::Relaxed) & !FIRST_ID);
-        let handle = Arc::new(Handle { leave: self.drain.child_token(), ..Handle::default() });
+        let handle = Arc::new(Handle { leave: self.drain.child_token(), ..Handle::new(host) });
         let mut sessions = self.lock();
         if sessions.len() >= max {
             return None;
@@ -94,6 +176,14 @@ impl Registry {
         }
     }
 
+    /// Every client as it is now, the oldest first.
+    pub fn views(&self) -> Vec<ClientView> {
+        let handles: Vec<(u32, Arc<Handle>)> = self.lock().iter().map(|(id, handle)| (*id, handle.clone())).collect();
+        let mut views: Vec<ClientView> = handles.into_iter().map(|(id, handle)| handle.view(id)).collect();
+        views.sort_by_key(|view| (view.connected, view.id));
+        views
+    }
+
     /// Tells every client to go.
     pub fn stop_all(&self) {
         for handle in self.lock().values() {
@@ -122,19 +212,76 @@ impl Registry {
 }
 
 impl Handle {
+    fn new(host: &str) -> Self {
+        Self {
+            stop: CancellationToken::new(),
+            leave: CancellationToken::new(),
+            host: host.to_owned(),
+            connected: Instant::now(),
+            about: Mutex::default(),
+            running: Mutex::default(),
+            killed: Notify::new(),
+            holds: AtomicU64::new(0),
+            rested: AtomicU64::new(0),
+        }
+    }
+
     /// The user it logged in as.
     pub fn user(&self) -> String {
-        self.user.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.about().user.clone()
     }
 
-    /// Notes the user.
-    pub fn set_user(&self, user: &str) {
-        user.clone_into(&mut self.user.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Notes the user, and who shares what it must see.
+    pub fn set_user(&self, user: &str, scope: Option<Arc<Scope>>) {
+        let mut about = self.about();
+        user.clone_into(&mut about.user);
+        about.scope = scope;
     }
 
-    /// Notes that a statement of it begins to run: a pool and the server's id of the connection.
-    pub fn begin(&self, pool: Arc<Pool>, thread_id: u32) {
-        self.lock().on = Some((pool, thread_id));
+    /// Notes its default schema.
+    pub fn set_schema(&self, schema: Option<&[u8]>) {
+        self.about().schema = schema.map(|schema| String::from_utf8_lossy(schema).into_owned());
+    }
+
+    /// Notes what it holds, as [`Holds::encode`] writes it.
+    pub(super) fn set_holds(&self, holds: u64) {
+        self.holds.store(holds, Ordering::Relaxed);
+    }
+
+    /// Notes when its last statement ended.
+    pub(super) fn set_rested(&self, at: Instant) {
+        let micros = at.saturating_duration_since(self.connected).as_micros();
+        self.rested.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn view(&self, id: u32) -> ClientView {
+        let (running, began) = {
+            let running = self.lock();
+            (running.on.as_ref().map(|(pool, thread)| (pool.server().id, *thread)), running.since)
+        };
+        let rested = match self.rested.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(self.connected + Duration::from_micros(micros)),
+        };
+        let about = self.about();
+        ClientView {
+            id,
+            user: about.user.clone(),
+            host: self.host.clone(),
+            schema: about.schema.clone(),
+            connected: self.connected,
+            since: if running.is_some() { began } else { rested.max(began) },
+            running,
+            holds: Holds::decode(self.holds.load(Ordering::Relaxed)),
+            scope: about.scope.clone(),
+        }
+    }
+
+    /// Notes that a statement of it begins to run: a pool, the server's id of the connection, and when.
+    pub fn begin(&self, pool: Arc<Pool>, thread_id: u32, now: Instant) {
+        let mut running = self.lock();
+        running.on = Some((pool, thread_id));
+        running.since = Some(now);
     }
 
     /// Notes that its statement is over, and waits for those who were just about to kill it: their
@@ -170,6 +317,10 @@ impl Handle {
         }
     }
 
+    fn about(&self) -> std::sync::MutexGuard<'_, About> {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -195,17 +346,47 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::binding::Beginning;
     use super::*;
 
     #[test]
     fn ids_are_unique_and_the_limit_holds() {
         let registry = Arc::new(Registry::default());
-        let one = registry.enter(2).expect("room");
-        let two = registry.enter(2).expect("room");
+        let one = registry.enter(2, "a").expect("room");
+        let two = registry.enter(2, "b").expect("room");
         assert_ne!(one.id(), two.id());
-        assert!(registry.enter(2).is_none());
+        assert!(registry.enter(2, "c").is_none());
         drop(one);
-        assert!(registry.enter(2).is_some());
+        assert!(registry.enter(2, "c").is_some());
         assert_eq!(registry.len(), 1);
+    }
+
+    #[test]
+    fn what_is_held_is_told_as_it_was_noted() {
+        let (server, pins) = (ServerId(7), [PinReason::TableLock, PinReason::NamedLock, PinReason::SessionMode]);
+        for (place, reason) in PinReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.bit(), 1 << place, "{}", reason.as_str());
+        }
+        let bits = pins.iter().fold(3 << 62 | 7 << 32, |bits, pin| bits | u64::from(pin.bit()));
+        assert_eq!(Holds::decode(bits), Holds::Pinned(server, pins.to_vec()));
+        assert_eq!(Holds::decode(2 << 62 | 7 << 32), Holds::Transaction(server));
+        assert_eq!(Holds::decode(Holds::encode(&Binding::Free)), Holds::Nothing);
+        assert_eq!(Holds::decode(Holds::encode(&Binding::Begun(Beginning::default()))), Holds::Begun);
+    }
+
+    #[test]
+    fn clients_are_seen_from_outside() {
+        let registry = Arc::new(Registry::default());
+        let entry = registry.enter(2, "10.0.0.1").expect("room");
+        entry.handle().set_user("app", None);
+        entry.handle().set_schema(Some(b"shop"));
+        entry.handle().set_holds(1 << 62);
+        let views = registry.views();
+        let [view] = &views[..] else { panic!("one client") };
+        assert_eq!(
+            (view.id, &*view.user, &*view.host, view.schema.as_deref()),
+            (entry.id(), "app", "10.0.0.1", Some("shop"))
+        );
+        assert_eq!((view.running, view.since, &view.holds), (None, None, &Holds::Begun));
     }
 }

@@ -8,6 +8,7 @@ use super::prepared::PreparedStatements;
 use super::registry::Entry;
 use super::shared::Shared;
 use super::sight::Sight;
+use super::watched::{Shown, Went};
 use crate::backend::login::Account;
 use crate::backend::query::Row;
 use crate::backend::server::Facts;
@@ -119,6 +120,12 @@ pub struct Session {
     pub(super) reports: Reports,
     /// Whether it has prepared by SQL what may set variables for all.
     pub(super) prepares_globals: bool,
+    /// Where its last job went, and why.
+    pub(super) went: Option<Went>,
+    /// What others were last told of it.
+    pub(super) shown: Shown,
+    /// Long statements since the last one that was counted for all of them.
+    pub(super) long_statements: u32,
 }
 
 impl Session {
@@ -153,8 +160,12 @@ impl Session {
             reports: Reports::default(),
             prepares_globals: false,
             reference: None,
+            went: None,
+            shown: Shown::default(),
+            long_statements: 0,
         };
         session.is_of(session.account.clone());
+        session.introduce();
         session.begin_with_defaults();
         session.state = Arc::new(session.login_state(schema.as_deref(), Some(collation)));
         session
@@ -199,6 +210,7 @@ impl Session {
                     if let Err(error) = self.tell_and_flush().await {
                         return error.into();
                     }
+                    self.show();
                 }
                 Err(gone) => return gone,
             }
@@ -217,7 +229,10 @@ impl Session {
                 biased;
                 // The command itself must not be read here: half of it would be lost.
                 _said_or_gone = self.client.packets.peek_header() => {}
-                () = tokio::time::sleep(A_MOMENT) => self.ask_ahead().await,
+                () = tokio::time::sleep(A_MOMENT) => {
+                    self.ask_ahead().await;
+                    self.show();
+                }
             }
         }
         let limit = self.shared.settings().max_packet;

@@ -1,6 +1,7 @@
 //! What every session shares.
 
 use super::definitions::Definitions;
+use super::digests::Digests;
 use super::gate::Gate;
 use super::handshake::{Door, Welcome};
 use super::pools::Pools;
@@ -96,6 +97,8 @@ pub struct SessionSettings {
     pub limits_by_user: HashMap<String, u32>,
     /// Server version to announce instead of the real one.
     pub version: Option<String>,
+    /// Statements that take longer are logged.
+    pub slow: Option<Duration>,
     /// How long what needs the primary waits for one; `None`: not at all.
     pub primary_down: Option<Duration>,
     /// Most statements that wait at the gate.
@@ -135,6 +138,8 @@ pub struct Shared {
     pub gate: Gate,
     /// What servers have accepted before.
     pub proven: Proven,
+    /// Which statements there were, where they went and how long they took; `None`: nobody wants to know.
+    pub digests: Option<Digests>,
     /// Accept no new clients and let the present ones finish.
     pub drain: CancellationToken,
     /// What processes that serve the same clients tell each other.

@@ -108,6 +108,15 @@ impl Sight {
         }
     }
 
+    /// Who shares what it must see, if that is one.
+    pub(super) fn shared_with(&self) -> Option<Arc<Scope>> {
+        match &self.sharing {
+            Sharing::Off => None,
+            Sharing::With(scope) => Some(scope.clone()),
+            Sharing::Keyed { user, .. } => Some(user.clone()),
+        }
+    }
+
     /// Whether nothing that was seen may be unseen.
     pub(super) fn is_consistent(&self) -> bool {
         !matches!(self.sharing, Sharing::Off)

@@ -20,7 +20,7 @@ use self::elders::Elders;
 use self::handover::{Program, Ready, Successor, serve_again};
 use self::lingering::{Lingering, Parted};
 use self::reload::reload;
-use crate::app::App;
+use crate::app::{App, Request};
 use crate::config::Settings;
 use crate::frontend::shared::Shared;
 use crate::net::listening::{Listening, Passed};
@@ -95,16 +95,28 @@ impl Life {
     /// Lives until it is told to end, or until it has handed over and its last client has left.
     pub async fn live(mut self) {
         // A process that is being started to take over.
+        let mut requests = self.app.requests();
         let mut started: Option<Pin<Box<dyn Future<Output = Result<Ready>> + Send>>> = None;
         loop {
             let ready = tokio::select! {
                 () = self.signals.end.told() => break,
                 Some(()) = self.signals.reload.recv() => {
                     tokio::select! {
-                        () = reload(&self.app, &self.file) => continue,
+                        _told = reload(&self.app, &self.file) => continue,
                         () = self.signals.end.told() => break,
                     }
                 }
+                Some(request) = requests.recv() => match request {
+                    Request::Drain => break,
+                    Request::Reload(answer) => tokio::select! {
+                        reloaded = reload(&self.app, &self.file) => {
+                            // Whoever asked may have gone.
+                            let _gone = answer.send(reloaded);
+                            continue;
+                        }
+                        () = self.signals.end.told() => break,
+                    },
+                },
                 Some(()) = self.signals.hand_over.recv() => {
                     match &started {
                         Some(_) => tracing::warn!("another process is being started already"),

@@ -5,14 +5,15 @@ use crate::app::App;
 use crate::config;
 use std::path::Path;
 
-/// Reads the file again and tells what came of it.
-pub(super) async fn reload(app: &App, path: &Path) {
+/// Reads the file again and tells what came of it: in the log, and how many things changed, or why nothing did.
+pub(super) async fn reload(app: &App, path: &Path) -> Result<u64, String> {
     notify::reloading();
-    read_again(app, path).await;
+    let reloaded = read_again(app, path).await;
     notify::reloaded(&app.shared);
+    reloaded
 }
 
-async fn read_again(app: &App, path: &Path) {
+async fn read_again(app: &App, path: &Path) -> Result<u64, String> {
     let settings = match config::load(path, &|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(faults) => {
@@ -21,7 +22,8 @@ async fn read_again(app: &App, path: &Path) {
                 tracing::error!(%fault, "configuration");
             }
             tracing::error!("the file has faults: the configuration stays as it was");
-            return;
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            return Err(faults.join("; "));
         }
     };
     for warning in &settings.warnings {
@@ -33,10 +35,12 @@ async fn read_again(app: &App, path: &Path) {
                 tracing::warn!(key, "this has changed and needs a restart");
             }
             tracing::info!(applied = ?reloaded.applied, fingerprint = reloaded.fingerprint, "configuration read again");
+            Ok(reloaded.applied.len() as u64)
         }
         Err(error) => {
             let error = format!("{error:#}");
             tracing::error!(error, "the configuration cannot be used and stays as it was");
+            Err(error)
         }
     }
 }

@@ -167,13 +167,16 @@ impl Pool {
         let mut renewals = settings.max_parallel_dials;
         let mut surplus = self.counts().idle.saturating_sub(self.min_warm());
         let idle_timeout = self.idle_timeout();
-        let taken = self.lock().take_where(|conn| {
+        let mut slots = self.lock();
+        let outdated = slots.outdated;
+        let taken = slots.take_where(|conn| {
             let idle = now.duration_since(conn.used());
             if !conn.is_healthy() {
                 Some(Finding::Dead)
             } else if renewals > 0
                 && (!conn.is_current()
                     || conn.has_moved()
+                    || outdated.is_some_and(|outdated| conn.born() <= outdated)
                     || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id()))
             {
                 renewals -= 1;
@@ -185,6 +188,7 @@ impl Pool {
                 (idle >= settings.ping_after).then_some(Finding::Silent)
             }
         });
+        drop(slots);
         for (conn, finding) in taken {
             let pool = self.clone();
             tokio::spawn(async move { pool.look_after(conn, finding).await });

@@ -140,6 +140,25 @@ impl Pool {
         self.wake.notify_one();
     }
 
+    /// How it behaves.
+    pub fn settings(&self) -> PoolSettings {
+        PoolSettings::clone(&self.settings.load())
+    }
+
+    /// The login flags of its connections.
+    pub fn flags(&self) -> Capabilities {
+        self.flags
+    }
+
+    /// Has every connection that is open now replaced: idle ones by and by, others once they are given back.
+    /// How many there are.
+    pub fn renew(&self) -> usize {
+        let mut slots = self.lock();
+        slots.outdated = Some(Instant::now());
+        let Counts { idle, leased, resetting, .. } = slots.counts();
+        idle + leased + resetting
+    }
+
     /// How many connections are in which state.
     pub fn counts(&self) -> Counts {
         self.lock().counts()

@@ -58,6 +58,8 @@ pub(super) struct Slots {
     failure: Option<Failure>,
     /// What checkouts are told once the pool is closed.
     closed: Option<CheckoutError>,
+    /// Connections that were opened before are to be replaced.
+    pub(super) outdated: Option<Instant>,
 }
 
 impl Slots {
@@ -71,6 +73,7 @@ impl Slots {
             waiters: VecDeque::new(),
             failure: None,
             closed: None,
+            outdated: None,
         }
     }
 

@@ -286,6 +286,53 @@ pub fn wrong_value(variable: &str, fix: &str) -> ServerError {
     ServerError::new(1231, b"42000", format!("Variable '{variable}' can't be set to that value; {fix}"))
 }
 
+/// `ER_BAD_FIELD_ERROR`, at the console.
+pub fn unknown_column(name: &str, known: &str) -> ServerError {
+    ServerError::new(1054, b"42S22", format!("Unknown column '{name}'; there are: {known}"))
+}
+
+/// `ER_UNKNOWN_SYSTEM_VARIABLE`
+pub fn unknown_variable(name: &str) -> ServerError {
+    ServerError::new(1193, b"HY000", format!("Unknown system variable '{name}'"))
+}
+
+/// `ER_NO_SUCH_THREAD`
+pub fn unknown_client(id: u32) -> ServerError {
+    ServerError::new(1094, b"HY000", format!("Unknown thread id: {id}; SHOW CLIENTS lists them"))
+}
+
+/// `ER_PARSE_ERROR`: the console does not know this.
+pub fn not_of_the_console(text: &str) -> ServerError {
+    ServerError::new(1064, b"42000", format!("'{text}' is no command of Landbridge's admin console; type HELP"))
+}
+
+/// `ER_SPECIFIC_ACCESS_DENIED_ERROR`: who may look at the console may not change anything there.
+pub fn admin_only(command: &str, admin: Option<&str>) -> ServerError {
+    let next = match admin {
+        Some(admin) => format!("log in as '{admin}'"),
+        None => "write user and password of an account for it into [admin]".to_owned(),
+    };
+    ServerError::new(1227, b"42000", format!("Access denied: {command} is for the account of [admin] only; {next}"))
+}
+
+/// Users who may look at the console do so from the machine it runs on.
+pub fn console_is_local(user: &str, host: &str) -> ServerError {
+    let text = format!(
+        "Access denied for user '{user}'@'{host}': from other machines only the account of [admin] may use the console"
+    );
+    ServerError::new(1045, b"28000", text)
+}
+
+/// A command of the console that this process cannot carry out.
+pub fn not_available(command: &str) -> ServerError {
+    ServerError::new(1235, b"42000", format!("{command} is not available in this version of Landbridge"))
+}
+
+/// A command of the console that failed.
+pub fn not_done(command: &str, why: &str) -> ServerError {
+    ServerError::new(1105, b"HY000", format!("{command}: {why}"))
+}
+
 /// Something Landbridge does not do.
 pub fn not_supported(what: &str) -> ServerError {
     ServerError::new(1235, b"42000", format!("This version of Landbridge doesn't yet support '{what}'"))

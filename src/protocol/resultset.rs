@@ -4,7 +4,7 @@
 use super::capability::Capabilities;
 use super::exchange::encode_count;
 use super::packet::frame;
-use super::response::{EofPacket, OkPacket};
+use super::response::{EofPacket, OK, OkPacket};
 use super::wire::{Malformed, Put, Reader};
 use std::borrow::Cow;
 
@@ -157,6 +157,27 @@ pub fn encode(
     payload.clear();
     end.encode_end_of_rows(&mut payload, caps);
     frame(out, seq, &payload);
+}
+
+/// Appends the answer to the preparation of a statement without parameters, its first packet numbered 1.
+pub fn encode_prepared(out: &mut Vec<u8>, caps: Capabilities, id: u32, columns: &[Column<'_>]) {
+    let mut payload = vec![OK];
+    payload.put_u32(id);
+    payload.put_u16(u16::try_from(columns.len()).unwrap_or(u16::MAX));
+    payload.put_u16(0);
+    payload.push(0);
+    payload.put_u16(0);
+    let mut seq = frame(out, 1, &payload);
+    for column in columns {
+        payload.clear();
+        column.encode(&mut payload, caps);
+        seq = frame(out, seq, &payload);
+    }
+    if !columns.is_empty() && !caps.contains(Capabilities::DEPRECATE_EOF) {
+        payload.clear();
+        EofPacket::default().encode(&mut payload);
+        frame(out, seq, &payload);
+    }
 }
 
 fn encode_text(payload: &mut Vec<u8>, row: &[Option<Vec<u8>>]) {

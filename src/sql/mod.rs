@@ -15,6 +15,7 @@
 //! Out of reach of the text, and therefore not claimed: what views, triggers and the bodies of
 //! stored programs do, and `sql_mode=ORACLE` grammar.
 
+mod digest;
 mod functions;
 mod hint;
 mod lexer;
@@ -29,6 +30,7 @@ mod traits;
 mod verbs;
 mod words;
 
+pub use digest::{digest, fingerprint};
 pub use hint::{Hint, HintKey, Target as HintTarget};
 pub use set::{
     Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope, is_untracked,

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-fn landbridge(args: &[&str], file: &Path) -> Command {
+pub(crate) fn landbridge(args: &[&str], file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_landbridge"));
     command.arg("--config").arg(file).args(args).env("APP_PW", PASSWORD).env_remove("LANDBRIDGE_LOG");
     command
@@ -20,13 +20,13 @@ fn finish(args: &[&str], file: &Path) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-fn write(dir: &Path, text: &str) -> PathBuf {
+pub(crate) fn write(dir: &Path, text: &str) -> PathBuf {
     let path = dir.join("proxy.toml");
     std::fs::write(&path, text).expect("written");
     path
 }
 
-fn config(pair: &Pair, ca: &Path, monitor_password: &str) -> String {
+pub(crate) fn config(pair: &Pair, ca: &Path, monitor_password: &str) -> String {
     let (primary, replica, ca) = (pair.primary.addr(), pair.replica.addr(), ca.display());
     format!(
         r#"
@@ -202,7 +202,7 @@ fn lines_until(log: &mut BufReader<std::process::ChildStderr>, part: &str) -> St
     }
 }
 
-fn wait_for_line(child: &mut Child, part: &str) -> BufReader<std::process::ChildStderr> {
+pub(crate) fn wait_for_line(child: &mut Child, part: &str) -> BufReader<std::process::ChildStderr> {
     let mut log = BufReader::new(child.stderr.take().expect("piped"));
     let mut all = String::new();
     loop {

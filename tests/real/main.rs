@@ -5,6 +5,7 @@ mod changes;
 mod cli;
 mod commands;
 mod consistency;
+mod console;
 mod crossing;
 mod defaults;
 mod dials;

@@ -3,6 +3,7 @@
 //! Each file here reads one part and supplies its defaults. A faulty value is replaced by its
 //! default while the rest is read; the settings are handed out only if nothing was reported.
 
+mod admin;
 mod listen;
 mod listen_tls;
 mod password;
@@ -95,6 +96,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
     let limits = traffic::limits(root.section("limits"));
     let log = process::log(root.section("log"));
     let shutdown = process::shutdown(root.section("shutdown"));
+    let admin = admin::read(root.section("admin"), users.as_deref());
 
     if let (Auth::Passthrough { .. }, Some(servers)) = (auth, &servers) {
         refuse_borrowed_identity(&root, servers);
@@ -117,6 +119,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
         limits,
         log,
         shutdown,
+        admin,
         warnings: Vec::new(),
     })
 }

@@ -3,6 +3,7 @@
 //! A subsystem takes its own struct, never the whole [`Settings`]. Where a duration is an
 //! `Option`, `None` is the file's `"0s"`: the thing is switched off.
 
+mod admin;
 mod listen;
 mod process;
 mod rule;
@@ -11,6 +12,7 @@ mod traffic;
 
 use super::fault::Fault;
 
+pub use self::admin::Admin;
 pub use self::listen::{Certificate, ClientTls, Listen};
 pub use self::process::{Log, LogFormat, LogLevel, Monitor, Shutdown};
 pub use self::rule::{OnEmpty, ReadFrom, Rule, RuleTable};
@@ -49,6 +51,8 @@ pub struct Settings {
     pub log: Log,
     /// The end.
     pub shutdown: Shutdown,
+    /// The console's account, and what is remembered for it.
+    pub admin: Admin,
     /// What is allowed but deserves a look, in the order of the lines; to be logged at the start.
     pub warnings: Vec<Fault>,
 }
@@ -82,12 +86,13 @@ impl Settings {
             limits,
             log,
             shutdown,
+            admin,
             warnings: _,
         } = self;
         // `Debug` of a `Secret` is the same for all of them.
         let text = format!(
             "{listen:?}{servers:?}{auth:?}{users:?}{monitor:?}{pool:?}{consistency:?}{route:?}{rules:?}\
-             {limits:?}{log:?}{shutdown:?}"
+             {limits:?}{log:?}{shutdown:?}{admin:?}"
         );
         format!("{:016x}", fnv1a(text.as_bytes()))
     }

@@ -301,7 +301,7 @@ fn terminals_are_not_written_to() {
             "proxy.toml:1: region = '\\u{9b}31m\\u{202e}': not a name; write at least one \
              character, no control characters, no space at either end",
             "proxy.toml:2: \\u{1b}[31m: unknown key; known here: region, auth, auth_recheck, [listen], [route], \
-             [[server]], [pool], [[user]], [monitor], [consistency], [[rule]], [limits], [log], [shutdown]",
+             [[server]], [pool], [[user]], [monitor], [consistency], [[rule]], [limits], [log], [shutdown], [admin]",
             "proxy.toml:4: [log] level = '''two..: unknown word; \
              write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
         ],

@@ -1,5 +1,6 @@
 //! The file as a whole: what it must refuse and in which words, and what it becomes.
 
+mod admin;
 mod faults;
 mod fuzz;
 mod rules;
@@ -28,6 +29,7 @@ fn env(name: &str) -> Option<String> {
     let value = match name {
         "APP_DB_PASSWORD" => "app-from-env",
         "MONITOR_DB_PASSWORD" => "monitor-from-env",
+        "ADMIN_PASSWORD" => "admin-from-env",
         "DATABASE_URL" => "mysql://root:leaked@db",
         "POOL_MAX" => "8",
         "EMPTY" => "",

@@ -75,7 +75,8 @@ pub(super) async fn exchange(
     let conn = lease.take().ok_or_else(|| Failed::Lost { server: name.clone(), sent: false })?;
     let thread_id = conn.thread_id();
     let handle = session.entry.handle().clone();
-    handle.begin(lease.pool().clone(), thread_id);
+    let now = session.went.map_or_else(Instant::now, |went| went.at);
+    handle.begin(lease.pool().clone(), thread_id, now);
     let answered = session.client.packets.output().len();
     let seq = session.client.seq;
     let topology = session.shared.topology.clone();

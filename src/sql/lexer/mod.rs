@@ -89,7 +89,8 @@ pub(super) fn is_space(byte: u8) -> bool {
     CLASS[usize::from(byte)] == SPACE
 }
 
-fn is_name(byte: u8) -> bool {
+/// Whether it may be part of a name.
+pub(super) fn is_name(byte: u8) -> bool {
     CLASS[usize::from(byte)] & NAME != 0
 }
 
