@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod packets;
+pub mod simulated;
 pub mod socket;
 pub mod stream;
 pub mod tls;

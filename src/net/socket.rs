@@ -1,5 +1,6 @@
 //! Addresses, listening and connecting.
 
+use super::simulated::Simulated;
 use super::stream::Socket;
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
@@ -20,6 +21,8 @@ pub enum Address {
     },
     /// Path of a unix socket.
     Unix(PathBuf),
+    /// A peer inside the process.
+    Simulated(Simulated),
 }
 
 impl fmt::Display for Address {
@@ -28,6 +31,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Simulated(peer) => write!(f, "simulated:{:?}", peer.0),
         }
     }
 }
@@ -44,6 +48,7 @@ pub async fn connect(address: &Address) -> io::Result<Socket> {
             Ok(Socket::Tcp(stream))
         }
         Address::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
+        Address::Simulated(peer) => Ok(Socket::Simulated(peer.0.dial().await?)),
     }
 }
 
