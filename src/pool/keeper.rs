@@ -3,7 +3,7 @@
 use super::{CheckoutError, Pool};
 use crate::backend::conn::{Lost, Ready};
 use crate::backend::defaults::Defaults;
-use crate::backend::login::{self, DialError};
+use crate::backend::login::{self, DialError, LoggedIn};
 use crate::backend::query::Reply;
 use crate::backend::server::{Collation, Facts};
 use crate::net::packets::ReadError;
@@ -108,6 +108,16 @@ impl Pool {
     async fn dial(&self) -> Result<Ready, DialError> {
         let started = Instant::now();
         let login = login::dial(&self.server, &self.account, self.flags, self.settings.connect_timeout).await?;
+        // A server may well fall silent after the login: a dial that never ended would keep others from being made.
+        let limit = self.settings.connect_timeout + PROBE_TIMEOUT;
+        let prepared = tokio::time::timeout(limit, self.prepare(login)).await;
+        let conn = prepared.map_err(|_| DialError::TimedOut(limit, "setting the connection up"))??;
+        self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(conn)
+    }
+
+    /// Learns what is not known of the server yet, and sets a fresh login up.
+    async fn prepare(&self, login: LoggedIn) -> Result<Ready, DialError> {
         let greeting = login.greeting.clone();
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
         let conn = match self.server.facts() {
@@ -128,9 +138,7 @@ impl Pool {
                 ))?
             }
         };
-        let conn = set_up(conn).await?;
-        self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
-        Ok(conn)
+        set_up(conn).await
     }
 
     /// Looks after the idle connections.
