@@ -197,8 +197,11 @@ impl Session {
         {
             self.count_pin(reason);
         }
-        // A statement that failed may have done part of its work, such as a lock taken before.
-        for reason in pins.apply(job.traits) {
+        // A statement that failed may have done part of its work, such as a lock taken before, and need not have
+        // done what would end a pin.
+        let ending = Traits::UNLOCKS_TABLES | Traits::RELEASES_ALL_NAMED_LOCKS;
+        let traits = if summary.is_ok() { job.traits } else { job.traits.without(ending) };
+        for reason in pins.apply(traits) {
             self.count_pin(reason);
         }
         // Warnings that were asked for right behind the statement need no connection to be known.
@@ -244,7 +247,12 @@ impl Session {
         summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
     }
 
-    async fn bind(&mut self, mut lease: Lease, pins: PinSet, open: bool) {
+    async fn bind(&mut self, mut lease: Lease, mut pins: PinSet, open: bool) {
+        if lease.conn().is_none() {
+            // It broke behind the answer. Nobody can be asked any more about the last statement; but a transaction
+            // that was open there must not be taken to have ended.
+            pins.end_brief();
+        }
         if open && let Some(conn) = lease.conn_mut() {
             // An error says nothing of it; whoever would let the connection go looks there.
             conn.may_be_in_transaction();
