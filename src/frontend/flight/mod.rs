@@ -230,8 +230,9 @@ async fn fly(
             session.remember_writes(server, job, held, &summary, named.as_ref());
         }
         if asked.is_err() {
-            // The answer has been given; only what nobody asked yet is less certain now.
-            if told {
+            // The answer has been given; only what nobody asked yet is less certain now. One that names no id
+            // leaves what the session had.
+            if told && summary.last_insert_id != 0 {
                 session.last.insert_id = summary.last_insert_id;
             }
             return Ok((None, summary));
