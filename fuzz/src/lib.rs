@@ -2,6 +2,7 @@
 
 mod answers;
 mod packets;
+pub mod simulation;
 mod text;
 
 pub use answers::{exchange, response, rows, translate};
