@@ -106,6 +106,7 @@ impl Client {
         let first = self.read(0).await?;
         let Ok(greeting) = Greeting::decode(&first) else { return Err(Over) };
         self.caps &= greeting.capabilities;
+        self.world.facts().threads.push(greeting.thread_id);
         let login = Login {
             capabilities: self.caps,
             max_packet: 1 << 24,

@@ -62,6 +62,15 @@ impl Client {
         Ok(())
     }
 
+    /// Ends somebody's statement or connection, perhaps its own.
+    pub(super) async fn kill(&mut self) -> Result<(), Over> {
+        let threads = self.world.facts().threads.clone();
+        let victim = self.random.pick(&threads);
+        let what = self.random.pick(&["QUERY ", "CONNECTION ", ""]);
+        let got = self.query(&format!("KILL {what}{victim}")).await?;
+        self.after_aside(&got).await
+    }
+
     /// Something that is no command, or only part of one; then it leaves.
     pub(super) async fn babble(&mut self) -> Result<(), Over> {
         let length = self.random.below(40);

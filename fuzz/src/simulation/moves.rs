@@ -33,6 +33,7 @@ impl Client {
             91..94 => self.several().await,
             94..96 => self.pipeline().await,
             96..98 => self.ask_insert_id().await,
+            98 if self.random.per_mille(500) => self.kill().await,
             98 => self.babble().await,
             _ => {
                 let pause = std::time::Duration::from_millis(self.random.below(300));
@@ -372,7 +373,7 @@ impl Client {
     }
 
     /// After a command that says nothing of transactions.
-    async fn after_aside(&mut self, got: &Got) -> Result<(), Over> {
+    pub(super) async fn after_aside(&mut self, got: &Got) -> Result<(), Over> {
         if got.error.is_some() && self.transaction != 0 { self.give_up().await } else { Ok(()) }
     }
 }

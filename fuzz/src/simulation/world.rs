@@ -76,6 +76,8 @@ pub struct Facts {
     pub transactions: HashMap<u64, Place>,
     /// What each user has seen.
     pub seen: HashMap<String, u64>,
+    /// Landbridge's numbers of clients, past ones among them.
+    pub threads: Vec<u32>,
     /// Statements so far.
     pub statements: u64,
     /// Values of `AUTO_INCREMENT` so far.
@@ -109,6 +111,7 @@ impl World {
             writes: HashMap::new(),
             transactions: HashMap::new(),
             seen: HashMap::new(),
+            threads: Vec::new(),
             statements: 0,
             inserted: 0,
             faults: 0,
