@@ -188,9 +188,7 @@ impl Client {
             let payload = self.read(seq).await?;
             seq = seq.wrapping_add(1);
             let Ok(step) = exchange.packet(payload.len(), &payload) else {
-                if self.world.is_honest() {
-                    self.violated(&format!("an answer that is none: {}", payload.escape_ascii()));
-                }
+                self.violated(&format!("an answer that is none: {}", payload.escape_ascii()));
                 return Err(Over);
             };
             match step.role {

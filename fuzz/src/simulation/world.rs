@@ -76,6 +76,8 @@ pub struct Facts {
     pub transactions: HashMap<u64, Place>,
     /// What each user has seen.
     pub seen: HashMap<String, u64>,
+    /// Whether servers mean what they say.
+    pub honest: bool,
     /// Landbridge's numbers of clients, past ones among them.
     pub threads: Vec<u32>,
     /// Statements so far.
@@ -111,6 +113,7 @@ impl World {
             writes: HashMap::new(),
             transactions: HashMap::new(),
             seen: HashMap::new(),
+            honest: faults.nonsense == 0,
             threads: Vec::new(),
             statements: 0,
             inserted: 0,
@@ -129,7 +132,7 @@ impl World {
 
     /// Whether states and rows can be believed: not where servers talk nonsense.
     pub fn is_honest(&self) -> bool {
-        self.faults.nonsense == 0
+        self.facts().honest
     }
 
     /// Notes what must not have been.
