@@ -113,7 +113,13 @@ impl Session {
         }
         if job.traits.contains(Traits::SETS_LAST_INSERT_ID) {
             // Unless it was asked for right behind the statement.
+            if !last.insert_id_stale {
+                last.insert_id_told = 0;
+            }
             last.insert_id_stale |= asked.is_none();
+            if summary.last_insert_id != 0 {
+                last.insert_id_told = summary.last_insert_id;
+            }
         }
         last.diagnostics = asked;
     }
@@ -287,6 +293,9 @@ impl Session {
             self.last.insert_id = told.unwrap_or(self.last.insert_id);
             conn.insert_id_is(told);
             lease.put(conn);
+        } else if self.last.insert_id_stale && self.last.insert_id_told != 0 {
+            // The connection is gone, but what it did is not.
+            self.last.insert_id = self.last.insert_id_told;
         }
         self.last.insert_id_stale = false;
         self.give_back(lease, disposition);
