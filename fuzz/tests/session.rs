@@ -78,6 +78,7 @@ macro_rules! scenarios {
 scenarios! {
     a_lost_transaction_is_not_committed,
     a_read_leaves_the_insert_id,
+    a_commit_leaves_the_insert_id,
     locks_stay_where_releasing_them_failed,
     a_transaction_given_up_is_no_mere_error,
     a_dial_ends_where_the_server_falls_silent,

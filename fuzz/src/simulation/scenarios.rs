@@ -87,6 +87,19 @@ pub fn a_read_leaves_the_insert_id() {
     });
 }
 
+/// A transaction whose connection breaks behind the answer to its `COMMIT` leaves the id of its last `INSERT`.
+pub fn a_commit_leaves_the_insert_id() {
+    play(1, async |mut stage| {
+        assert_eq!(stage.run("BEGIN").await, Ok(String::new()));
+        stage.client.transaction = 1;
+        assert_eq!(stage.insert().await, Ok(String::new()));
+        stage.order("SELECT LAST_INSERT_ID()", Order::HangUp);
+        assert_eq!(stage.run("COMMIT").await, Ok(String::new()));
+        assert!(stage.world.facts().orders.is_empty());
+        assert_eq!(stage.run("SELECT LAST_INSERT_ID()").await.as_deref(), Ok("1"));
+    });
+}
+
 /// What should have released locks and failed need not have: the session stays where they are.
 pub fn locks_stay_where_releasing_them_failed() {
     for (takes, releases) in
