@@ -45,7 +45,7 @@ bench: setup-small ## Measure against no proxy and HAProxy (ROUNDS=5 SECONDS=4 W
 	@cargo bench $(LOCKED) --quiet --bench compare -- $(if $(WRITE),--write docs/benchmarks.md) $(ARGS)
 
 .PHONY: fuzz
-fuzz: fuzz-smoke ## Throw random input at the decoders (FUZZ_ROUNDS=50: for longer)
+fuzz: fuzz-smoke ## Throw random input at decoders and sessions (FUZZ_ROUNDS=50: for longer)
 
 .PHONY: fmt
 fmt: ## Format the code

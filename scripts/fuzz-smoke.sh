@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Throws random input at the decoders for a short time.
+# Throws random input at the decoders, and at whole sessions, for a short time.
 #
 #   scripts/fuzz-smoke.sh [SECONDS]      per libFuzzer target; default 5
 #
-# The property tests and the smoke test of fuzz/ run everywhere. libFuzzer needs a nightly toolchain
+# The property tests, the smoke test of fuzz/ and its simulation run everywhere. libFuzzer needs a nightly toolchain
 # and cargo-fuzz, and is left out where those are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -2,11 +2,12 @@
 
 mod answers;
 mod packets;
+pub mod simulation;
 mod text;
 
 pub use answers::{exchange, response, rows, translate};
-pub use packets::{auth_switch, change_user, execute, framing, greeting, login};
-pub use text::{config, gtid, sql, state};
+pub use packets::{auth_switch, change_user, compression, execute, framing, greeting, login};
+pub use text::{config, executed, gtid, sql, state, token};
 
 use landbridge::protocol::capability::Capabilities;
 
@@ -29,6 +30,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("gtid", gtid),
     ("execute", execute),
     ("config", config),
+    ("compression", compression),
+    ("token", token),
+    ("executed", executed),
 ];
 
 /// Takes parameters off the front of an input; zeros when it is used up.

@@ -1,11 +1,13 @@
 //! What arrives before or with a command: framing, login, executions.
 
 use crate::Input;
+use bytes::BytesMut;
 use landbridge::frontend::prepared::{PreparedStatement, PreparedStatements};
 use landbridge::net::budget::Budget;
 use landbridge::net::packets::{PacketStream, ReadError};
 use landbridge::net::stream::Socket;
 use landbridge::protocol::capability::Capabilities;
+use landbridge::protocol::compression::{Algorithm, Compression};
 use landbridge::protocol::handshake::{AuthSwitch, ChangeUser, Greeting, Login, LoginOrTls};
 use landbridge::protocol::packet::{HEADER_LEN, Header, frame_parts};
 use landbridge::route::{Need, Reason};
@@ -180,4 +182,33 @@ pub fn execute(data: &[u8]) {
             }
         }
     }
+}
+
+/// A stream of envelopes, after the algorithm: what comes out is what was announced, and goes in again.
+pub fn compression(data: &[u8]) {
+    let mut input = Input(data);
+    let algorithm = || if data.first().is_some_and(|b| b & 1 == 0) { Algorithm::Zlib } else { Algorithm::Zstd(1) };
+    input.u8();
+    let (mut raw, mut plain) = (BytesMut::from(input.0), BytesMut::new());
+    let mut compression = Compression::new(algorithm());
+    loop {
+        let (left, had) = (raw.len(), plain.len());
+        let announced = raw.get(4..7).map_or(0, |n| u32::from_le_bytes([n[0], n[1], n[2], 0]) as usize);
+        if compression.unwrap(&mut raw, &mut plain).is_err() || raw.len() == left {
+            break;
+        }
+        let came = plain.len() - had;
+        assert!(came == announced || (announced == 0 && came <= left), "{came} of {announced}");
+        // A few bytes may hold much; enough has been seen.
+        if plain.len() > 1 << 20 {
+            return;
+        }
+    }
+    let (mut wrapped, mut again) = (Vec::new(), BytesMut::new());
+    Compression::new(algorithm()).wrap(&plain, &mut wrapped);
+    let (mut raw, mut reader) = (BytesMut::from(&wrapped[..]), Compression::new(algorithm()));
+    while !raw.is_empty() {
+        reader.unwrap(&mut raw, &mut again).expect("what we write can be read");
+    }
+    assert_eq!(again, plain);
 }

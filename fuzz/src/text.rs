@@ -1,12 +1,15 @@
 //! What people and servers write: statements, settings, GTID sets, the configuration file.
 
 use crate::Input;
+use landbridge::backend::query::Reply;
 use landbridge::config;
 use landbridge::consistency::gtid::{Family, GtidSet};
+use landbridge::consistency::printed;
 use landbridge::sql::{Kind, Mode, Parts, Semicolons, classify};
 use landbridge::state::{Plan, SessionState, literal, quote_identifier};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn modes() -> impl Iterator<Item = Mode> {
     (0..16u8).map(|bits| Mode {
@@ -182,5 +185,39 @@ pub fn config(data: &[u8]) {
         assert_eq!(printed.lines().count(), faults.iter().count(), "{printed}");
         assert!(!printed.contains("leaked") || text.contains("leaked"), "{printed}");
         assert!(printed.chars().all(|c| c == '\n' || !c.is_control()), "{printed:?}");
+    }
+}
+
+/// A consistency token as text: another host's, or anybody's. What is read is printed the same, and keeps reads at
+/// the primary for no longer than it may.
+pub fn token(data: &[u8]) {
+    let now = Instant::now();
+    let text = String::from_utf8_lossy(data);
+    let Ok(token) = printed::read(&text, now) else { return };
+    let again = printed::print(&token, now);
+    assert!(again.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~".contains(&b)), "fits into a cookie: {again}");
+    let read = printed::read(&again, now).expect("what we print can be read");
+    assert_eq!(printed::print(&read, now), again);
+    assert_eq!(read.gtids, token.gtids);
+    let longest = now + Duration::from_secs(60);
+    assert!(token.primary_until.is_none_or(|until| until <= longest));
+    let mut both = token.clone();
+    both.merge(&read);
+    assert_eq!(both.gtids, token.gtids, "twice the same is the same");
+}
+
+/// What a server says it has executed, in the columns of one row, after the family.
+pub fn executed(data: &[u8]) {
+    let mut input = Input(data);
+    let family = if input.u8() & 1 == 0 { Family::MySql } else { Family::MariaDb };
+    let text = String::from_utf8_lossy(input.0);
+    let row: Vec<Option<String>> = text.split('|').map(|value| Some(value.to_owned())).collect();
+    let reply = |row: &[Option<String>]| Reply::Rows { columns: Vec::new(), rows: vec![row.to_vec()] };
+    let Some(all) = landbridge::backend::executed::executed(family, &reply(&row)) else { return };
+    assert!(!all.is_empty());
+    for value in &row {
+        if let Some(part) = landbridge::backend::executed::executed(family, &reply(&[value.clone()])) {
+            assert!(all.contains(&part), "{part} is missing in {all}");
+        }
     }
 }

@@ -164,4 +164,7 @@ targets! {
     gtid: 100_000,
     execute: 100_000,
     config: 5_000,
+    compression: 20_000,
+    token: 100_000,
+    executed: 50_000,
 }

@@ -89,7 +89,8 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracke
     Ok(())
 }
 
-async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
+/// Serves one client until it has gone.
+pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
     shared.metrics.accepted.inc();
     let packets = PacketStream::plain(socket);
     let Some(entry) = shared.registry.enter(shared.settings().max_clients, &host) else {

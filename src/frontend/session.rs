@@ -56,6 +56,8 @@ pub struct Last {
     pub insert_id: u64,
     /// An INSERT inside the open transaction may have changed it since.
     pub insert_id_stale: bool,
+    /// What the answer to that INSERT said of it: counts if the connection can no longer be asked.
+    pub insert_id_told: u64,
     /// `ROW_COUNT()`.
     pub row_count: i64,
     /// `FOUND_ROWS()`; `None` if only the server knows.

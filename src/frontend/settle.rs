@@ -121,7 +121,13 @@ impl Session {
         }
         if job.traits.contains(Traits::SETS_LAST_INSERT_ID) {
             // Unless it was asked for right behind the statement.
+            if !last.insert_id_stale {
+                last.insert_id_told = 0;
+            }
             last.insert_id_stale |= asked.is_none();
+            if summary.last_insert_id != 0 {
+                last.insert_id_told = summary.last_insert_id;
+            }
         }
         last.diagnostics = asked;
     }
@@ -205,8 +211,11 @@ impl Session {
         {
             self.count_pin(reason);
         }
-        // A statement that failed may have done part of its work, such as a lock taken before.
-        for reason in pins.apply(job.traits) {
+        // A statement that failed may have done part of its work, such as a lock taken before, and need not have
+        // done what would end a pin.
+        let ending = Traits::UNLOCKS_TABLES | Traits::RELEASES_ALL_NAMED_LOCKS;
+        let traits = if summary.is_ok() { job.traits } else { job.traits.without(ending) };
+        for reason in pins.apply(traits) {
             self.count_pin(reason);
         }
         // Warnings that were asked for right behind the statement need no connection to be known.
@@ -252,7 +261,12 @@ impl Session {
         summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
     }
 
-    async fn bind(&mut self, mut lease: Lease, pins: PinSet, open: bool) {
+    async fn bind(&mut self, mut lease: Lease, mut pins: PinSet, open: bool) {
+        if lease.conn().is_none() {
+            // It broke behind the answer. Nobody can be asked any more about the last statement; but a transaction
+            // that was open there must not be taken to have ended.
+            pins.end_brief();
+        }
         if open && let Some(conn) = lease.conn_mut() {
             // An error says nothing of it; whoever would let the connection go looks there.
             conn.may_be_in_transaction();
@@ -287,6 +301,9 @@ impl Session {
             self.last.insert_id = told.unwrap_or(self.last.insert_id);
             conn.insert_id_is(told);
             lease.put(conn);
+        } else if self.last.insert_id_stale && self.last.insert_id_told != 0 {
+            // The connection is gone, but what it did is not.
+            self.last.insert_id = self.last.insert_id_told;
         }
         self.last.insert_id_stale = false;
         self.give_back(lease, disposition);

@@ -5,6 +5,7 @@ pub mod gate;
 pub mod listening;
 pub mod names;
 pub mod packets;
+pub mod simulated;
 pub mod socket;
 pub mod stream;
 pub mod tls;

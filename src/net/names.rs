@@ -5,6 +5,7 @@
 //! not tell for how long an answer holds, so the time to live counts only as far as the resolver's own cache obeys it. A
 //! resolver that fails, or says nothing in time, changes nothing: the last known addresses stay.
 
+use super::simulated::Simulated;
 use super::socket::{Address, tune};
 use super::stream::Socket;
 use std::collections::{HashMap, VecDeque};
@@ -66,6 +67,7 @@ pub struct Names {
 #[derive(Debug)]
 enum Place {
     Unix(std::path::PathBuf),
+    Simulated(Simulated),
     Fixed(SocketAddr),
     Named { host: String, port: u16 },
 }
@@ -83,6 +85,7 @@ impl Names {
     pub fn new(address: &Address, resolver: Resolver) -> Self {
         let place = match address {
             Address::Unix(path) => Place::Unix(path.clone()),
+            Address::Simulated(peer) => Place::Simulated(peer.clone()),
             Address::Tcp { host, port } => match host.parse() {
                 Ok(ip) => Place::Fixed(SocketAddr::new(ip, *port)),
                 Err(_) => Place::Named { host: host.clone(), port: *port },
@@ -103,6 +106,7 @@ impl Names {
     pub async fn connect(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         let stream = match &self.place {
             Place::Unix(path) => return Ok((Socket::Unix(UnixStream::connect(path).await?), None)),
+            Place::Simulated(peer) => return Ok((Socket::Simulated(peer.0.dial().await?), None)),
             Place::Fixed(address) => TcpStream::connect(address).await?,
             Place::Named { host, port } => {
                 let addresses = self.addresses(host).await?;

@@ -1,5 +1,6 @@
 //! Addresses, and the options of sockets.
 
+use super::simulated::Simulated;
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::io;
@@ -19,6 +20,8 @@ pub enum Address {
     },
     /// Path of a unix socket.
     Unix(PathBuf),
+    /// A peer inside the process.
+    Simulated(Simulated),
 }
 
 impl fmt::Display for Address {
@@ -27,6 +30,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Simulated(peer) => write!(f, "simulated:{:?}", peer.0),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A byte stream to a peer: TCP or unix socket, with or without TLS.
 
+use super::simulated::Duplex;
 use crate::protocol::packet::{HEADER_LEN, Header};
 use crate::protocol::response::ERR;
 use bytes::{Buf, BytesMut};
@@ -11,13 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
-/// A socket of either kind.
+/// A socket of any kind.
 #[derive(Debug)]
 pub enum Socket {
     /// TCP.
     Tcp(TcpStream),
     /// Unix domain socket.
     Unix(UnixStream),
+    /// A connection inside the process.
+    Simulated(Box<dyn Duplex>),
 }
 
 /// A socket whose plaintext beginning belongs to the MySQL protocol and whose rest belongs to TLS.
@@ -128,6 +131,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Tcp(s) => Pin::new(s).poll_read(cx, buf),
             Self::Unix(s) => Pin::new(s).poll_read(cx, buf),
+            Self::Simulated(s) => Pin::new(s).poll_read(cx, buf),
         }
     }
 }
@@ -137,6 +141,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(s) => Pin::new(s).poll_write(cx, buf),
             Self::Unix(s) => Pin::new(s).poll_write(cx, buf),
+            Self::Simulated(s) => Pin::new(s).poll_write(cx, buf),
         }
     }
 
@@ -148,6 +153,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(s) => Pin::new(s).poll_shutdown(cx),
             Self::Unix(s) => Pin::new(s).poll_shutdown(cx),
+            Self::Simulated(s) => Pin::new(s).poll_shutdown(cx),
         }
     }
 }

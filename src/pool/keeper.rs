@@ -3,7 +3,7 @@
 use super::{CheckoutError, Pool};
 use crate::backend::conn::{Lost, Ready};
 use crate::backend::defaults::Defaults;
-use crate::backend::login::{self, DialError};
+use crate::backend::login::{self, DialError, LoggedIn};
 use crate::backend::query::Reply;
 use crate::backend::server::{Collation, Facts};
 use crate::net::packets::ReadError;
@@ -134,6 +134,16 @@ impl Pool {
         let started = Instant::now();
         let settings = self.settings.load_full();
         let login = login::dial(&self.server, &self.account, self.flags, settings.connect_timeout).await?;
+        // A server may well fall silent after the login: a dial that never ended would keep others from being made.
+        let limit = settings.connect_timeout + PROBE_TIMEOUT;
+        let prepared = tokio::time::timeout(limit, self.prepare(login)).await;
+        let conn = prepared.map_err(|_| DialError::TimedOut(limit, "setting the connection up"))??;
+        self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(conn)
+    }
+
+    /// Learns what is not known of the server yet, and sets a fresh login up.
+    async fn prepare(&self, login: LoggedIn) -> Result<Ready, DialError> {
         let greeting = login.greeting.clone();
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
         let conn = match self.server.facts() {
@@ -141,7 +151,7 @@ impl Pool {
             _ => {
                 let (conn, collations) = learn_collations(conn).await?;
                 let (conn, defaults) = learn_defaults(conn).await?;
-                let (conn, pipelining) = match settings.pipelining {
+                let (conn, pipelining) = match self.settings.load().pipelining {
                     Some(known) => (Some(conn), known),
                     None => probe_pipelining(conn).await,
                 };
@@ -154,9 +164,7 @@ impl Pool {
                 ))?
             }
         };
-        let conn = set_up(conn).await?;
-        self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
-        Ok(conn)
+        set_up(conn).await
     }
 
     /// Looks after the idle connections.

@@ -83,7 +83,7 @@ impl Slots {
             leased: self.leased,
             dialing: self.dialing,
             resetting: self.resetting,
-            waiting: self.waiters.len(),
+            waiting: self.waiters.iter().filter(|waiter| !waiter.0.is_closed()).count(),
         }
     }
 
@@ -92,10 +92,12 @@ impl Slots {
     }
 
     /// How many dials should be started now: for waiters, and up to the warm minimum.
-    pub(super) fn wants_dials(&self, min_warm: usize) -> usize {
+    pub(super) fn wants_dials(&mut self, min_warm: usize) -> usize {
         if self.closed.is_some() {
             return 0;
         }
+        // Who has given up waiting needs none.
+        self.waiters.retain(|waiter| !waiter.0.is_closed());
         let for_waiters = self.waiters.len().saturating_sub(self.dialing);
         let for_warmth = min_warm.saturating_sub(self.total());
         for_waiters.max(for_warmth).min(self.max.saturating_sub(self.total()))

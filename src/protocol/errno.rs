@@ -263,10 +263,11 @@ pub fn is_read_only(error: &ServerError) -> bool {
     matches!(error.code, 1290 | 1836)
 }
 
-/// A transaction had to be given up: nothing of it was committed.
+/// A transaction had to be given up: nothing of it was committed. Not with the number of the cause: behind that of
+/// a statement that merely failed, applications go on in a transaction that is no more.
 pub fn lost_transaction_because(cause: &ServerError) -> ServerError {
     let text = format!("{}. The transaction was rolled back with its connection; start it again", cause.message);
-    ServerError::new(cause.code, &cause.state, text)
+    ServerError::new(2013, b"HY000", text)
 }
 
 /// A server rejected part of the session's state.

@@ -242,8 +242,9 @@ async fn fly(
             session.tell_successor().await.map_err(RelayError::Client)?;
         }
         if !asked {
-            // The answer has been given; only what nobody asked yet is less certain now.
-            if told {
+            // The answer has been given; only what nobody asked yet is less certain now. One that names no id
+            // leaves what the session had.
+            if told && summary.last_insert_id != 0 {
                 session.last.insert_id = summary.last_insert_id;
             }
             return Ok((None, summary));
