@@ -7,6 +7,10 @@ mod readings;
 
 pub use readings::Reading;
 
+mod saved;
+
+pub use self::saved::Saved;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -35,43 +39,6 @@ pub struct PoolMetrics {
     pub resets: IntCounter,
     /// Statements killed because their client had gone.
     pub kills: IntCounter,
-}
-
-/// What a client would have waited for, had it spoken with the primary itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saved {
-    /// Opening a connection.
-    Login,
-    /// `BEGIN`: sent with the first statement, or never.
-    Begin,
-    /// `COMMIT` or `ROLLBACK` of a transaction that never began at the primary.
-    Commit,
-    /// `SET` and `USE`, checked nearby or known to be right.
-    State,
-    /// `PREPARE`, nearby or with the execution.
-    Prepare,
-    /// A read, answered by a replica.
-    Read,
-    /// Pings, resets and questions about the session, answered here.
-    Chatter,
-}
-
-impl Saved {
-    /// All of them, with their labels, in order of declaration.
-    const ALL: [(Self, &'static str); 7] = [
-        (Self::Login, "login"),
-        (Self::Begin, "begin"),
-        (Self::Commit, "commit"),
-        (Self::State, "state"),
-        (Self::Prepare, "prepare"),
-        (Self::Read, "read"),
-        (Self::Chatter, "chatter"),
-    ];
-
-    /// Round trips: a TCP handshake, a TLS handshake, a login and its proof are four.
-    fn round_trips(self) -> u64 {
-        if self == Self::Login { 4 } else { 1 }
-    }
 }
 
 impl SessionMetrics {
