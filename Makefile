@@ -11,6 +11,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 # nextest | test
 RUNNER ?= $(if $(shell command -v cargo-nextest),nextest,test)
+# Tests wait for servers most of the time; those that do not take turns.
+THREADS ?= $(shell expr 2 '*' $$(nproc))
 # In CI the lock file is what it is.
 LOCKED := $(if $(CI),--locked)
 # For `make demo` and `make bench`: ARGS="--rtt 200ms"
@@ -96,5 +98,5 @@ ifeq ($(RUNNER),nextest)
 	@cargo nextest run $(LOCKED) --no-fail-fast
 	@cargo test $(LOCKED) --doc
 else
-	@cargo test $(LOCKED) --no-fail-fast
+	@RUST_TEST_THREADS=$(THREADS) cargo test $(LOCKED) --no-fail-fast
 endif

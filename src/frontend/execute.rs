@@ -17,6 +17,7 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
+use crate::topology::Health;
 use std::borrow::Cow;
 use std::io;
 use std::time::Instant;
@@ -144,6 +145,10 @@ impl Session {
             return None;
         }
         let snapshot = self.shared.snapshot();
+        if snapshot.server(server.id).is_none_or(|seen| seen.health == Health::Retired) {
+            // The file has another way to it, or another primary: whoever changed it lets transactions come to an end.
+            return None;
+        }
         let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
         Some(errno::deposed(&server.name, &primary.name))
     }

@@ -26,6 +26,8 @@ const FULL_ERRORS: [u16; 3] = [1040, 1203, 1226];
 const NOT_SO_SOON: Duration = Duration::from_secs(1);
 /// A probe in between may be under way for one part in so many of the time.
 const IDLE_SHARE: u32 = 10;
+/// A deadline that passed so many times too late was not kept by this process.
+const LATE: f32 = 1.5;
 /// While clients write, a replica is asked so often.
 const AFTER_NEWS: Duration = Duration::from_millis(10);
 
@@ -49,6 +51,8 @@ pub(super) struct Watcher {
     refusals: u32,
     /// Whether the last probe found it there.
     is_there: bool,
+    /// Whether its last failure was put down to this process.
+    excused: bool,
     /// That the heartbeat cannot be read was told.
     told_hidden: bool,
 }
@@ -77,6 +81,7 @@ impl Watcher {
             full_due,
             refusals: 0,
             is_there: true,
+            excused: false,
             told_hidden: false,
         }
     }
@@ -135,7 +140,7 @@ impl Watcher {
     async fn probe(&mut self, control: Option<Control>) -> Option<Pause> {
         self.full_due = Instant::now() + self.settings.interval;
         let control = self.follow_name(control).await;
-        let was_open = control.is_some();
+        let (was_open, started) = (control.is_some(), Instant::now());
         let probed = match control {
             Some(control) => control.probe(self.about(), self.settings.timeout).await,
             None => self.open_and_probe().await,
@@ -153,7 +158,7 @@ impl Watcher {
                 self.board.probed(self.server.id, probed).then(|| self.pause(rtt))
             }
             Err(failure) => {
-                self.failed(&failure, was_open);
+                self.failed(&failure, was_open, started);
                 None
             }
         }
@@ -206,6 +211,7 @@ impl Watcher {
 
     /// Asks for GTIDs alone. Returns after what time from its start to do so again.
     async fn glance(&mut self, control: Control) -> Option<Pause> {
+        let started = Instant::now();
         match control.applied(self.settings.timeout).await {
             Ok((control, applied, [asked, answered])) => {
                 self.control = Some(control);
@@ -213,7 +219,7 @@ impl Watcher {
                 is_tracked.then(|| self.pause(answered.duration_since(asked)))
             }
             Err(failure) => {
-                self.failed(&failure, true);
+                self.failed(&failure, true, started);
                 None
             }
         }
@@ -227,7 +233,16 @@ impl Watcher {
         }
     }
 
-    fn failed(&mut self, failure: &Failure, was_open: bool) {
+    fn failed(&mut self, failure: &Failure, was_open: bool, started: Instant) {
+        if self.is_excused(failure, started) {
+            tracing::warn!(
+                server = self.server.name,
+                "a probe timed out late, as if this process had hardly run: asking again"
+            );
+            self.full_due = Instant::now();
+            self.board.lost(self.server.id);
+            return;
+        }
         let name = &self.server.name;
         // An open connection may break for reasons of its own. Dialling anew will tell.
         if was_open && matches!(failure, Failure::Lost(_)) {
@@ -256,6 +271,16 @@ impl Watcher {
         }
         self.is_there = false;
         self.board.failed(self.server.id, &failure.to_string().into());
+    }
+
+    /// Whether the deadline of a probe passed so late that this process cannot have run most of the time (too little
+    /// processor time, a machine that slept): what it did not hear says nothing of the server. Once in a row; who is
+    /// always late must judge all the same.
+    fn is_excused(&mut self, failure: &Failure, started: Instant) -> bool {
+        let timed_out = matches!(failure, Failure::Silent(_) | Failure::Dial(DialError::TimedOut(..)));
+        let is_late = timed_out && started.elapsed() > self.settings.timeout.mul_f32(LATE);
+        self.excused = is_late && !self.excused;
+        self.excused
     }
 
     /// How long to wait between questions for GTIDs: a far server is not asked all the time.

@@ -147,16 +147,21 @@ async fn broken_promises_are_found(flavor: Flavor) {
     assert!(!violations.iter().any(|violation| others.contains(&violation.rule)), "{}", report(&history, &violations));
 }
 
+/// So many clusters at a time, however many tests run.
+static TURNS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+
 mod mysql {
     use super::Flavor;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_promise_is_kept() {
+        let _turn = super::TURNS.acquire().await;
         super::every_promise_is_kept(Flavor::MySql).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn broken_promises_are_found() {
+        let _turn = super::TURNS.acquire().await;
         super::broken_promises_are_found(Flavor::MySql).await;
     }
 }
@@ -166,11 +171,13 @@ mod mariadb {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_promise_is_kept() {
+        let _turn = super::TURNS.acquire().await;
         super::every_promise_is_kept(Flavor::MariaDb).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn broken_promises_are_found() {
+        let _turn = super::TURNS.acquire().await;
         super::broken_promises_are_found(Flavor::MariaDb).await;
     }
 }

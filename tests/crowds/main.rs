@@ -21,8 +21,11 @@ use landbridge::topology::ServerId;
 use process::Process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+/// Whoever measures wants the machine for himself, however many tests run at a time.
+static TURNS: Semaphore = Semaphore::const_new(1);
 /// Clients that stay.
 const HELD: usize = 10_000;
 /// Clients that come in one moment.
@@ -186,11 +189,17 @@ macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod mysql {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(landbridge::lab::Flavor::MySql).await; })*
+            async fn $name() {
+                let _turn = $crate::TURNS.acquire().await;
+                super::$name(landbridge::lab::Flavor::MySql).await;
+            })*
         }
         mod mariadb {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(landbridge::lab::Flavor::MariaDb).await; })*
+            async fn $name() {
+                let _turn = $crate::TURNS.acquire().await;
+                super::$name(landbridge::lab::Flavor::MariaDb).await;
+            })*
         }
     };
 }
@@ -200,5 +209,6 @@ on_both!(a_storm, soak);
 /// The clients know nothing of the servers, and ten thousand take time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_clients_are_held() {
+    let _turn = TURNS.acquire().await;
     ten_thousand_clients(Flavor::MySql).await;
 }

@@ -24,17 +24,26 @@ mod outcome;
 #[allow(dead_code, reason = "shared with another test binary")]
 mod random;
 
+/// So many at a time, however many tests run: deadlines are short here, and the machine may be small.
+static TURNS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+
 /// Runs an async test body for each kind of server.
 #[macro_export]
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod mysql {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(landbridge::lab::Flavor::MySql).await; })*
+            async fn $name() {
+                let _turn = $crate::TURNS.acquire().await;
+                super::$name(landbridge::lab::Flavor::MySql).await;
+            })*
         }
         mod mariadb {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(landbridge::lab::Flavor::MariaDb).await; })*
+            async fn $name() {
+                let _turn = $crate::TURNS.acquire().await;
+                super::$name(landbridge::lab::Flavor::MariaDb).await;
+            })*
         }
     };
 }

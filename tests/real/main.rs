@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod consistency;
 mod console;
+mod console_process;
 mod crossing;
 mod defaults;
 mod dials;
