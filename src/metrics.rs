@@ -77,7 +77,7 @@ pub struct SessionMetrics {
     pub keys: IntGauge,
     /// Connections to servers lost while a statement ran.
     pub lost: IntCounter,
-    /// Reads sent again elsewhere after a connection died before its first byte of answer.
+    /// Statements tried again on another connection: reads without an answer, and what had not been sent.
     pub retried_reads: IntCounter,
     /// Sessions that came to hold a connection, by reason.
     pub pins: IntCounterVec,
@@ -85,8 +85,6 @@ pub struct SessionMetrics {
     pub own_errors: IntCounterVec,
     /// Statements that wait for a primary or for `RESUME`.
     pub waiting: IntGauge,
-    /// Bytes relayed to clients.
-    pub bytes_to_clients: IntCounter,
 }
 
 /// What the monitor shows.
@@ -224,7 +222,7 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
         lost: c.counter("landbridge_lost_connections_total", "Connections to servers lost while a statement ran")?,
         retried_reads: c.counter(
             "landbridge_retried_reads_total",
-            "Reads sent again after a connection died before its first byte of answer",
+            "Statements tried again on another connection: reads without an answer, and what had not been sent",
         )?,
         pins: c.counters("landbridge_pins_total", "Sessions that came to hold a connection, by reason", &["reason"])?,
         own_errors: c.counters(
@@ -232,7 +230,6 @@ fn session_metrics(c: &Catalogue<'_>) -> Made<SessionMetrics> {
             "Errors of Landbridge itself sent to clients",
             &["code"],
         )?,
-        bytes_to_clients: c.counter("landbridge_bytes_to_clients_total", "Bytes of answers relayed to clients")?,
     })
 }
 

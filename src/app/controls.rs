@@ -15,11 +15,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// So long a statement waits that comes while an operator has paused.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// So long a look at the servers may take before statements go on.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
 /// The least that is a whole file: what it leaves out has its default.
 const LEAST: &str =
     "[[server]]\nname = \"s\"\naddress = \"s\"\nrole = \"primary\"\n[[user]]\nname = \"u\"\npassword = \"p\"\n";
@@ -107,6 +109,11 @@ impl Controls {
             Action::Pause(Some(_)) | Action::Resume(Some(_)) => {
                 Err(Refusal::Failed("servers cannot be paused by themselves; leave the name out".into()))
             }
+            Action::Pause(None) if shared.succession.elders() > 0 => {
+                let why = "clients that came before the last take-over are still served by another process, which \
+                           this does not pause; end it with SIGTERM, or wait until they have left";
+                Err(Refusal::Failed(why.into()))
+            }
             Action::Pause(None) => {
                 shared.gate.pause(PATIENCE);
                 // Who holds a connection may finish: until this is 0, something is under way.
@@ -114,6 +121,12 @@ impl Controls {
             }
             Action::Resume(None) => {
                 let waiting = shared.gate.waiting() as u64;
+                // Roles may have changed meanwhile, and nobody may have looked since.
+                let now = Instant::now();
+                shared.doubts.send_replace(Some(now));
+                let mut topology = shared.topology.clone();
+                let looked = topology.wait_for(|seen| seen.report.as_ref().is_none_or(|report| report.asked > now));
+                drop(tokio::time::timeout(LOOK_WITHIN, looked).await);
                 shared.gate.resume();
                 Ok(waiting)
             }
@@ -134,7 +147,10 @@ impl Controls {
                     let words: Vec<&str> = LogLevel::WORDS.iter().map(|(word, _)| *word).collect();
                     return Err(Refusal::Failed(format!("the levels are {}", words.join(", "))));
                 };
-                if self.0.set_log_level(*level) { Ok(0) } else { Err(Refusal::NotAvailable) }
+                if self.0.set_log_level(*level) {
+                    return Ok(0);
+                }
+                Err(Refusal::Failed("LANDBRIDGE_LOG says what is logged; start without it".into()))
             }
         }
     }

@@ -184,8 +184,9 @@ impl App {
         self.metrics.config.reloads.with_label_values(&["refused"]).inc();
     }
 
-    /// Has `tell` told which log level the file asks for, after each reload.
-    pub fn on_log_level(&self, tell: impl Fn(LogLevel) + Send + Sync + 'static) {
+    /// Has `tell` told which log level is asked for: by the file after each reload, or at the console. It returns
+    /// whether that is what is logged now.
+    pub fn on_log_level(&self, tell: impl Fn(LogLevel) -> bool + Send + Sync + 'static) {
         self.running.on_log_level(Box::new(tell));
     }
 

@@ -62,7 +62,7 @@ pub(super) struct Running {
     metrics: Metrics,
     pub(super) state: Mutex<State>,
     resolver: Resolver,
-    log_level: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>>,
+    log_level: OnceLock<Box<dyn Fn(LogLevel) -> bool + Send + Sync>>,
     /// What the console shows of it.
     pub(super) view: ArcSwap<View>,
     requests: OnceLock<mpsc::Sender<Request>>,
@@ -120,13 +120,13 @@ impl Running {
     }
 
     /// Has this told which log level the file asks for. Only the first one counts.
-    pub(super) fn on_log_level(&self, tell: Box<dyn Fn(LogLevel) + Send + Sync>) {
+    pub(super) fn on_log_level(&self, tell: Box<dyn Fn(LogLevel) -> bool + Send + Sync>) {
         let _only_once = self.log_level.set(tell);
     }
 
-    /// Logs what is at least this severe.
+    /// Logs what is at least this severe; false if something else says what is logged.
     pub(super) fn set_log_level(&self, level: LogLevel) -> bool {
-        self.log_level.get().inspect(|tell| tell(level)).is_some()
+        self.log_level.get().is_some_and(|tell| tell(level))
     }
 
     pub(super) fn requests(&self) -> mpsc::Receiver<Request> {

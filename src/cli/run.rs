@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 /// Says what is logged instead of the file, for as long as the process lives.
 const LOG_VARIABLE: &str = "LANDBRIDGE_LOG";
 
-/// Sets the level of the log.
-type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+/// Sets the level of the log, unless the environment has.
+type SetLevel = Box<dyn Fn(LogLevel) -> bool + Send + Sync>;
 
 /// Runs until it is told to end, or until another process has taken over and the last client has left. `path` is the
 /// file, to be read again when that is asked for.
@@ -60,5 +60,6 @@ fn start_log(settings: &Settings) -> SetLevel {
         if !is_chosen {
             set(filter(level));
         }
+        !is_chosen
     })
 }

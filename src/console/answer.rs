@@ -159,8 +159,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("PAUSE", "let statements wait that hold no connection; affected rows: connections still in use"),
     ("RESUME", "let them go on; affected rows: statements that waited"),
     ("RELOAD", "read the file again"),
-    ("DRAIN", "accept no new clients"),
-    ("SHUTDOWN", "let clients finish, and end"),
+    ("DRAIN", "accept no new clients, let the present ones finish, and end"),
+    ("SHUTDOWN", "the same"),
     ("SET log_level = 'debug'", "how much is logged: error, warn, info, debug, trace"),
 ];
 

@@ -15,9 +15,9 @@ pub enum Action {
     Resume(Option<String>),
     /// Read the file again.
     Reload,
-    /// Accept no new clients, and let the present ones finish.
+    /// Accept no new clients, let the present ones finish, and end.
     Drain,
-    /// The same, and then end.
+    /// The same.
     Shutdown,
     /// How severe a line of the log must be.
     LogLevel(String),

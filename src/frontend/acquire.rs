@@ -151,7 +151,8 @@ impl Session {
     }
 
     async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
-        if retries == WITHOUT_PRIMARY {
+        // What belongs at the primary for the session's sake, such as the first read of a transaction, waits for it.
+        if retries == WITHOUT_PRIMARY && need == Need::Read {
             let error = errno::unreachable("the primary", "each connection to it was lost");
             return self.acquire_without_primary(job, error).await;
         }

@@ -68,11 +68,13 @@ impl Session {
                     Err(Ended::Left(_)) => return Err(errno::left_while_waiting()),
                 },
             }
-            // The configuration may have changed meanwhile.
-            self.keep_up();
-            denied = match self.acquire_now(job, need, retries).await {
-                Ok(acquired) => return Ok(acquired),
-                Err(denied) => denied,
+            denied = loop {
+                match self.acquire_now(job, need, retries).await {
+                    Ok(acquired) => return Ok(acquired),
+                    // The configuration has changed, and what was chosen may have gone with the one before.
+                    Err(_) if self.keep_up() => {}
+                    Err(denied) => break denied,
+                }
             };
         }
     }
@@ -109,11 +111,12 @@ impl Session {
             let listens = self.client.packets.received() < READ_AHEAD;
             tokio::select! {
                 biased;
-                () = place.called() => return Ok(()),
                 () = stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
                 () = leave.cancelled() => return Err(Ended::Told(self.why_to_leave())),
                 said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
                 () = tokio::time::sleep_until(deadline) => return Err(Ended::TooLong),
+                // Last: where each try takes long, somebody has always called meanwhile.
+                () = place.called() => return Ok(()),
             }
         }
     }

@@ -27,8 +27,12 @@ impl Remembered {
     /// Counts `bytes` less.
     pub(super) fn remove(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
-        if self.bytes <= SMALL {
+        let needed = self.bytes.saturating_sub(SMALL);
+        if needed == 0 {
             self.share = Share::default();
+        } else {
+            // With a piece to spare, so that not every small statement gives back its own.
+            self.share.keep(needed.saturating_add(SMALL));
         }
     }
 }
@@ -52,5 +56,8 @@ mod tests {
         assert!(one.add(SMALL, &memory), "given back");
         drop(one);
         assert_eq!(memory.free(), 4 * SMALL);
+        assert!(other.add(2 * SMALL, &memory) && other.add(2 * SMALL, &memory));
+        other.remove(2 * SMALL + 1);
+        assert!(memory.free() >= 2 * SMALL, "what is not needed any more is given back at once");
     }
 }

@@ -68,7 +68,7 @@ impl Session {
             return Ok(());
         }
         let mut left_state = !before.is_empty() && !before.is_brief();
-        let mut pins = self.pins_after(before, job, &summary);
+        let mut pins = self.pins_after(before, job, &summary, &lease);
         self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
         if left_state {
             lease.taint();
@@ -202,7 +202,7 @@ impl Session {
         }
     }
 
-    fn pins_after(&self, mut pins: PinSet, job: &Job, summary: &Summary) -> PinSet {
+    fn pins_after(&self, mut pins: PinSet, job: &Job, summary: &Summary, lease: &Lease) -> PinSet {
         if !job.traits.intersects(ASKING) && !job.only_prepares() {
             pins.end_brief();
         }
@@ -234,7 +234,7 @@ impl Session {
         if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
             self.count_pin(PinReason::Cursor);
         }
-        if self.shared.settings().session_mode.is_for(&self.account.user) {
+        if self.shared.settings().session_mode.is_for(&self.account.user) && self.is_at_primary(lease) {
             pins.insert(PinReason::SessionMode);
         }
         pins

@@ -150,8 +150,12 @@ impl Shared {
     /// A process that lingered has gone, or tells somebody else by now.
     pub fn elder_left(&self) {
         self.succession.elder_left();
+        self.definitions_may_differ();
+    }
+
+    /// Somebody else may have changed the definitions of tables, and told nobody.
+    pub fn definitions_may_differ(&self) {
         if let Some(definitions) = &self.definitions {
-            // It may have changed some, and told nobody.
             drop(definitions.change());
         }
     }

@@ -83,10 +83,14 @@ impl Succession {
 
     /// Waits until the successor knows what was noted. False if that will never be.
     pub(super) async fn told(&self) -> bool {
-        let line = match (self.stage(), self.lock().line.clone()) {
-            (Stage::Serving, _) => return true,
-            (Stage::Lingering, Some(line)) => line,
-            _ => return false,
+        let line = {
+            // Both change under the lock.
+            let untold = self.lock();
+            match (self.stage(), untold.line.clone()) {
+                (Stage::Serving, _) => return true,
+                (Stage::Lingering, Some(line)) => line,
+                _ => return false,
+            }
         };
         let (ask, answer) = oneshot::channel();
         let told = line.send(ask).await.is_ok() && answer.await.is_ok();
@@ -101,12 +105,17 @@ impl Succession {
         }
         if self.elders.load(Ordering::SeqCst) == 0 && self.others.token(now, snapshot).is_empty() {
             self.heeds_others.store(false, Ordering::SeqCst);
-            // One may have come meanwhile.
-            let came = self.elders.load(Ordering::SeqCst) > 0;
+            // One may have come meanwhile, or told something.
+            let came = self.elders.load(Ordering::SeqCst) > 0 || !self.others.token(now, snapshot).is_empty();
             self.heeds_others.fetch_or(came, Ordering::SeqCst);
             return None;
         }
         Some(&self.others)
+    }
+
+    /// How many processes that served before this one still have clients.
+    pub fn elders(&self) -> usize {
+        self.elders.load(Ordering::SeqCst)
     }
 
     /// A wait showed that `server` contains `gtids`.

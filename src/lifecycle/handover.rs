@@ -175,6 +175,7 @@ pub(super) fn serve_again(app: &App) {
     let shared = &app.shared;
     let names_gtids = shared.snapshot().primary().is_none_or(|primary| primary.executed.is_some());
     shared.succession.serves_again(names_gtids, shared.settings().pin_for);
+    shared.definitions_may_differ();
     shared.doubts.send_replace(Some(Instant::now()));
     app.doors.gate().open();
 }

@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -120,6 +121,9 @@ impl Life {
                 Some(()) = self.signals.hand_over.recv() => {
                     match &started {
                         Some(_) => tracing::warn!("another process is being started already"),
+                        None if self.app.shared.gate.is_paused() => {
+                            tracing::error!("paused: another process would not be; RESUME first, then hand over");
+                        }
                         None => started = Some(self.start_another()),
                     }
                     continue;
@@ -134,12 +138,14 @@ impl Life {
             match handed {
                 Err(error) => tracing::error!(error = format!("{error:#}"), "nobody has taken over: going on"),
                 Ok(successor) => {
-                    if !self.linger(successor).await {
+                    if !self.linger(successor, &mut requests).await {
                         break;
                     }
                 }
             }
         }
+        // Who asks for something from now on is told that it cannot be had.
+        drop(requests);
         self.shut_down().await;
     }
 
@@ -152,7 +158,7 @@ impl Life {
 
     /// Another process serves new clients; those of this one may stay until they leave. Whether this process
     /// serves again, because the other one is dead.
-    async fn linger(&mut self, successor: Successor) -> bool {
+    async fn linger(&mut self, successor: Successor, requests: &mut mpsc::Receiver<Request>) -> bool {
         self.telling.abort();
         let shared = self.app.shared.clone();
         tracing::info!(pid = successor.child.id(), clients = shared.registry.len(), "another process has taken over");
@@ -166,10 +172,15 @@ impl Life {
             () = self.app.all_left() => Lingered::Over,
             () = tokio::time::sleep(longest) => Lingered::Over,
             never = shrink(&shared) => match never {},
+            () = told_to_drain(requests) => Lingered::Over,
             Ok((lingering, parted)) = line => Lingered::Parted(Box::new(lingering), parted),
         };
         match left {
-            Lingered::Over => false,
+            Lingered::Over => {
+                // From here on it cannot serve again, and must not end whoever does.
+                drain.cancel();
+                false
+            }
             Lingered::Parted(_, Parted::Bereft) => {
                 tracing::error!(
                     clients = shared.registry.len(),
@@ -249,6 +260,20 @@ async fn wait_for<T>(started: &mut Option<Pin<Box<dyn Future<Output = T> + Send>
     match started {
         Some(started) => started.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits until an operator has a process that lingers drain. The file is for the other one to read.
+async fn told_to_drain(requests: &mut mpsc::Receiver<Request>) {
+    loop {
+        match requests.recv().await {
+            Some(Request::Reload(answer)) => {
+                // Whoever asked may have gone.
+                let _gone = answer.send(Err("another process has taken over; connect again and ask that".into()));
+            }
+            Some(Request::Drain) => return,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -70,6 +70,14 @@ impl Share {
         }
     }
 
+    /// Gives back what is more than `bytes`.
+    pub fn keep(&mut self, bytes: usize) {
+        if let Some(permit) = &mut self.0 {
+            let more = permit.num_permits().saturating_sub(in_units(bytes) as usize);
+            drop(permit.split(more));
+        }
+    }
+
     /// Bytes of it.
     pub fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |permit| permit.num_permits() * UNIT)

@@ -280,8 +280,11 @@ fn united(a: &Arc<GtidSet>, b: &Arc<GtidSet>) -> Arc<GtidSet> {
 
 /// A replica further behind than it should be, for when the primary does not answer.
 fn late_replica(snapshot: &Snapshot, token: &Token) -> Option<Route> {
-    let late = |s: &&ServerView| s.role == Role::Replica && s.weight > 0 && s.is_usable() && contains(s, token);
-    snapshot.servers.iter().find(late).map(|replica| Route::to(replica, Reason::PrimaryIsDown))
+    let may_serve = |s: &ServerView| s.role == Role::Replica && s.weight > 0 && s.is_usable() && !s.is_rival;
+    let late = || snapshot.servers.iter().filter(|s| may_serve(s) && contains(s, token));
+    // One that has what others have seen is better than one that has not.
+    let has_floor = |s: &&ServerView| snapshot.floor.gtids.as_ref().is_none_or(|gtids| has(s, gtids));
+    late().find(has_floor).or_else(|| late().next()).map(|replica| Route::to(replica, Reason::PrimaryIsDown))
 }
 
 /// Whether `server` is known to contain everything in `token`.

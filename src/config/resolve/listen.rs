@@ -110,7 +110,7 @@ fn warn_of_open_http(section: &Section<'_, '_>, http: Option<&Found<SocketAddr>>
         && !ListenAddress::Tcp(http.value).is_local()
     {
         let problem =
-            Problem::new("other machines can read metrics and the status page", "keep it inside a network of your own");
+            Problem::new("other machines can read metrics and health", "keep it inside a network of your own");
         section.document().warn(&http.spot, problem);
     }
 }

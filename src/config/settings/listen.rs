@@ -12,7 +12,7 @@ pub struct Listen {
     pub mysql: Vec<ListenAddress>,
     /// The console over the MySQL protocol, with the same TLS as clients; `None` = off.
     pub admin: Option<ListenAddress>,
-    /// Metrics, health and the status page, always plain HTTP; `None` = off.
+    /// Metrics and health, always plain HTTP; `None` = off.
     pub http: Option<SocketAddr>,
     /// TLS towards clients. `Required` holds for TCP only: a unix socket never leaves the machine.
     pub tls: ClientTls,

@@ -106,7 +106,7 @@ words! {
         Off = "off",
         /// One connection.
         Connection = "connection",
-        /// All connections of a user to a schema.
+        /// All connections of a user.
         User = "user",
         /// All connections that name the same application key.
         Key = "key",

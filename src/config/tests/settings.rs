@@ -178,7 +178,7 @@ fn what_deserves_a_look() {
         [
             "proxy.toml:2: [listen] allow_plaintext = true: it has no effect here; remove it",
             "proxy.toml:3: [listen] http = '0.0.0.0:9306': other machines can read metrics and \
-             the status page; keep it inside a network of your own",
+             health; keep it inside a network of your own",
         ]
     );
     assert_eq!(

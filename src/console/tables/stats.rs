@@ -4,7 +4,7 @@ use super::{Table, cell};
 use crate::metrics::Reading;
 
 /// What is shown of the metrics, and what it is called.
-const SHOWN: [(&str, &str); 12] = [
+const SHOWN: [(&str, &str); 11] = [
     ("landbridge_statements_total", "statements"),
     ("landbridge_round_trips_saved_total", "round trips saved"),
     ("landbridge_stale_reads_avoided_total", "stale reads avoided"),
@@ -12,11 +12,10 @@ const SHOWN: [(&str, &str); 12] = [
     ("landbridge_pins_total", "pins"),
     ("landbridge_own_errors_total", "errors of Landbridge"),
     ("landbridge_lost_connections_total", "connections lost in a statement"),
-    ("landbridge_retried_reads_total", "reads sent again"),
+    ("landbridge_retried_reads_total", "tried again"),
     ("landbridge_cold_checkouts_total", "checkouts that had to wait"),
     ("landbridge_dials_total", "connections opened"),
     ("landbridge_login_failures_total", "logins refused"),
-    ("landbridge_bytes_to_clients_total", "bytes to clients"),
 ];
 
 /// The table.
