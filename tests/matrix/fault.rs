@@ -61,7 +61,7 @@ impl Fault {
 
     /// Whether the server is found to be down while the fault lasts.
     pub fn is_noticed(self) -> bool {
-        matches!(self, Self::Killed | Self::Stopped | Self::BlackHole | Self::Refused | Self::Full)
+        matches!(self, Self::Killed | Self::Stopped | Self::BlackHole | Self::Refused)
     }
 }
 
