@@ -61,12 +61,21 @@ async fn a_write_is_never_sent_twice(flavor: Flavor) {
     let bed = Bed::with(flavor, Plan { quiet: true, ..Plan::default() }).await;
     let mut client = bed.client().await;
     client.query_drop("INSERT INTO t (id, n) VALUES (1, 0)").await.expect("insert");
-    for round in 1..=10u32 {
-        // Nothing but the client's own answer may be the next to come over the ocean.
+    let (mut round, mut lost, mut tried) = (0u32, 0, 0);
+    while lost < 10 {
+        tried += 1;
+        assert!(tried < 100, "{lost} answers were cut, and {round} statements have run");
         bed.warm().await;
         bed.ocean.cut_on_next_server_bytes();
-        let error = client.query_drop("UPDATE t SET n = n + 1 WHERE id = 1").await.expect_err("cut");
-        assert_eq!(code(&error), 2013, "{error}");
+        // The cut may meet an answer to the monitor instead, which looks at once where something was lost, or to a dial.
+        match client.query_drop("UPDATE t SET n = n + 1 WHERE id = 1").await {
+            Ok(()) => round += 1,
+            Err(error) if error.to_string().contains("was not sent") => {}
+            Err(error) => {
+                assert_eq!(code(&error), 2013, "{error}");
+                (round, lost) = (round + 1, lost + 1);
+            }
+        }
         bed.ocean.resume();
         let n = bed.pair.primary.sql("SELECT n FROM app.t WHERE id = 1").await.expect("n")[0][0].clone();
         assert_eq!(n.as_deref(), Some(round.to_string().as_str()), "once");
