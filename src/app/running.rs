@@ -167,9 +167,7 @@ impl Running {
         *state = self.switch(state, prepared);
         self.metrics.config.is(&fingerprint);
         self.view.store(Arc::new(View::of(&state.settings, &self.shared.door.load())));
-        if let Some(tell) = self.log_level.get() {
-            tell(state.settings.log.level);
-        }
+        self.set_log_level(state.settings.log.level);
         Ok(Reloaded { applied, needs_restart, fingerprint })
     }
 

@@ -130,19 +130,22 @@ impl Session {
     }
 
     async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
-        loop {
-            match self.acquire_now(job, need, retries).await {
-                Ok(acquired) => return Ok(acquired),
-                // The configuration has changed, and what was chosen may have gone with the one before.
-                Err(_) if self.keep_up() => {}
-                Err(denied) => return self.outlast(job, need, retries, denied).await,
-            }
+        match self.acquire_now(job, need, retries).await {
+            Ok(acquired) => Ok(acquired),
+            Err(denied) => self.outlast(job, need, retries, denied).await,
         }
     }
 
     /// A connection for a job, unless none can be had now.
     pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
-        let acquired = self.acquire_anyway(job, need, retries).await?;
+        let acquired = loop {
+            match self.acquire_anyway(job, need, retries).await {
+                Ok(acquired) => break acquired,
+                // The configuration has changed, and what was chosen may have gone with the one before.
+                Err(_) if self.keep_up() => {}
+                Err(denied) => return Err(denied),
+            }
+        };
         if self.shared.gate.is_paused() {
             acquired.lease.give_back(Disposition::Clean);
             return Err(Denied::Paused);

@@ -15,6 +15,15 @@ const ENOUGH: Duration = Duration::from_secs(2);
 impl Session {
     /// Whether the user that this session was given to may have it, and be in its schema.
     pub(super) async fn admit(&mut self) -> Result<(), ServerError> {
+        let admitted = self.may_have_it().await;
+        if admitted.is_err() {
+            // Before the client hears of it: it may come again at once, and must not be counted twice.
+            self.entry.handle().set_user("", None);
+        }
+        admitted
+    }
+
+    async fn may_have_it(&mut self) -> Result<(), ServerError> {
         let user = &self.account.user;
         let limit = self.shared.settings().limits_by_user.get(user).copied();
         if limit.is_some_and(|limit| self.shared.registry.of_user(user) > limit as usize) {

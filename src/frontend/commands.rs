@@ -236,7 +236,6 @@ impl Session {
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
         self.introduce();
         if let Err(error) = self.admit().await {
-            self.entry.handle().set_user("", None);
             self.client.send_error(&error).await?;
             return Err(Gone::Left(error.to_string()));
         }

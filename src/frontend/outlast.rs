@@ -4,6 +4,7 @@
 use super::acquire::Acquired;
 use super::gate::Place;
 use super::job::Job;
+use super::relay::READ_AHEAD;
 use super::session::{Gone, Session};
 use crate::protocol::command::Command;
 use crate::protocol::errno;
@@ -12,9 +13,6 @@ use crate::route::{Need, Reason};
 use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// At most this much of what the client says meanwhile is read.
-const READ_AHEAD: usize = 64 * 1024;
 
 /// Why there is no connection for a statement.
 #[derive(Debug)]
@@ -68,13 +66,9 @@ impl Session {
                     Err(Ended::Left(_)) => return Err(errno::left_while_waiting()),
                 },
             }
-            denied = loop {
-                match self.acquire_now(job, need, retries).await {
-                    Ok(acquired) => return Ok(acquired),
-                    // The configuration has changed, and what was chosen may have gone with the one before.
-                    Err(_) if self.keep_up() => {}
-                    Err(denied) => break denied,
-                }
+            denied = match self.acquire_now(job, need, retries).await {
+                Ok(acquired) => return Ok(acquired),
+                Err(denied) => denied,
             };
         }
     }

@@ -18,8 +18,8 @@ use bytes::Buf;
 use std::io;
 use std::time::Duration;
 
-/// At most this much of the client's next command is read while it waits for an answer.
-const READ_AHEAD: usize = 64 * 1024;
+/// At most this much of the client's next command is read while it waits for an answer, or for its turn.
+pub(super) const READ_AHEAD: usize = 64 * 1024;
 
 /// Why a response could not be brought to its end.
 #[derive(Debug, thiserror::Error)]

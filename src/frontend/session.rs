@@ -188,8 +188,6 @@ impl Session {
     /// Answers the login: with the OK, or with why it cannot be had.
     async fn welcome(&mut self) -> Result<(), Gone> {
         if let Err(error) = self.admit().await {
-            // Before it hears of it: it may come again at once, and must not be counted twice.
-            self.entry.handle().set_user("", None);
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }

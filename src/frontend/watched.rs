@@ -1,9 +1,9 @@
 //! What others see of a session: what it holds (registry), how long its statements took (digests, slow log).
 //!
 //! Without digests and without a bound for slow statements nothing is measured. With them a statement costs two
-//! looks at the clock (45 ns), its fingerprint (about a nanosecond for each byte) and a row of a table (20 ns): about
-//! 100 ns for `SELECT c FROM sbtest1 WHERE id=501234`, measured on a machine of 2026 that did nothing else. So that
-//! long texts do not cost more, of those beyond [`READ_WHOLE`] only some are read, and count for several.
+//! looks at the clock, its fingerprint (some 30 instructions for each byte) and a row of a table: about 100 ns for
+//! `SELECT c FROM sbtest1 WHERE id=501234`, in the best of several measurements on a busy machine. So that long
+//! texts do not cost more, of those beyond [`READ_WHOLE`] only some are read, and count for several.
 
 use super::digests::Seen;
 use super::job::{Job, JobCommand};

@@ -95,27 +95,25 @@ impl Life {
 
     /// Lives until it is told to end, or until it has handed over and its last client has left.
     pub async fn live(mut self) {
-        // A process that is being started to take over.
         let mut requests = self.app.requests();
+        // A process that is being started to take over.
         let mut started: Option<Pin<Box<dyn Future<Output = Result<Ready>> + Send>>> = None;
         loop {
             let ready = tokio::select! {
                 () = self.signals.end.told() => break,
-                Some(()) = self.signals.reload.recv() => {
-                    tokio::select! {
-                        _told = reload(&self.app, &self.file) => continue,
-                        () = self.signals.end.told() => break,
-                    }
-                }
+                Some(()) = self.signals.reload.recv() => match self.reload().await {
+                    Some(_told) => continue,
+                    None => break,
+                },
                 Some(request) = requests.recv() => match request {
                     Request::Drain => break,
-                    Request::Reload(answer) => tokio::select! {
-                        reloaded = reload(&self.app, &self.file) => {
+                    Request::Reload(answer) => match self.reload().await {
+                        Some(reloaded) => {
                             // Whoever asked may have gone.
                             let _gone = answer.send(reloaded);
                             continue;
                         }
-                        () = self.signals.end.told() => break,
+                        None => break,
                     },
                 },
                 Some(()) = self.signals.hand_over.recv() => {
@@ -147,6 +145,14 @@ impl Life {
         // Who asks for something from now on is told that it cannot be had.
         drop(requests);
         self.shut_down().await;
+    }
+
+    /// Reads the file again, unless the process is told to end meanwhile.
+    async fn reload(&mut self) -> Option<Result<u64, String>> {
+        tokio::select! {
+            reloaded = reload(&self.app, &self.file) => Some(reloaded),
+            () = self.signals.end.told() => None,
+        }
     }
 
     fn start_another(&self) -> Pin<Box<dyn Future<Output = Result<Ready>> + Send>> {
