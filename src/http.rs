@@ -2,7 +2,7 @@
 
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
-use crate::net::gate::Gate;
+use crate::net::shutter::Shutter;
 use crate::pool::Counts;
 use crate::topology::Health;
 use http_body_util::Full;
@@ -30,13 +30,13 @@ pub struct State {
 /// Pause after the system refused a connection, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, as long as the gate is open.
-pub async fn serve(listener: TcpListener, state: State, (gate, stop): (Gate, CancellationToken)) {
+/// Serves until `stop`, as long as the shutter is open.
+pub async fn serve(listener: TcpListener, state: State, (shutter, stop): (Shutter, CancellationToken)) {
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = gate.pass(|| listener.accept()) => accepted,
+            accepted = shutter.pass(|| listener.accept()) => accepted,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -50,4 +50,5 @@ pub mod users;
 mod variables;
 pub mod waits;
 mod watched;
+mod whom;
 mod witness;

@@ -1,10 +1,10 @@
 //! Sockets, TLS and the one place where the codec meets tokio.
 
 pub mod budget;
-pub mod gate;
 pub mod listening;
 pub mod names;
 pub mod packets;
+pub mod shutter;
 pub mod simulated;
 pub mod socket;
 pub mod stream;
