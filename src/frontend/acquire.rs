@@ -164,10 +164,14 @@ impl Session {
             Whom::OnlyPrimary | Whom::WithoutPrimary => route::to_primary(snapshot, Reason::NoReplica),
         };
         let mut decided = decide(&snapshot);
-        if decided.is_err() && snapshot.is_unsettled() {
+        let may_soon_be = |snapshot: &Snapshot| match need {
+            Need::Read => snapshot.may_soon_be_proven(),
+            Need::Primary(_) => snapshot.is_unsettled(),
+        };
+        if decided.is_err() && may_soon_be(&snapshot) {
             // Clients may be earlier than the first probes, or in the middle of a change of roles.
             let mut topology = self.shared.topology.clone();
-            let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !snapshot.is_unsettled());
+            let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !may_soon_be(snapshot));
             // What it returns keeps the topology from being published: it must be gone before that is read again.
             drop(tokio::time::timeout(FIRST_PROBES, settled).await);
             snapshot = self.shared.snapshot();

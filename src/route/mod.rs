@@ -218,7 +218,7 @@ fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
     if is_unproven {
         match to_primary(snapshot, Reason::Unproven) {
             Ok(route) => return Ok(route),
-            Err(unknown) if snapshot.is_unsettled() => return Err(unknown),
+            Err(unknown) if snapshot.may_soon_be_proven() => return Err(unknown),
             // Without a primary nobody can prove it, and reads go on.
             Err(_) => {}
         }
