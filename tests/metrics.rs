@@ -3,6 +3,7 @@
 use landbridge::frontend::binding::PinReason;
 use landbridge::metrics::{Entry, Kind, Metrics};
 use landbridge::route::Reason;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,4 +134,80 @@ fn the_alerts_fire_when_they_should() {
     assert!(verdict.status.success(), "{}", said(&verdict));
     let config = run(&["check", "config", "prometheus.yml"]).expect("it was there");
     assert!(config.status.success(), "{}", said(&config));
+}
+
+fn dashboard() -> Value {
+    serde_json::from_str(&read("deploy/grafana/dashboards/landbridge.json")).expect("JSON")
+}
+
+/// Panels, those of folded rows behind their row.
+fn panels(of: &Value) -> Vec<&Value> {
+    let panels = of["panels"].as_array().into_iter().flatten();
+    panels.flat_map(|panel| std::iter::once(panel).chain(panels_below(panel))).collect()
+}
+
+fn panels_below(row: &Value) -> Vec<&Value> {
+    row["panels"].as_array().into_iter().flatten().collect()
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_exist() {
+    let (metrics, dashboard) = (metrics(), dashboard());
+    let panels = panels(&dashboard);
+    let mut ids = BTreeSet::new();
+    for panel in &panels {
+        assert!(ids.insert(panel["id"].as_u64().expect("an id")), "{panel} has the id of another one");
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let query = target["expr"].as_str().expect("a query");
+            assert!(!named(query).is_empty(), "{query}");
+            for word in named(query) {
+                assert!(exists(metrics.entries(), word), "{} asks for {word}", panel["title"]);
+            }
+            assert!(query.contains("$instance"), "{query} is not of the instances that were chosen");
+        }
+    }
+    let asked: String = panels.iter().map(|panel| panel["targets"].to_string()).collect();
+    let about = |entry: &&Entry| !asked.contains(&entry.name) && entry.name.starts_with("landbridge_");
+    let left_out: Vec<_> = metrics.entries().iter().filter(about).map(|entry| entry.name.as_str()).collect();
+    let on_purpose =
+        ["landbridge_build_info", "landbridge_certificate_changes_total", "landbridge_config_reloads_total"];
+    assert_eq!(left_out, on_purpose, "what the dashboard shows nowhere");
+}
+
+/// What is above the first row that is folded is the story: it fits a screen, and nothing covers anything.
+#[test]
+fn the_story_is_on_one_screen() {
+    let dashboard = dashboard();
+    let place = |panel: &Value| ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_u64().expect("a place"));
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let story: Vec<_> = panels.iter().take_while(|panel| panel["type"] != "row").map(place).collect();
+    assert!(story.len() > 8);
+    for (n, [x, y, w, h]) in story.iter().enumerate() {
+        assert!(x + w <= 24 && y + h <= 20, "panel {n} is beyond the screen");
+        for [other_x, other_y, other_w, other_h] in &story[..n] {
+            let apart = x + w <= *other_x || other_x + other_w <= *x || y + h <= *other_y || other_y + other_h <= *y;
+            assert!(apart, "panel {n} covers another one");
+        }
+    }
+    assert!(panels[story.len()..].iter().all(|row| row["type"] == "row" && row["collapsed"] == true));
+}
+
+/// Grafana finds Prometheus and the dashboard where the composition puts them.
+#[test]
+fn grafana_is_provisioned() {
+    let source = read("deploy/grafana/provisioning/datasources/prometheus.yml");
+    let provider = read("deploy/grafana/provisioning/dashboards/landbridge.yml");
+    for (text, line) in [
+        (&source, "type: prometheus"),
+        (&source, "url: http://prometheus:9090"),
+        (&provider, "path: /var/lib/grafana/dashboards"),
+    ] {
+        assert!(text.lines().any(|l| l.trim() == line), "{line}");
+    }
+    let interval = |text: &str, key: &str| {
+        text.lines().find_map(|line| line.trim().strip_prefix(key).map(str::to_owned)).expect("an interval")
+    };
+    // Rates over less than that are empty.
+    let collected = read("deploy/prometheus/prometheus.yml");
+    assert_eq!(interval(&source, "timeInterval: "), interval(&collected, "scrape_interval: "));
 }
