@@ -195,8 +195,7 @@ impl Session {
         let at_primary = self.is_at_primary(lease);
         self.went = Some(Went { server: lease.pool().server().id, at_primary, reason, at: Instant::now() });
         let metrics = &self.shared.metrics;
-        let target = if at_primary { "primary" } else { "replica" };
-        metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
+        metrics.statements.count(at_primary, reason);
         if job.need == Need::Read && reason.avoids_stale_read() {
             metrics.stale_reads_avoided.inc();
         }
@@ -211,7 +210,7 @@ impl Session {
     pub(super) async fn refuse(&mut self, error: &ServerError) -> Result<(), Gone> {
         self.last.diagnostics = None;
         self.last.warnings = 0;
-        self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
+        self.shared.metrics.errors.own(error.code);
         self.last.error = Some(error.clone());
         self.last.row_count = -1;
         if self.client.answered {
@@ -270,7 +269,7 @@ impl Session {
         };
         if self.client.answered {
             // In the middle of rows an error packet ends the answer properly.
-            self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
+            self.shared.metrics.errors.own(error.code);
             return Err(Gone::Left(error.to_string()));
         }
         self.refuse(&error).await

@@ -94,7 +94,9 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
     shared.metrics.accepted.inc();
     let packets = PacketStream::plain(socket);
     let Some(entry) = shared.registry.enter(shared.settings().max_clients, &host) else {
-        let _gone = Client::new(packets).send_error(&errno::too_many_connections()).await;
+        let error = errno::too_many_connections();
+        shared.metrics.errors.own(error.code);
+        let _gone = Client::new(packets).send_error(&error).await;
         return;
     };
     shared.metrics.connected.inc();
@@ -114,6 +116,7 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
         Ok(Err(rejected)) => {
             if let Rejected::Told(error) = &rejected {
                 shared.metrics.login_failures.inc();
+                shared.metrics.errors.own(error.code);
                 // The text holds what the client calls itself: shown with its control characters escaped.
                 tracing::info!(client = id, host, error = ?error.message, "login refused");
             }

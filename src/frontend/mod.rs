@@ -19,6 +19,7 @@ mod effect;
 mod execute;
 mod flight;
 pub mod gate;
+pub mod gauges;
 pub mod handshake;
 mod job;
 mod keep_up;

@@ -1,6 +1,7 @@
 //! Sockets, TLS and the one place where the codec meets tokio.
 
 pub mod budget;
+pub mod expiry;
 pub mod listening;
 pub mod names;
 pub mod packets;
@@ -9,3 +10,4 @@ pub mod simulated;
 pub mod socket;
 pub mod stream;
 pub mod tls;
+mod transfer;

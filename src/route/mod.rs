@@ -52,7 +52,61 @@ pub enum Reason {
     PrimaryIsDown,
 }
 
+/// The reasons that lie not in the statement itself, in declaration order.
+const OTHERS: [Reason; 17] = [
+    Reason::InTransaction,
+    Reason::Pinned,
+    Reason::SessionMode,
+    Reason::Hint,
+    Reason::Rule,
+    Reason::Read,
+    Reason::ReadAfterWrite,
+    Reason::ReadAfterWait,
+    Reason::ReplicaBehind,
+    Reason::RecentWrite,
+    Reason::OtherReplica,
+    Reason::Unproven,
+    Reason::OnEmpty,
+    Reason::NoReplica,
+    Reason::PrimaryIsNearer,
+    Reason::TakenOver,
+    Reason::PrimaryIsDown,
+];
+
 impl Reason {
+    /// How many there are.
+    pub const COUNT: usize = Why::ALL.len() + OTHERS.len();
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Why::ALL.iter().map(|why| Self::Statement(*why)).chain(OTHERS)
+    }
+
+    /// Its place among all of them.
+    pub fn place(self) -> usize {
+        let other = match self {
+            Self::Statement(why) => return why as usize,
+            Self::InTransaction => 0,
+            Self::Pinned => 1,
+            Self::SessionMode => 2,
+            Self::Hint => 3,
+            Self::Rule => 4,
+            Self::Read => 5,
+            Self::ReadAfterWrite => 6,
+            Self::ReadAfterWait => 7,
+            Self::ReplicaBehind => 8,
+            Self::RecentWrite => 9,
+            Self::OtherReplica => 10,
+            Self::Unproven => 11,
+            Self::OnEmpty => 12,
+            Self::NoReplica => 13,
+            Self::PrimaryIsNearer => 14,
+            Self::TakenOver => 15,
+            Self::PrimaryIsDown => 16,
+        };
+        Why::ALL.len() + other
+    }
+
     /// Its name in metrics, logs and `explain`.
     pub fn as_str(self) -> &'static str {
         match self {

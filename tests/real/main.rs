@@ -8,6 +8,7 @@ mod consistency;
 mod console;
 mod console_process;
 mod crossing;
+mod dashboard;
 mod defaults;
 mod dials;
 mod direct;
