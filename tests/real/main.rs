@@ -15,6 +15,7 @@ mod direct;
 mod drivers;
 mod examples;
 mod faults;
+mod functions;
 mod garbage;
 mod health;
 mod invariant;
