@@ -7,7 +7,7 @@ use crate::config::address::{ListenAddress, parse_tcp_listen};
 use crate::config::document::{Found, Spot};
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Auth, Listen};
+use crate::config::settings::{Auth, Listen, StatusPage};
 
 const MYSQL_PORT: u16 = 3306;
 const ADMIN_PORT: u16 = 6032;
@@ -39,6 +39,7 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
     warn_of_open_http(&section, http.as_ref());
     let tls = listen_tls::read(&mut section, &addresses, auth);
     let server_version = section.parsed("server_version", "write it in quotes", version);
+    let status = section.word("status", StatusPage::WORDS);
     let unix_mode = section.parsed("unix_mode", MODE_EXAMPLE, mode);
     section.finish();
 
@@ -46,6 +47,7 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
         mysql: mysql.into_iter().map(Found::into_value).collect(),
         admin: admin.value(),
         http: http.value(),
+        status: status.or_default_of(StatusPage::Auto),
         tls,
         server_version: server_version.value(),
         unix_mode: unix_mode.or_default_of(UNIX_MODE),
