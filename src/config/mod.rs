@@ -14,6 +14,7 @@ mod document;
 mod duration;
 mod expand;
 mod fault;
+mod glance;
 mod listing;
 mod nearest;
 mod reader;
@@ -34,6 +35,7 @@ use self::fault::Problem;
 
 pub use self::address::{ListenAddress, ServerAddress};
 pub use self::fault::{Fault, Faults, Position};
+pub use self::glance::http_address;
 pub use self::listing::{Listed, list};
 pub use self::secret::Secret;
 pub use self::settings::{

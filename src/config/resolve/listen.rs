@@ -32,7 +32,7 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
         vec![Found { value, spot: section.absent("mysql") }]
     });
     let admin = address_or_off(&mut section, "admin", ListenAddress::Tcp(local(ADMIN_PORT)), ListenAddress::parse);
-    let http = address_or_off(&mut section, "http", local(HTTP_PORT), parse_tcp_listen);
+    let http = address_or_off(&mut section, "http", default_http(), parse_tcp_listen);
 
     let addresses = in_order(&mysql, admin.as_ref(), http.as_ref());
     report_collisions(&section, &addresses);
@@ -53,6 +53,11 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
         unix_mode: unix_mode.or_default_of(UNIX_MODE),
     };
     (listen, addresses)
+}
+
+/// Where HTTP is unless the file says otherwise.
+pub(in crate::config) fn default_http() -> SocketAddr {
+    local(HTTP_PORT)
 }
 
 fn local(port: u16) -> SocketAddr {
