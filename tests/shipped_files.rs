@@ -49,7 +49,7 @@ fn the_units_of_systemd() {
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '['])) {
             assert!(line.split_once('=').is_some_and(|(key, _)| !key.contains(' ')), "{unit}: {line}");
         }
-        let text = text.replace("/usr/local/bin/landbridge", "/bin/true");
+        let text = text.replace("ExecStart=landbridge ", "ExecStart=/bin/true ");
         fs::write(directory.path().join(unit), text).expect("written");
     }
     let units = ["landbridge.service", "landbridge.socket"].map(|unit| directory.path().join(unit));
