@@ -196,7 +196,8 @@ pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
     let session_mode = SessionMode {
         listed: settings.users.iter().map(|user| (user.name.clone(), is_session(&user.pool))).collect(),
         others: is_session(&settings.pool.others),
-    };
+    }
+    .without_the_usual();
     SessionSettings {
         scope: match settings.consistency.scope {
             config::Scope::Off => ScopeKind::Off,

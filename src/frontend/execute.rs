@@ -30,13 +30,13 @@ impl Session {
     /// Runs a job and answers the client.
     pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
         let job = self.with_next_transaction(job.staying_if_identified());
-        let schema = self.state.schema().map(<[u8]>::to_vec);
+        let before = self.state.clone();
         let mut homeless = false;
         let watch = self.watch(&job);
         let done = self.attempt(&job, &mut homeless).await;
         self.watched(watch, &job);
         if homeless && self.state.schema().is_none() {
-            self.state = in_schema(&self.state, schema.as_deref());
+            self.state = in_schema(&self.state, before.schema());
         }
         done
     }

@@ -59,8 +59,18 @@ pub struct SessionMode {
 }
 
 impl SessionMode {
+    /// The same, with nobody listed who is like the others: most often nobody at all, who need not be looked for.
+    pub fn without_the_usual(mut self) -> Self {
+        let others = self.others;
+        self.listed.retain(|_, is_session| *is_session != others);
+        self
+    }
+
     /// Whether those of this user do.
     pub fn is_for(&self, user: &str) -> bool {
+        if self.listed.is_empty() {
+            return self.others;
+        }
         self.listed.get(user).copied().unwrap_or(self.others)
     }
 }

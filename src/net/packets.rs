@@ -2,7 +2,7 @@
 
 use super::budget::{Budget, Exhausted, SMALL, Share};
 use super::stream::{Socket, Stream, Transport};
-use super::transfer::{Compressed, in_time, receive, send, send_listening};
+use super::transfer::{Compressed, glimpse, in_time, receive, send, send_listening};
 use crate::metrics::Traffic;
 use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 /// A write buffer larger than this is given back after use.
 const KEEP: usize = 16 * 1024;
+/// Of idle connections, buffers beyond this are given back.
+const KEEP_IDLE: usize = 4096;
 
 /// A peer broke the framing, or the stream broke.
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +173,7 @@ impl PacketStream {
             Some(compressed) => &mut compressed.raw,
             None => &mut self.input,
         };
-        receive(&mut self.stream, into, self.traffic.as_ref()).await
+        glimpse(&mut self.stream, into, self.traffic.as_ref()).await
     }
 
     /// Bytes received, looked at or not.
@@ -302,13 +304,13 @@ impl PacketStream {
         matches!(Pin::new(&mut self.stream).poll_read(&mut cx, &mut buf), Poll::Pending)
     }
 
-    /// Gives back memory an idle connection does not need.
+    /// Gives back memory an idle connection does not need. What it will need at once it keeps.
     pub fn shrink(&mut self) {
-        if self.input.is_empty() {
+        if self.input.is_empty() && self.input.capacity() > KEEP_IDLE {
             self.input = BytesMut::new();
         }
         // What waits there (a statement to close) leaves with the next flight.
-        if self.output.is_empty() {
+        if self.output.is_empty() && self.output.capacity() > KEEP_IDLE {
             self.output = Vec::new();
         }
         if let Some(compressed) = &mut self.compressed {

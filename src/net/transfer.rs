@@ -9,7 +9,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// How much is read from a peer at once; also the most that is buffered while relaying.
 const CHUNK: usize = 64 * 1024;
@@ -73,6 +73,23 @@ pub(super) async fn receive(stream: &mut Stream, into: &mut BytesMut, traffic: O
             Ok(n)
         }
     }
+}
+
+/// Waits for bytes of which most often none come: memory is taken only for those that do.
+pub(super) async fn glimpse(stream: &mut Stream, into: &mut BytesMut, traffic: Option<&Traffic>) -> io::Result<usize> {
+    let n = poll_fn(|cx| {
+        let mut first = [0; 256];
+        let mut first = ReadBuf::new(&mut first);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut first))?;
+        into.extend_from_slice(first.filled());
+        Poll::Ready(io::Result::Ok(first.filled().len()))
+    })
+    .await?;
+    if n == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    count_received(traffic, n);
+    Ok(n)
 }
 
 /// Writes all, for no longer than `stall` without progress.

@@ -42,6 +42,23 @@ pub fn frame(out: &mut impl Put, seq: u8, payload: &[u8]) -> u8 {
     frame_parts(out, seq, &[payload])
 }
 
+/// Like [`frame`], for a payload that `encode` appends: nothing is copied where it fits into one packet.
+pub fn frame_with(out: &mut Vec<u8>, seq: u8, encode: impl FnOnce(&mut Vec<u8>)) -> u8 {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    encode(out);
+    let len = out.len() - start - HEADER_LEN;
+    if len >= MAX_PAYLOAD {
+        let payload = out.split_off(start + HEADER_LEN);
+        out.truncate(start);
+        return frame(out, seq, &payload);
+    }
+    if let Some(header) = out.get_mut(start..start + HEADER_LEN) {
+        header.copy_from_slice(&Header { len, seq }.encode());
+    }
+    seq.wrapping_add(1)
+}
+
 /// Like [`frame`], for a payload given in pieces.
 pub fn frame_parts(out: &mut impl Put, mut seq: u8, parts: &[&[u8]]) -> u8 {
     let mut left: usize = parts.iter().map(|p| p.len()).sum();
@@ -74,6 +91,17 @@ pub fn frame_parts(out: &mut impl Put, mut seq: u8, parts: &[&[u8]]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_in_place_is_framed_alike() {
+        for len in [0, 1, 300, MAX_PAYLOAD - 1, MAX_PAYLOAD, MAX_PAYLOAD + 5] {
+            let payload = vec![7; len];
+            let (mut copied, mut in_place) = (b"before".to_vec(), b"before".to_vec());
+            let next = frame(&mut copied, 254, &payload);
+            assert_eq!(frame_with(&mut in_place, 254, |out| out.extend_from_slice(&payload)), next);
+            assert!(copied == in_place, "{len} bytes");
+        }
+    }
 
     #[test]
     fn header_round_trips() {

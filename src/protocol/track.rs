@@ -94,24 +94,7 @@ impl<'a> Changes<'a> {
     pub fn try_for_each(&self, mut f: impl FnMut(Change<'a>)) -> Result<(), Malformed> {
         let mut list = Reader::new(self.0, "session change list");
         while !list.is_empty() {
-            let kind = list.u8()?;
-            let mut r = Reader::new(list.lenenc_bytes()?, "session change");
-            match kind {
-                // MariaDB reports several variables in one entry.
-                SYSTEM_VARIABLES => {
-                    while !r.is_empty() {
-                        let name = r.lenenc_bytes()?;
-                        f(Change::SystemVariable { name, value: r.lenenc_bytes()? });
-                    }
-                }
-                SCHEMA => f(Change::Schema(r.lenenc_bytes()?)),
-                STATE_CHANGE => f(Change::State),
-                GTIDS => {
-                    r.u8()?; // encoding specification, always 0
-                    f(Change::Gtids(r.lenenc_bytes()?));
-                }
-                other => f(Change::Other(other)),
-            }
+            read_entry(list.u8()?, list.lenenc_bytes()?, &mut f)?;
         }
         Ok(())
     }
@@ -146,38 +129,54 @@ impl<'a> Changes<'a> {
                 GTIDS => chosen.gtids,
                 _ => chosen.transactions,
             };
-            let mut entry_alone = vec![kind];
-            entry_alone.put_lenenc_bytes(entry);
-            let alone = Changes(&entry_alone);
             // What cannot be read, a client could not read either.
-            if whole && alone.try_for_each(|_| ()).is_ok() {
-                out.extend_from_slice(&entry_alone);
+            if whole && read_entry(kind, entry, &mut |_| ()).is_ok() {
+                out.push(kind);
+                out.put_lenenc_bytes(entry);
             } else if kind == SYSTEM_VARIABLES {
-                alone.filter_variables(out);
+                filter_variables(entry, out);
             }
         }
     }
+}
 
-    /// Copies the variables that servers report if they are not told otherwise.
-    fn filter_variables(&self, out: &mut Vec<u8>) {
-        const DEFAULT: [&[u8]; 5] = [
-            b"time_zone",
-            b"autocommit",
-            b"character_set_client",
-            b"character_set_results",
-            b"character_set_connection",
-        ];
-        self.for_each(|change| match change {
-            Change::SystemVariable { name, value } if DEFAULT.contains(&name) => {
-                let mut entry = Vec::with_capacity(name.len() + value.len() + 6);
-                entry.put_lenenc_bytes(name);
-                entry.put_lenenc_bytes(value);
-                out.push(SYSTEM_VARIABLES);
-                out.put_lenenc_bytes(&entry);
+/// Calls `f` for what one entry of the list says.
+fn read_entry<'a>(kind: u8, entry: &'a [u8], f: &mut impl FnMut(Change<'a>)) -> Result<(), Malformed> {
+    let mut r = Reader::new(entry, "session change");
+    match kind {
+        // MariaDB reports several variables in one entry.
+        SYSTEM_VARIABLES => {
+            while !r.is_empty() {
+                let name = r.lenenc_bytes()?;
+                f(Change::SystemVariable { name, value: r.lenenc_bytes()? });
             }
-            _ => {}
-        });
+        }
+        SCHEMA => f(Change::Schema(r.lenenc_bytes()?)),
+        STATE_CHANGE => f(Change::State),
+        GTIDS => {
+            r.u8()?; // encoding specification, always 0
+            f(Change::Gtids(r.lenenc_bytes()?));
+        }
+        other => f(Change::Other(other)),
     }
+    Ok(())
+}
+
+/// Copies the variables of an entry that servers report if they are not told otherwise.
+fn filter_variables(entry: &[u8], out: &mut Vec<u8>) {
+    const DEFAULT: [&[u8]; 5] =
+        [b"time_zone", b"autocommit", b"character_set_client", b"character_set_results", b"character_set_connection"];
+    // Those ahead of what cannot be read count.
+    let _malformed = read_entry(SYSTEM_VARIABLES, entry, &mut |change| match change {
+        Change::SystemVariable { name, value } if DEFAULT.contains(&name) => {
+            let mut entry = Vec::with_capacity(name.len() + value.len() + 6);
+            entry.put_lenenc_bytes(name);
+            entry.put_lenenc_bytes(value);
+            out.push(SYSTEM_VARIABLES);
+            out.put_lenenc_bytes(&entry);
+        }
+        _ => {}
+    });
 }
 
 #[cfg(test)]

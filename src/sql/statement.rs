@@ -50,10 +50,10 @@ impl Semicolons {
     /// Whether statements may be put in front of the text without changing what it does, for a client
     /// that may or may not send several statements and whose character set is known or not.
     #[must_use]
-    pub fn allow_prefix(self, several_statements: bool, known_charset: bool) -> bool {
+    pub fn allow_prefix(self, several_statements: bool, knows_charset: impl FnOnce() -> bool) -> bool {
         match self {
             Self::None => true,
-            Self::InTokens => several_statements || known_charset,
+            Self::InTokens => several_statements || knows_charset(),
             Self::Between => several_statements,
         }
     }

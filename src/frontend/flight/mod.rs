@@ -71,28 +71,28 @@ pub(super) async fn exchange(
     job: &Job,
     held: &Held,
 ) -> Result<Summary, Failed> {
-    let name = lease.pool().server().name.clone();
-    let conn = lease.take().ok_or_else(|| Failed::Lost { server: name.clone(), sent: false })?;
+    let (pool, id) = (lease.pool().clone(), lease.pool().server().id);
+    let name = &*pool.server().name;
+    let conn = lease.take().ok_or_else(|| Failed::Lost { server: name.to_owned(), sent: false })?;
     let thread_id = conn.thread_id();
     let handle = session.entry.handle().clone();
     let now = session.went.map_or_else(Instant::now, |went| went.at);
-    handle.begin(lease.pool().clone(), thread_id, now);
+    handle.begin(pool.clone(), thread_id, now);
     let answered = session.client.packets.output().len();
     let seq = session.client.seq;
     let topology = session.shared.topology.clone();
-    let server = lease.pool().server().id;
     let flown = tokio::select! {
         biased;
-        flown = fly(session, conn, job, held, &name) => flown,
+        flown = fly(session, conn, job, held, name) => flown,
         // The monitor says that this server is silent: waiting longer would be a hang.
-        () = down(topology, server) => Err(Failed::Lost { server: name.clone(), sent: true }.into()),
+        () = down(topology, id) => Err(Failed::Lost { server: name.to_owned(), sent: true }.into()),
         () = handle.stop.cancelled() => Err(Failed::Stopped(thread_id).into()),
     };
     if handle.end().await {
         lease.taint();
     }
     if let Err(Flown::Failed(Failed::Lost { .. }) | Flown::Relay(RelayError::Server(_))) = &flown {
-        lease.pool().server().reach.suspect();
+        pool.server().reach.suspect();
     }
     if flown.is_err() && !session.client.answered {
         // What was translated of a broken answer is not the client's to see.
@@ -107,7 +107,7 @@ pub(super) async fn exchange(
             Ok(summary)
         }
         Err(Flown::Failed(failed)) => Err(failed),
-        Err(Flown::Relay(RelayError::Server(lost))) => Err(Failed::lost(&name)(lost)),
+        Err(Flown::Relay(RelayError::Server(lost))) => Err(Failed::lost(name)(lost)),
         Err(Flown::Relay(RelayError::Client(error))) => Err(Failed::ClientLeft(error, thread_id)),
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
     match &job.command {
         JobCommand::Text(_)
             if session.attributes.is_none()
-                && job.semicolons.allow_prefix(session.multi_statements, session.knows_charset()) =>
+                && job.semicolons.allow_prefix(session.multi_statements, || session.knows_charset()) =>
         {
             Guard::SameText
         }

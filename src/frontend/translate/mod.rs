@@ -11,7 +11,7 @@ use crate::consistency::gtid::Family;
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::errno;
 use crate::protocol::exchange::{Exchange, Role, Step, decode_count, decode_end, encode_count};
-use crate::protocol::packet::{HEADER_LEN, Header, frame};
+use crate::protocol::packet::{HEADER_LEN, Header, frame, frame_with};
 use crate::protocol::response::{EOF, EofPacket, OK, OkPacket, ServerError};
 use crate::protocol::resultset::convert_definition;
 use crate::protocol::track::Changes;
@@ -249,9 +249,7 @@ impl Translator {
             Role::ColumnCount => {
                 self.rows = 0;
                 let (columns, _) = decode_count(payload, self.server_caps)?;
-                let mut packet = Vec::with_capacity(4);
-                encode_count(&mut packet, columns, self.client_caps);
-                self.push(&packet, out);
+                self.push_with(out, |packet, caps| encode_count(packet, columns, caps));
                 Ok(())
             }
             Role::Row | Role::Text => {
@@ -325,9 +323,8 @@ impl Translator {
     fn push_end(&mut self, end: &OkPacket<'_>, out: &mut Vec<u8>) {
         let mut shown = Vec::new();
         let changes = self.shown_changes(end, &mut shown);
-        let mut packet = Vec::with_capacity(16);
-        OkPacket { changes, ..end.clone() }.encode_end_of_rows(&mut packet, self.client_caps);
-        self.push(&packet, out);
+        let end = OkPacket { changes, ..end.clone() };
+        self.push_with(out, |packet, caps| end.encode_end_of_rows(packet, caps));
     }
 
     fn err(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -372,19 +369,19 @@ impl Translator {
 
     fn push_due_eof(&mut self, status: Status, out: &mut Vec<u8>) {
         self.eof_due = false;
-        let mut packet = Vec::with_capacity(5);
-        EofPacket { warnings: 0, status }.encode(&mut packet);
-        self.push(&packet, out);
+        self.push_with(out, |packet, _| EofPacket { warnings: 0, status }.encode(packet));
     }
 
     fn push_error(&mut self, error: &ServerError, out: &mut Vec<u8>) {
-        let mut packet = Vec::new();
-        error.encode(&mut packet);
-        self.push(&packet, out);
+        self.push_with(out, |packet, _| error.encode(packet));
     }
 
     fn push(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         self.seq = frame(out, self.seq, payload);
+    }
+
+    fn push_with(&mut self, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>, Capabilities)) {
+        self.seq = frame_with(out, self.seq, |packet| encode(packet, self.client_caps));
     }
 }
 
