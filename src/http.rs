@@ -78,9 +78,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 type Page = (StatusCode, &'static str, Vec<u8>);
 
 fn metrics(state: &State) -> Page {
-    state.shared.publish(&state.metrics);
-    state.metrics.server.ready.set(unready(&state.shared).is_empty().into());
-    match state.metrics.render() {
+    let publish = |metrics: &Metrics| {
+        state.shared.publish(metrics);
+        metrics.server.ready.set(unready(&state.shared).is_empty().into());
+    };
+    match state.metrics.look(publish) {
         Ok(text) => (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into_bytes()),
     }

@@ -180,6 +180,20 @@ async fn what_is_there(flavor: Flavor) {
     }
     assert_eq!(value(&bed, expiry, &["client"]), 0.0, "none is shown");
     assert_eq!(value(&bed, "landbridge_build_info", &[]), 1.0);
+    // Several look at once, and none of them sees what another one has only begun to say.
+    let looks = (0..4).map(|_| {
+        let (metrics, shared) = (bed.app().metrics.clone(), bed.app().shared.clone());
+        tokio::task::spawn_blocking(move || {
+            for _ in 0..100 {
+                let text = metrics.look(|metrics| shared.publish(metrics)).expect("renders");
+                let text = String::from_utf8(text).expect("text");
+                assert!(text.contains("landbridge_pool_limit{server=\"primary\"} 16\n"), "{text}");
+            }
+        })
+    });
+    for look in looks.collect::<Vec<_>>() {
+        look.await.expect("it saw all");
+    }
     bed.stop().await;
 }
 
