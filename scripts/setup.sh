@@ -109,6 +109,7 @@ look_around() {
     need "php-cli php-mysql" has_php
     need "sysbench" has sysbench
     need "haproxy" has haproxy
+    need "openssl" has openssl
     need "curl ca-certificates" has curl
     # Debian's keys, for Ubuntu: MySQL comes from Debian.
     need "debian-archive-keyring" test -r /usr/share/keyrings/debian-archive-keyring.gpg

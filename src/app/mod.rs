@@ -41,7 +41,7 @@ use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -149,15 +149,16 @@ impl App {
             let socket = self.doors.add(&place, "mysql", passed)?;
             self.mysql.extend(socket.tcp());
             let listener = Listener::on(socket)?;
-            let until = (self.doors.gate().clone(), self.shared.drain.clone());
+            let until = (self.doors.shutter().clone(), self.shared.drain.clone());
             self.tasks.spawn(listen(listener, self.shared.clone(), self.sessions.clone(), until));
         }
         if let Some(address) = settings.listen.http {
             let socket = self.doors.add(&Place::Tcp(address), "http", passed)?;
             self.http = socket.tcp();
             let listener = TcpListener::from_std(socket.acceptor()?.into())?;
-            let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
-            self.tasks.spawn(http::serve(listener, state, (self.doors.gate().clone(), self.stop.clone())));
+            let (shared, metrics, plan) = (self.shared.clone(), self.metrics.clone(), self.running.status.clone());
+            let state = http::State { shared, metrics, plan, started: Instant::now() };
+            self.tasks.spawn(http::serve(listener, state, (self.doors.shutter().clone(), self.stop.clone())));
         }
         self.admin = controls::open(self, settings, passed)?;
         Ok(())

@@ -13,7 +13,8 @@ use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::route::rules::{Effect, Rule, RuleTable, Rules};
-use crate::sql::HintTarget;
+use crate::sql::{HintTarget, ReadFunctions};
+use crate::status::{Plan, Show};
 use crate::topology::ServerId;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -210,6 +211,7 @@ pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
         },
         pin_for: settings.consistency.pin_for,
         max_lag_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_lag?))).collect(),
+        read_functions: Arc::new(ReadFunctions::new(&settings.route.read_functions)),
         rules: Rules::new(settings.rules.iter().map(rule).collect()),
         session_mode,
         max_packet: MAX_PACKET,
@@ -227,5 +229,21 @@ pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
         },
         max_waiting: settings.limits.max_waiting as usize,
         limits_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_clients?))).collect(),
+    }
+}
+
+/// What the status page shows of the file. Certificates are good: they were just read.
+pub(super) fn status_plan(settings: &Settings) -> Plan {
+    let region = |server: &config::Server| Some((server.name.clone(), server.region.clone()?));
+    Plan {
+        region: settings.region.clone(),
+        regions: settings.servers.iter().filter_map(region).collect(),
+        show: match settings.listen.status {
+            config::StatusPage::Auto => Show::Auto,
+            config::StatusPage::Full => Show::Full,
+            config::StatusPage::Counts => Show::Counts,
+            config::StatusPage::Off => Show::Off,
+        },
+        bad_certificates: Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why, classify};
+use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Session {
 
     /// A statement as text.
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
-        let statement = classify(text, self.mode());
+        let statement = self.classified(text);
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }

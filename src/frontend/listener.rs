@@ -4,9 +4,9 @@ use super::client::Client;
 use super::handshake::{Rejected, handshake};
 use super::session::{Gone, Session};
 use super::shared::Shared;
-use crate::net::gate::Gate;
 use crate::net::listening::Listening;
 use crate::net::packets::PacketStream;
+use crate::net::shutter::Shutter;
 use crate::net::socket::tune;
 use crate::net::stream::Socket;
 use crate::protocol::errno;
@@ -61,19 +61,19 @@ impl Listener {
     }
 }
 
-/// Accepts until `stop`, as long as the gate is open. Whoever comes while it is closed waits in the socket's queue.
+/// Accepts until `stop`, as long as the shutter is open. Whoever comes while it is closed waits in the socket's queue.
 pub async fn listen(
     listener: Listener,
     shared: Arc<Shared>,
     sessions: TaskTracker,
-    (gate, stop): (Gate, CancellationToken),
+    (shutter, stop): (Shutter, CancellationToken),
 ) {
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            // Who was accepted is counted before the gate can be closed.
-            accepted = gate.pass(|| accept(&listener, &shared, &sessions)) => accepted,
+            // Who was accepted is counted before the shutter can be closed.
+            accepted = shutter.pass(|| accept(&listener, &shared, &sessions)) => accepted,
         };
         if let Err(error) = accepted {
             shared.metrics.accept_failures.inc();

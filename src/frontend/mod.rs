@@ -51,4 +51,5 @@ pub mod users;
 mod variables;
 pub mod waits;
 mod watched;
+mod whom;
 mod witness;

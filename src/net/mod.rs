@@ -2,10 +2,10 @@
 
 pub mod budget;
 pub mod expiry;
-pub mod gate;
 pub mod listening;
 pub mod names;
 pub mod packets;
+pub mod shutter;
 pub mod simulated;
 pub mod socket;
 pub mod stream;

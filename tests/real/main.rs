@@ -16,6 +16,7 @@ mod direct;
 mod drivers;
 mod examples;
 mod faults;
+mod functions;
 mod garbage;
 mod health;
 mod invariant;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{LEAST, env, faults, settings, warnings};
 use crate::config::{
-    Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, TlsIdentity, load,
+    Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, StatusPage, TlsIdentity, load,
 };
 
 /// The file of the project's introduction.
@@ -195,6 +195,16 @@ fn what_deserves_a_look() {
 }
 
 #[test]
+fn who_is_shown_how_much_of_the_status_page() {
+    assert_eq!(settings(LEAST).listen.status, StatusPage::Auto);
+    for (word, status) in StatusPage::WORDS {
+        assert_eq!(settings(&format!("[listen]\nstatus = '{word}'\n{LEAST}")).listen.status, *status);
+    }
+    let told = faults(&format!("[listen]\nstatus = 'ful'\n{LEAST}"));
+    assert!(told.contains("proxy.toml:2:") && told.contains("did you mean \"full\"?"), "{told}");
+}
+
+#[test]
 fn free_ports_do_not_collide() {
     let settings =
         settings(&format!("[listen]\nmysql = ['127.0.0.1:0', 'localhost:0']\nadmin = '127.0.0.1:0'\n{LEAST}"));
@@ -260,4 +270,10 @@ fn what_waits_for_the_primary() {
     assert_eq!(settings(LEAST).limits.max_waiting, 1_000);
     assert_eq!(read("fail"), PrimaryDown::Fail);
     assert_eq!(read("wait 1500ms"), PrimaryDown::Wait(Duration::from_millis(1500)));
+}
+
+#[test]
+fn functions_keep_the_case_of_their_schemas() {
+    let text = format!("[route]\nread_functions = ['Shop.Total', 'TAX', 'tax']\n{LEAST}");
+    assert_eq!(settings(&text).route.read_functions, ["Shop.total", "tax"]);
 }
