@@ -7,7 +7,7 @@ use crate::pool::Counts;
 use prometheus::IntGauge;
 
 impl Shared {
-    /// Has the metrics show how things are now.
+    /// Has the metrics show how things are now: for [`Metrics::look`], which lets in one at a time.
     pub fn publish(&self, metrics: &Metrics) {
         self.publish_pools(metrics);
         self.publish_sessions(metrics);

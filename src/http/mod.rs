@@ -115,9 +115,11 @@ fn nothing(state: &State, path: &str) -> Page {
 }
 
 fn metrics(state: &State) -> Page {
-    state.shared.publish(&state.metrics);
-    state.metrics.server.ready.set(unready(&state.shared).is_empty().into());
-    match state.metrics.render() {
+    let publish = |metrics: &Metrics| {
+        state.shared.publish(metrics);
+        metrics.server.ready.set(unready(&state.shared).is_empty().into());
+    };
+    match state.metrics.look(publish) {
         Ok(text) => Page { kind: "text/plain; version=0.0.4; charset=utf-8", ..Page::text(StatusCode::OK, text) },
         Err(error) => Page::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }

@@ -34,13 +34,15 @@ use self::catalogue::Catalogue;
 use self::pools::PoolVecs;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, Registry, TextEncoder};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// All of them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
     entries: Arc<[Entry]>,
+    /// Held by whoever looks: what is asked then is not there for a moment.
+    looking: Arc<Mutex<()>>,
     pool: PoolVecs,
     /// For sessions.
     pub session: SessionMetrics,
@@ -64,7 +66,7 @@ impl Metrics {
         config.is(fingerprint);
         catalogue.process(ProcessCollector::for_self())?;
         let (registry, entries) = catalogue.into_parts();
-        Ok(Self { registry, entries: entries.into(), pool, session, server, config })
+        Ok(Self { registry, entries: entries.into(), looking: Arc::default(), pool, session, server, config })
     }
 
     /// What there is, in order of names.
@@ -82,7 +84,19 @@ impl Metrics {
         readings::of(&self.registry.gather())
     }
 
-    /// The text Prometheus reads.
+    /// The text Prometheus reads, once `publish` has set what is asked instead of counted. Of several who look at once
+    /// each sees all of it.
+    ///
+    /// # Errors
+    /// When a metric cannot be written as text.
+    pub fn look(&self, publish: impl FnOnce(&Self)) -> Result<Vec<u8>, prometheus::Error> {
+        // What is left half done by a panic, the next one who looks does anew.
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        publish(self);
+        self.render()
+    }
+
+    /// The text Prometheus reads, with gauges as they were when somebody last looked.
     ///
     /// # Errors
     /// When a metric cannot be written as text.

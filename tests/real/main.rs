@@ -7,6 +7,7 @@ mod commands;
 mod consistency;
 mod console;
 mod console_process;
+mod counted;
 mod crossing;
 mod dashboard;
 mod defaults;
