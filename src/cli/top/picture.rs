@@ -327,6 +327,7 @@ fn rate(each_second: f64) -> String {
 
 fn millis(ms: f64) -> String {
     match ms {
+        0.0 => "0 ms".to_owned(),
         100_000.0.. => format!("{:.0} s", ms / 1e3),
         1_000.0.. => format!("{:.1} s", ms / 1e3),
         100.0.. => format!("{ms:.0} ms"),
