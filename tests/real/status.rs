@@ -1,14 +1,17 @@
 //! The status report: what it says of servers that break, of clients and of statements, and to whom.
 
 use crate::cli::landbridge;
+use crate::drivers::is_there;
 use crate::support::{APP, Bed, PASSWORD, Plan, one, settings};
 use landbridge::lab::{Flavor, accounts};
 use landbridge::status::report::{Detail, Health, Replication, Report, State};
 use mysql_async::prelude::*;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Status, headers and body of a page.
 pub(crate) async fn get(bed: &Bed, path: &str, headers: &str) -> (u16, String, String) {
@@ -105,6 +108,12 @@ async fn what_breaks(flavor: Flavor) {
     bed.shore.resume();
     until(&bed, "that the replica is back", |r| r.alarms.is_empty()).await;
 
+    bed.pair.primary.sql("SET GLOBAL read_only = ON").await.expect("set");
+    let told = until(&bed, "that it refuses writes", |r| has_alarm(r, "primary_read_only")).await;
+    assert_eq!(told.servers[0].health, Health::Up);
+    bed.pair.primary.sql("SET GLOBAL read_only = OFF").await.expect("set");
+    until(&bed, "that it takes them again", |r| r.alarms.is_empty()).await;
+
     bed.pair.primary.kill9().expect("killed");
     let told = until(&bed, "that the primary is down", |r| has_alarm(r, "primary_down")).await;
     assert_eq!((told.servers[0].health, told.alarms[0].is_serious), (Health::Down, true));
@@ -176,4 +185,39 @@ async fn top_in_a_pipe(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(what_goes_on, what_breaks, who_sees_what, top_in_a_pipe);
+/// `top` in a terminal: it draws, keeps drawing, and gives the terminal back when it is told to leave.
+async fn top_in_a_terminal(flavor: Flavor) {
+    if !is_there(&["script", "--version"], "bsdutils") {
+        return;
+    }
+    let bed = Bed::new(flavor).await;
+    let url = format!("http://{}", bed.app().http.expect("there is one"));
+    for how in [&b"q"[..], b"p s\x03"] {
+        let command = format!("{} top --url {url} --every 50ms", env!("CARGO_BIN_EXE_landbridge"));
+        let mut script = tokio::process::Command::new("script")
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a terminal");
+        let mut screen = script.stdout.take().expect("piped");
+        let (mut drawn, mut part) = (Vec::new(), [0; 4096]);
+        let is_drawn_twice = |drawn: &[u8]| String::from_utf8_lossy(drawn).matches("q leave").count() > 1;
+        while !is_drawn_twice(&drawn) {
+            let read = tokio::time::timeout(LIMIT, screen.read(&mut part)).await.expect("in time").expect("read");
+            assert_ne!(read, 0, "it ended: {}", String::from_utf8_lossy(&drawn));
+            drawn.extend_from_slice(&part[..read]);
+        }
+        script.stdin.as_mut().expect("piped").write_all(how).await.expect("typed");
+        tokio::time::timeout(LIMIT, screen.read_to_end(&mut drawn)).await.expect("in time").expect("read");
+        let drawn = String::from_utf8_lossy(&drawn).into_owned();
+        assert!(drawn.contains("\x1b[?1049h") && drawn.contains("round trips saved"), "{drawn}");
+        assert!(drawn.trim_end().ends_with("\x1b[?1049l"), "the screen is as it was: {drawn}");
+        assert_eq!(script.wait().await.expect("ends").code(), Some(0));
+    }
+    bed.stop().await;
+}
+
+crate::on_both!(what_goes_on, what_breaks, who_sees_what, top_in_a_pipe, top_in_a_terminal);

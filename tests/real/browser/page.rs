@@ -18,10 +18,10 @@ async fn in_browser<T: Send + 'static>(work: impl FnOnce(&mut Browser) -> T + Se
     tokio::task::spawn_blocking(work).await.expect("no panic")
 }
 
-fn without_a_page(bed: &Bed) -> Settings {
+fn with_a_page(bed: &Bed, status: StatusPage) -> Settings {
     let monitor = ("200ms", accounts::MONITOR.password);
     let mut settings = settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), monitor, ("", "", ""));
-    settings.listen.status = StatusPage::Off;
+    settings.listen.status = status;
     settings
 }
 
@@ -69,10 +69,28 @@ async fn what_a_person_sees(flavor: Flavor) {
         browser.value("document.querySelector('button[data-sort=count]').click()");
         browser.until("document.querySelector('th[aria-sort]').textContent.includes('count')");
         is_sound(browser, &url);
-        runtime.block_on(seen.app().reload(without_a_page(&seen))).expect("applied");
+        // Who does not look asks for nothing.
+        let hide = |is_hidden| {
+            format!(
+                "Object.defineProperty(document, 'hidden', {{value: {is_hidden}, configurable: true}}); \
+                 document.dispatchEvent(new Event('visibilitychange')); performance.now()"
+            )
+        };
+        let hidden_at = browser.value(&hide(true)).as_f64().expect("a time");
+        browser.until(&format!("performance.now() > {hidden_at} + 2500"));
+        let asked = "performance.getEntriesByType('resource').filter(e => e.name.endsWith('.json'))";
+        let late = format!("{asked}.filter(e => e.startTime > {hidden_at}).length");
+        assert_eq!(browser.value(&late), 0);
+        browser.value(&hide(false));
+        browser.until(&format!("{late} > 0"));
+        // Gone, and back.
+        runtime.block_on(seen.app().reload(with_a_page(&seen, StatusPage::Off))).expect("applied");
         browser.until("!document.getElementById('gone').hidden");
         assert!(browser.text().contains("Landbridge does not answer since"), "{}", browser.text());
         assert!(browser.text().contains("it answers 404"), "{}", browser.text());
+        runtime.block_on(seen.app().reload(with_a_page(&seen, StatusPage::Auto))).expect("applied");
+        browser.until("document.getElementById('gone').hidden");
+        browser.until(SHOWN);
     };
     in_browser(look).await;
     drop(client);
