@@ -6,20 +6,16 @@ COPY . .
 # The caches are mounts, so the program has to be copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --bin landbridge \
- && cp target/release/landbridge /usr/local/bin/landbridge
+    cargo build --locked --profile dist --bin landbridge \
+ && cp target/dist/landbridge /usr/local/bin/landbridge
 
-FROM debian:bookworm-slim
-# The system's certificate authorities: what servers are verified with unless a `ca` is configured.
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends ca-certificates \
- && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin landbridge
+# The C library it was built with, the system's certificate authorities (what servers are verified with
+# unless a `ca` is configured), a user who may do nothing, and no shell.
+FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /usr/local/bin/landbridge /usr/local/bin/landbridge
-USER landbridge
-EXPOSE 3306 9306
+EXPOSE 3306 6032 9306
 # Healthy means ready: warm connections to the servers are open.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["landbridge", "health", "--config", "/etc/landbridge/proxy.toml"]
-ENTRYPOINT ["landbridge"]
+    CMD ["/usr/local/bin/landbridge", "health", "--config", "/etc/landbridge/proxy.toml"]
+ENTRYPOINT ["/usr/local/bin/landbridge"]
 CMD ["run", "--config", "/etc/landbridge/proxy.toml"]

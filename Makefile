@@ -70,6 +70,10 @@ deny: ## Check licences, advisories and duplicates of all crates
 	@cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is missing: cargo install --locked cargo-deny'; exit 1; }
 	@cargo deny check
 
+.PHONY: kubernetes
+kubernetes: ## Check manifests and chart with Helm's library and Kubernetes' schemas (350 MB)
+	@scripts/check-kubernetes.sh
+
 .PHONY: clean
 clean: ## Remove what was built (the servers in ~/.cache/landbridge stay)
 	@cargo clean --quiet

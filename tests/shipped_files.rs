@@ -32,6 +32,26 @@ fn the_file_of_the_composition() {
 }
 
 #[test]
+fn the_file_of_all_regions() {
+    let text = read("deploy/one-file-for-all-regions/proxy.toml");
+    let near = |region: &str| {
+        let set = |name: &str| match name {
+            "REGION" => Some(region.to_owned()),
+            "APP_DB_PASSWORD" | "MONITOR_DB_PASSWORD" => Some("secret".to_owned()),
+            _ => None,
+        };
+        let settings =
+            config::parse(&text, "proxy.toml", Path::new("/"), &set).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(settings.warnings, []);
+        settings.servers.iter().filter(|server| server.region == settings.region).count()
+    };
+    assert_eq!(["us-west", "eu-west", "ap-south"].map(near), [2, 1, 1]);
+    let unset = config::parse(&text, "proxy.toml", Path::new("/"), &|_| None).expect_err("nothing is set");
+    let faults = unset.to_string();
+    assert!(["REGION", "APP_DB_PASSWORD"].iter().all(|name| faults.contains(name)), "{faults}");
+}
+
+#[test]
 fn the_file_of_the_readme() {
     let readme = read("README.md");
     let text = block(&readme, "toml");
@@ -49,7 +69,7 @@ fn the_units_of_systemd() {
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '['])) {
             assert!(line.split_once('=').is_some_and(|(key, _)| !key.contains(' ')), "{unit}: {line}");
         }
-        let text = text.replace("/usr/local/bin/landbridge", "/bin/true");
+        let text = text.replace("ExecStart=landbridge ", "ExecStart=/bin/true ");
         fs::write(directory.path().join(unit), text).expect("written");
     }
     let units = ["landbridge.service", "landbridge.socket"].map(|unit| directory.path().join(unit));

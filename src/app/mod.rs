@@ -149,7 +149,7 @@ impl App {
             let socket = self.doors.add(&place, "mysql", passed)?;
             self.mysql.extend(socket.tcp());
             let listener = Listener::on(socket)?;
-            let until = (self.doors.gate().clone(), self.shared.drain.clone());
+            let until = (self.doors.shutter().clone(), self.shared.drain.clone());
             self.tasks.spawn(listen(listener, self.shared.clone(), self.sessions.clone(), until));
         }
         if let Some(address) = settings.listen.http {
@@ -158,7 +158,7 @@ impl App {
             let listener = TcpListener::from_std(socket.acceptor()?.into())?;
             let (shared, metrics, plan) = (self.shared.clone(), self.metrics.clone(), self.running.status.clone());
             let state = http::State { shared, metrics, plan, started: Instant::now() };
-            self.tasks.spawn(http::serve(listener, state, (self.doors.gate().clone(), self.stop.clone())));
+            self.tasks.spawn(http::serve(listener, state, (self.doors.shutter().clone(), self.stop.clone())));
         }
         self.admin = controls::open(self, settings, passed)?;
         Ok(())

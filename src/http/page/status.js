@@ -170,7 +170,7 @@
     text(at("statements-total"), count(sample.statements));
     text(at("saved-rate"), rate(lately("saved")));
     const spent = report.round_trips.spent;
-    text(at("spent"), spent === null ? "" : `, ${count(spent)} waited for since the start`);
+    text(at("spent"), spent === null ? "" : `, ${count(spent)} spent since the start`);
     const routes = report.routes.map((route) => ({
       key: `${route.target} ${route.reason}`, label: route.reason, kind: route.target, value: route.count,
     }));

@@ -39,7 +39,6 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Relay {
     addr: SocketAddr,
-    target: SocketAddr,
     shared: Arc<Shared>,
     /// Holds the listener and, through it, every connection; dropping it ends them all.
     _accepting: JoinSet<()>,
@@ -66,12 +65,12 @@ impl Relay {
         let listener = port.listen().await?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            control: watch::Sender::new(Control { one_way, weather: Weather::Clear, cuts: 0 }),
+            control: watch::Sender::new(Control { target, one_way, weather: Weather::Clear, cuts: 0 }),
             ledger: watch::Sender::new(Ledger::default()),
         });
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(port, listener, target, Arc::clone(&shared)));
-        Ok(Self { addr, target, shared, _accepting: accepting })
+        accepting.spawn(accept(port, listener, Arc::clone(&shared)));
+        Ok(Self { addr, shared, _accepting: accepting })
     }
 
     /// Where to connect to.
@@ -83,7 +82,12 @@ impl Relay {
     /// What is on the other side.
     #[must_use]
     pub fn target(&self) -> SocketAddr {
-        self.target
+        self.shared.control.borrow().target
+    }
+
+    /// Dials this from now on; the connections that exist stay where they are.
+    pub fn set_target(&self, target: SocketAddr) {
+        self.shared.control.send_modify(|control| control.target = target);
     }
 
     /// What went through so far, over all connections.
@@ -202,6 +206,7 @@ struct Shared {
 /// What the handle wants of the connections.
 #[derive(Clone, Copy, Debug)]
 struct Control {
+    target: SocketAddr,
     one_way: Duration,
     weather: Weather,
     /// Counts the calls of `cut_existing`; a connection older than the latest ends.
@@ -239,7 +244,7 @@ impl Port {
     }
 }
 
-async fn accept(port: Port, listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) {
+async fn accept(port: Port, listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let mut listener = Some(listener);
     let mut control = shared.control.subscribe();
@@ -257,7 +262,7 @@ async fn accept(port: Port, listener: TcpListener, target: SocketAddr, shared: A
             Ok(()) = control.changed() => continue,
         };
         match accepted {
-            Ok((client, _)) => open(client, target, &shared, &mut connections),
+            Ok((client, _)) => open(client, &shared, &mut connections),
             Err(_) => sleep(ACCEPT_BACKOFF).await,
         }
     }
@@ -270,12 +275,11 @@ async fn next(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAd
     }
 }
 
-fn open(client: TcpStream, target: SocketAddr, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
-    if connection::reset_on_drop(&client).is_err()
-        || matches!(shared.control.borrow().weather, Weather::Cut | Weather::Refusing)
-    {
+fn open(client: TcpStream, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
+    let control = *shared.control.borrow();
+    if connection::reset_on_drop(&client).is_err() || matches!(control.weather, Weather::Cut | Weather::Refusing) {
         return; // dropping it resets it
     }
     let link = Link::open(Arc::clone(shared));
-    connections.spawn(link.run(client, target));
+    connections.spawn(link.run(client, control.target));
 }

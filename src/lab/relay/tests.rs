@@ -263,3 +263,15 @@ async fn dropping_the_relay_ends_its_connections() {
     assert!(timeout(SOON, client.read(&mut [0; 1])).await.unwrap().is_err());
     assert!(TcpStream::connect(addr).await.is_err());
 }
+
+#[tokio::test]
+async fn a_target_that_moves_is_followed_by_new_connections() {
+    let (relay, mut client) = relay(b"", Duration::ZERO).await;
+    exchange(&mut client, b"before").await.unwrap();
+    relay.set_target(echo(b"elsewhere").await);
+    exchange(&mut client, b"who was there stays").await.unwrap();
+    let mut newcomer = TcpStream::connect(relay.addr()).await.unwrap();
+    let mut greeting = [0; 9];
+    newcomer.read_exact(&mut greeting).await.unwrap();
+    assert_eq!(&greeting, b"elsewhere");
+}
