@@ -74,8 +74,7 @@ async fn what_goes_on(flavor: Flavor) {
     let count = |target: &str| told.routes.iter().filter(|r| r.target == target).map(|r| r.count).sum::<u64>();
     assert!(count("primary") >= 3 && count("replica") >= 1, "{:?}", told.routes);
     assert_eq!(told.round_trips.saved, told.round_trips.saved_by.values().sum::<u64>());
-    // Two writes and a named lock.
-    assert_eq!(told.round_trips.spent, Some(3));
+    assert!(told.round_trips.spent >= Some(3), "two writes and a named lock: {:?}", told.round_trips);
     assert!(told.round_trips.saved_by["login"] >= 12, "three clients: {:?}", told.round_trips);
     let insert = told.statements.iter().find(|line| line.digest.starts_with("INSERT INTO t (n, s)")).expect("seen");
     assert_eq!((insert.count, &*insert.target, &*insert.reason), (1, "primary", "insert"));

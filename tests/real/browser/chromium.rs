@@ -44,7 +44,9 @@ impl Browser {
     /// Starts one; `None`, with a word about it, where there is none.
     pub(super) fn start() -> Option<Self> {
         // Debian and Ubuntu call it by these names; the last one is asked for if there is none.
-        let has = |program: &&&str| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+        let has = |program: &&&str| {
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        };
         let program = PROGRAMS.iter().find(has).unwrap_or(&PROGRAMS[0]);
         if !is_there(&[program, "--version"], "chromium") {
             return None;
