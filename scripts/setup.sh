@@ -25,6 +25,8 @@ has_clients() { has mariadb && has mariadb-dump; }
 has_php() { php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'; }
 has_php_class() { php -r "exit(stream_resolve_include_path('$1/autoload.php') ? 0 : 1);"; }
 
+has_browser() { has chromium || has chromium-browser || has google-chrome; }
+
 # Another python3 may come first on the path; the system's packages are for this one.
 has_python() { /usr/bin/python3 -c "import $1"; }
 has_perl() { perl "-M$1" -e1; }
@@ -111,6 +113,8 @@ look_around() {
     need "haproxy" has haproxy
     need "openssl" has openssl
     need "curl ca-certificates" has curl
+    # For the status page: tests/real/browser.
+    need "chromium" has_browser
     # Debian's keys, for Ubuntu: MySQL comes from Debian.
     need "debian-archive-keyring" test -r /usr/share/keyrings/debian-archive-keyring.gpg
 }

@@ -41,12 +41,13 @@ pub(super) fn demo(rtt: Duration, flavor: Option<&str>, once: bool) -> Result<()
         if !once {
             print(&format!(
                 "Both are yours now (Ctrl-C ends the demo):\n\n  mysql -h 127.0.0.1 -P {} -u {} -p{} {}      through Landbridge\n  \
-                 curl http://{}/metrics\n",
+                 http://{http}/      the status page\n  landbridge top --url http://{http}      the same here\n  \
+                 curl http://{http}/metrics\n",
                 here.port(),
                 accounts::APP.user,
                 accounts::APP.password,
                 accounts::SCHEMA,
-                app.http.map(|a| a.to_string()).unwrap_or_default()
+                http = app.http.map(|a| a.to_string()).unwrap_or_default()
             ));
             tokio::signal::ctrl_c().await?;
         }

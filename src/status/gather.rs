@@ -62,7 +62,7 @@ impl Source<'_> {
             pools: pools.iter().filter(|_| in_full).map(|pool| line(pool)).collect(),
             clients: self.clients(&pools),
             routes: self.routes(),
-            round_trips: self.round_trips(),
+            round_trips: self.round_trips(&snapshot),
             consistency: Consistency {
                 stale_reads_avoided: self.sum("landbridge_stale_reads_avoided_total"),
                 waits: self.by("landbridge_gtid_waits_total", "outcome", |_| true),
@@ -136,11 +136,11 @@ impl Source<'_> {
         routes
     }
 
-    fn round_trips(&self) -> RoundTrips {
-        const SPENT: &str = "landbridge_round_trips_spent_total";
+    fn round_trips(&self, snapshot: &Snapshot) -> RoundTrips {
+        let spent_at = self.by("landbridge_round_trips_total", "server", |_| true);
+        let spent = snapshot.primary().map(|primary| spent_at.get(&*primary.name).copied().unwrap_or_default());
         let saved_by = self.by("landbridge_round_trips_saved_total", "kind", |reading| reading.value > 0.0);
-        let is_counted = self.readings.iter().any(|reading| reading.name == SPENT);
-        RoundTrips { saved: saved_by.values().sum(), saved_by, spent: is_counted.then(|| self.sum(SPENT)) }
+        RoundTrips { saved: saved_by.values().sum(), saved_by, spent }
     }
 
     fn fingerprint(&self) -> String {

@@ -274,7 +274,7 @@ pub struct RoundTrips {
     pub saved: u64,
     /// The same, by what they would have been for.
     pub saved_by: BTreeMap<String, u64>,
-    /// Those that clients waited for, if that is counted.
+    /// Those that clients' statements caused at the present primary, if there is one.
     pub spent: Option<u64>,
 }
 

@@ -1,6 +1,7 @@
 //! Landbridge against real servers: MySQL and MariaDB, primary and replica, TLS, GTIDs, an ocean.
 
 mod authentication;
+mod browser;
 mod changes;
 mod cli;
 mod commands;
@@ -32,6 +33,7 @@ mod rotation;
 mod round_trips;
 mod rules;
 mod scopes;
+mod status;
 mod support;
 mod switch;
 mod tables;

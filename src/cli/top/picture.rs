@@ -221,7 +221,7 @@ fn round_trips(view: &View<'_>) -> Vec<Line> {
     let trips = &view.report.round_trips;
     let mut phrases = vec![Line::of(Look::Strong, format!("{} round trips saved", thousands(trips.saved)))];
     phrases.extend(view.rates.map(|rates| Line::of(Look::Near, format!("{} a second now", rate(rates.saved)))));
-    phrases.extend(trips.spent.map(|spent| Line::of(Look::Plain, format!("{} waited for", thousands(spent)))));
+    phrases.extend(trips.spent.map(|spent| Line::of(Look::Plain, format!("{} spent", thousands(spent)))));
     let mut by: Vec<_> = trips.saved_by.iter().collect();
     by.sort_by(|a, b| b.1.cmp(a.1));
     phrases.extend(by.into_iter().map(|(kind, n)| Line::of(Look::Faint, format!("{kind} {}", thousands(*n)))));
@@ -327,6 +327,7 @@ fn rate(each_second: f64) -> String {
 
 fn millis(ms: f64) -> String {
     match ms {
+        0.0 => "0 ms".to_owned(),
         100_000.0.. => format!("{:.0} s", ms / 1e3),
         1_000.0.. => format!("{:.1} s", ms / 1e3),
         100.0.. => format!("{ms:.0} ms"),

@@ -36,10 +36,10 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
 
     let addresses = in_order(&mysql, admin.as_ref(), http.as_ref());
     report_collisions(&section, &addresses);
-    warn_of_open_http(&section, http.as_ref());
     let tls = listen_tls::read(&mut section, &addresses, auth);
     let server_version = section.parsed("server_version", "write it in quotes", version);
     let status = section.word("status", StatusPage::WORDS);
+    warn_of_open_http(&section, http.as_ref(), status.as_ref());
     let unix_mode = section.parsed("unix_mode", MODE_EXAMPLE, mode);
     section.finish();
 
@@ -112,13 +112,20 @@ fn report_collisions(section: &Section<'_, '_>, addresses: &[Listening]) {
     }
 }
 
-fn warn_of_open_http(section: &Section<'_, '_>, http: Option<&Found<SocketAddr>>) {
+fn warn_of_open_http(section: &Section<'_, '_>, http: Option<&Found<SocketAddr>>, status: Option<&Found<StatusPage>>) {
     if let Some(http) = http
         && !ListenAddress::Tcp(http.value).is_local()
     {
         let problem =
             Problem::new("other machines can read metrics and health", "keep it inside a network of your own");
         section.document().warn(&http.spot, problem);
+        if let Some(status) = status.filter(|status| status.value == StatusPage::Full) {
+            let problem = Problem::new(
+                "they can read digests of statements and users' names, too",
+                "if they should not: \"auto\"",
+            );
+            section.document().warn(&status.spot, problem);
+        }
     }
 }
 

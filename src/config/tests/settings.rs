@@ -181,6 +181,9 @@ fn what_deserves_a_look() {
              health; keep it inside a network of your own",
         ]
     );
+    assert_eq!(listen("status = 'full'"), Vec::<String>::new());
+    let open = listen("http = '0.0.0.0:9306'\nstatus = 'full'");
+    assert!(open[1].starts_with("proxy.toml:3: [listen] status = 'full': they can read digests"), "{open:?}");
     assert_eq!(
         listen("mysql = '0.0.0.0:3306'\nallow_plaintext = true"),
         ["proxy.toml:3: [listen] allow_plaintext = true: what clients on other machines send can \

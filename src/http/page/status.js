@@ -20,6 +20,7 @@
 
   function millis(ms) {
     if (ms === null || ms === undefined) return "–";
+    if (ms === 0) return "0 ms";
     if (ms >= 100000) return `${count(Math.round(ms / 1000))} s`;
     if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
     if (ms >= 100) return `${Math.round(ms)} ms`;
@@ -95,7 +96,7 @@
     while (parent.children.length > told.length) parent.lastElementChild.remove();
   }
 
-  function showServer(row, server) {
+  function showServer(row, server, somebodyReads) {
     const is = (name, on) => row.classList.toggle(name, on);
     for (const health of ["up", "down", "doubtful", "unknown"]) is(health, server.health === health);
     const behind = server.lag_ms !== null && server.lag_ms > server.max_lag_ms;
@@ -107,7 +108,11 @@
     if (server.rtt_ms !== null) facts.push(`${millis(server.rtt_ms)} away`);
     if (server.replication === "stopped") facts.push("replication stopped");
     else if (server.lag_ms !== null) facts.push(`lag ${millis(server.lag_ms)}`);
-    if (server.role === "replica") facts.push(server.takes_reads ? "takes reads" : "takes no reads");
+    // One that is well takes none where others are nearer.
+    const isSpare = server.health === "up" && !behind && server.replication !== "stopped" && somebodyReads;
+    if (server.role === "replica") {
+      facts.push(server.takes_reads ? "takes reads" : isSpare ? "reads go to a nearer one" : "takes no reads");
+    }
     part(row, "health", facts.join(" · "));
     part(row, "why", server.why);
     part(row, "position", server.position);
@@ -130,8 +135,10 @@
     const template = at("server-template"), name = (server) => server.name;
     const near = report.servers.filter((server) => server.is_near);
     const far = report.servers.filter((server) => !server.is_near);
-    list(at("near"), template, near, name, showServer);
-    list(at("far"), template, far, name, showServer);
+    const somebodyReads = report.servers.some((server) => server.takes_reads);
+    const update = (row, server) => showServer(row, server, somebodyReads);
+    list(at("near"), template, near, name, update);
+    list(at("far"), template, far, name, update);
     at("nobody-far").hidden = far.length > 0;
     text(at("here"), report.region ?? "this shore");
     const regions = [...new Set(far.map((server) => server.region).filter(Boolean))];
@@ -163,7 +170,7 @@
     text(at("statements-total"), count(sample.statements));
     text(at("saved-rate"), rate(lately("saved")));
     const spent = report.round_trips.spent;
-    text(at("spent"), spent === null ? "" : `, ${count(spent)} waited for since the start`);
+    text(at("spent"), spent === null ? "" : `, ${count(spent)} spent since the start`);
     const routes = report.routes.map((route) => ({
       key: `${route.target} ${route.reason}`, label: route.reason, kind: route.target, value: route.count,
     }));
