@@ -20,6 +20,7 @@ readonly POLICY=/usr/sbin/policy-rc.d
 say() { printf 'setup: %s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
 has() { PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/libexec command -v "$1" >/dev/null; }
+has_prometheus() { has prometheus && has promtool; }
 has_clients() { has mariadb && has mariadb-dump; }
 has_php() { php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'; }
 has_php_class() { php -r "exit(stream_resolve_include_path('$1/autoload.php') ? 0 : 1);"; }
@@ -52,7 +53,7 @@ archive_name() {
     echo "${versioned:-$1}"
 }
 
-# haproxy comes with a service, and installing one starts it. What policy-rc.d answers with 101 is
+# haproxy and prometheus come with a service, and installing one starts it. What policy-rc.d answers with 101 is
 # not started; some systems, most containers among them, have that file for good.
 hold_services() {
     if [[ ! -e $POLICY ]]; then
@@ -99,6 +100,8 @@ look_for_drivers() {
 look_around() {
     PACKAGES=()
     [[ -n $WITHOUT_DRIVERS ]] || look_for_drivers
+    # For tests/metrics.rs and tests/real/dashboard.rs.
+    [[ -n $WITHOUT_DRIVERS ]] || need "prometheus" has_prometheus
     need "gcc libc6-dev" has cc
     # The core packages: the programs without a service around them.
     need "mariadb-server-core" has mariadbd
@@ -123,8 +126,8 @@ install_missing() {
     fi
     mkdir -p "${LOG%/*}"
     : >"$LOG"
-    local names=() package had_haproxy=
-    has haproxy && had_haproxy=yes
+    local names=() package service services=()
+    for service in haproxy prometheus; do has "$service" || services+=("$service"); done
     hold_services
     say "refreshing the package lists"
     apt_get update || say "that failed (see $LOG); going on with the old ones"
@@ -136,7 +139,9 @@ install_missing() {
             apt_install "$package" || say "cannot install $package (see $LOG)"
         done
     fi
-    if [[ -z $had_haproxy ]] && has haproxy; then disable_service haproxy; fi
+    for service in "${services[@]}"; do
+        if has "$service"; then disable_service "$service"; fi
+    done
 }
 
 has_ed25519() {

@@ -2,8 +2,7 @@
 
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
-use crate::net::gate::Gate;
-use crate::pool::Counts;
+use crate::net::shutter::Shutter;
 use crate::topology::Health;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -30,13 +29,13 @@ pub struct State {
 /// Pause after the system refused a connection, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, as long as the gate is open.
-pub async fn serve(listener: TcpListener, state: State, (gate, stop): (Gate, CancellationToken)) {
+/// Serves until `stop`, as long as the shutter is open.
+pub async fn serve(listener: TcpListener, state: State, (shutter, stop): (Shutter, CancellationToken)) {
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = gate.pass(|| listener.accept()) => accepted,
+            accepted = shutter.pass(|| listener.accept()) => accepted,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -79,31 +78,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 type Page = (StatusCode, &'static str, Vec<u8>);
 
 fn metrics(state: &State) -> Page {
-    publish_pools(state);
+    state.shared.publish(&state.metrics);
+    state.metrics.server.ready.set(unready(&state.shared).is_empty().into());
     match state.metrics.render() {
         Ok(text) => (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into_bytes()),
-    }
-}
-
-/// Pools are asked when somebody looks, instead of counting at every checkout.
-fn publish_pools(state: &State) {
-    let gauge = &state.metrics.server.connections;
-    gauge.reset();
-    for pool in state.shared.pools.all() {
-        let counts = pool.counts();
-        if pool.server().is_retired() && counts == Counts::default() {
-            continue;
-        }
-        for (name, n) in [
-            ("idle", counts.idle),
-            ("leased", counts.leased),
-            ("dialing", counts.dialing),
-            ("resetting", counts.resetting),
-            ("waiting", counts.waiting),
-        ] {
-            gauge.with_label_values(&[&pool.server().name, name]).add(i64::try_from(n).unwrap_or(i64::MAX));
-        }
     }
 }
 

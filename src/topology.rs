@@ -134,6 +134,8 @@ pub struct Snapshot {
     pub everywhere: Option<Arc<GtidSet>>,
     /// What everybody must see.
     pub floor: FloorView,
+    /// Whether every server answers and none is the primary, but one is about to be, as in a planned change of roles.
+    pub between_primaries: bool,
 }
 
 impl Snapshot {
@@ -166,6 +168,11 @@ impl Snapshot {
     pub fn is_unsettled(&self) -> bool {
         let is_open = |s: &ServerView| s.health == Health::Unknown || (s.role == Role::Primary && s.is_doubtful);
         self.servers.iter().any(is_open)
+    }
+
+    /// Whether there will soon be a primary that tells what must be seen, so that a read had better wait for its word.
+    pub fn may_soon_be_proven(&self) -> bool {
+        self.is_unsettled() || self.between_primaries
     }
 
     /// Whether any server but the primary may ever serve reads.

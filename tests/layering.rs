@@ -15,9 +15,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("route", &["route", "consistency", "sql", "topology"]),
     // L1: settings, counters, sockets, backend connections.
     ("config", &["config"]),
-    ("metrics", &["metrics"]),
-    ("net", &["net", "protocol"]),
-    ("backend", &["backend", "config", "consistency", "net", "protocol", "state", "topology"]),
+    ("metrics", &["metrics", "route"]),
+    ("net", &["net", "metrics", "protocol"]),
+    ("backend", &["backend", "config", "consistency", "metrics", "net", "protocol", "state", "topology"]),
     // L2: warm pools, probes.
     ("pool", &["pool", "backend", "metrics", "net", "protocol", "state"]),
     ("monitor", &["monitor", "backend", "consistency", "metrics", "net", "protocol", "topology"]),

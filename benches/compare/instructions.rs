@@ -19,12 +19,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What `callgrind` writes.
+const OUT: &str = "callgrind.out";
 const SCOPES: [&str; 4] = ["off", "connection", "user", "sidecar"];
 /// Two lengths of a run: their difference has neither start nor end in it.
 const TIMES: [u32; 2] = [2_000, 22_000];
 
 /// Counts, and prints a table.
-pub(crate) async fn compare(flavor: Flavor, options: PairOptions, workloads: &[&Workload]) -> Result<()> {
+///
+/// With `profile` only the usual scope is counted, and what `callgrind` wrote of the longest run is kept there, for
+/// `callgrind_annotate`.
+pub(crate) async fn compare(
+    flavor: Flavor,
+    options: PairOptions,
+    workloads: &[&Workload],
+    profile: Option<&Path>,
+) -> Result<()> {
     say(&format!("starting a {flavor} primary and a replica"));
     let pair = Pair::start_with(flavor, options).await?;
     let load = Load::prepare(&pair, Duration::ZERO).await?;
@@ -33,7 +43,7 @@ pub(crate) async fn compare(flavor: Flavor, options: PairOptions, workloads: &[&
         vec!["| workload | scope | instructions per query | of scope off |".to_owned(), "|---|---|--:|--:|".into()];
     for workload in workloads {
         let mut off = None;
-        for scope in SCOPES {
+        for scope in SCOPES.into_iter().filter(|scope| profile.is_none() || *scope == "user") {
             let mut counted = [0; 2];
             for (counted, times) in counted.iter_mut().zip(TIMES) {
                 *counted = count(directory.path(), &pair, &load, workload, (scope, times)).await?;
@@ -43,6 +53,9 @@ pub(crate) async fn compare(flavor: Flavor, options: PairOptions, workloads: &[&
             let of_off = f64::from(each) / f64::from(*off.get_or_insert(each));
             table.push(format!("| {} | {scope} | {each} | {of_off:.3} |", workload.name));
         }
+    }
+    if let Some(profile) = profile {
+        fs::copy(directory.path().join(OUT), profile)?;
     }
     report::print(&table.join("\n"));
     Ok(())
@@ -58,7 +71,7 @@ async fn count(
 ) -> Result<u64> {
     let (config, port, http) = configure(directory, "counted", pair, r#""off""#, scope)?;
     let log = directory.join("counted.log");
-    let (out, tool) = (directory.join("callgrind.out"), "--tool=callgrind");
+    let (out, tool) = (directory.join(OUT), "--tool=callgrind");
     let out_file = format!("--callgrind-out-file={}", out.display());
     let program = env!("CARGO_BIN_EXE_landbridge");
     let arguments = [tool, &out_file, program, "--config", &config.to_string_lossy(), "run"];

@@ -42,6 +42,9 @@ struct Args {
     /// Instead of all this: count instructions per query under valgrind, for each scope
     #[arg(long)]
     instructions: bool,
+    /// With `--instructions`: keep what callgrind wrote here, and count nothing but the usual scope
+    #[arg(long, requires = "instructions")]
+    profile: Option<PathBuf>,
     /// A Markdown file whose marked place gets the tables
     #[arg(long)]
     write: Option<PathBuf>,
@@ -72,7 +75,7 @@ async fn main() -> Result<()> {
         bail!("no workload is called {:?}: {}", args.only, WORKLOADS.map(|w| w.name).join(", "));
     }
     if args.instructions {
-        return instructions::compare(flavor, options(flavor), &workloads).await;
+        return instructions::compare(flavor, options(flavor), &workloads, args.profile.as_deref()).await;
     }
     say(&format!("starting a {flavor} primary, a replica, HAProxy and Landbridge twice"));
     let pair = Pair::start_with(flavor, options(flavor)).await?;

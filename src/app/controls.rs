@@ -40,7 +40,7 @@ pub(super) fn open(app: &mut App, settings: &Settings, passed: &mut Passed) -> R
     let (bound, listener) = (socket.tcp(), Listener::on(socket)?);
     let control = Arc::new(Controls(app.running.clone()));
     let console = Console::new(app.shared.clone(), app.metrics.clone(), control);
-    let until = (app.doors.gate().clone(), app.stop.clone());
+    let until = (app.doors.shutter().clone(), app.stop.clone());
     app.tasks.spawn(console::listen(listener, Arc::new(console), until));
     Ok(bound)
 }

@@ -149,7 +149,7 @@ impl App {
             let socket = self.doors.add(&place, "mysql", passed)?;
             self.mysql.extend(socket.tcp());
             let listener = Listener::on(socket)?;
-            let until = (self.doors.gate().clone(), self.shared.drain.clone());
+            let until = (self.doors.shutter().clone(), self.shared.drain.clone());
             self.tasks.spawn(listen(listener, self.shared.clone(), self.sessions.clone(), until));
         }
         if let Some(address) = settings.listen.http {
@@ -157,7 +157,7 @@ impl App {
             self.http = socket.tcp();
             let listener = TcpListener::from_std(socket.acceptor()?.into())?;
             let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
-            self.tasks.spawn(http::serve(listener, state, (self.doors.gate().clone(), self.stop.clone())));
+            self.tasks.spawn(http::serve(listener, state, (self.doors.shutter().clone(), self.stop.clone())));
         }
         self.admin = controls::open(self, settings, passed)?;
         Ok(())

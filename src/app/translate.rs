@@ -13,7 +13,7 @@ use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::route::rules::{Effect, Rule, RuleTable, Rules};
-use crate::sql::HintTarget;
+use crate::sql::{HintTarget, ReadFunctions};
 use crate::topology::ServerId;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -210,6 +210,7 @@ pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
         },
         pin_for: settings.consistency.pin_for,
         max_lag_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_lag?))).collect(),
+        read_functions: Arc::new(ReadFunctions::new(&settings.route.read_functions)),
         rules: Rules::new(settings.rules.iter().map(rule).collect()),
         session_mode,
         max_packet: MAX_PACKET,

@@ -92,6 +92,10 @@ pub struct LoggedIn {
     pub peer: Option<SocketAddr>,
     /// Time to open the TCP connection: one round trip.
     pub connect_time: Duration,
+    /// Time until it had greeted and TLS was there.
+    pub greet_time: Duration,
+    /// Time to prove the password.
+    pub login_time: Duration,
     /// The state of accounts before the login.
     pub accounts: u64,
     /// The state of what it keeps to its end.
@@ -145,10 +149,12 @@ async fn log_in(
     connect_time: Duration,
 ) -> Result<LoggedIn, DialError> {
     let (accounts, generation) = (server.accounts(), server.generation());
+    let started = Instant::now();
     let Greeted { mut packets, greeting, seq } = match (&server.tls, server.early_tls.offer()) {
         (Some(connector), Some(offer)) => greet_early(server, connector, offer & (WANTED | extra), packets).await?,
         (connector, _) => greet(connector.as_ref(), extra, packets).await?,
     };
+    let greet_time = started.elapsed();
     let mut caps = (WANTED | extra) & greeting.capabilities;
     caps.set(Capabilities::SSL, server.tls.is_some());
     let mut conversation = Conversation::new(account, greeted_with(&greeting), &greeting.nonce, packets.stream());
@@ -171,7 +177,9 @@ async fn log_in(
     if server.tls.is_some() {
         server.early_tls.remember(greeting.capabilities);
     }
-    Ok(LoggedIn { packets, caps, greeting, peer: None, connect_time, accounts, generation })
+    let login_time = started.elapsed().saturating_sub(greet_time);
+    let peer = None;
+    Ok(LoggedIn { packets, caps, greeting, peer, connect_time, greet_time, login_time, accounts, generation })
 }
 
 /// A server that has greeted, behind TLS if that is wanted.

@@ -8,7 +8,7 @@ use crate::backend::login::{self, Account};
 use crate::backend::query::Reply;
 use crate::backend::server::Server;
 use crate::config::{self, Secret};
-use crate::lab::{CertFiles, Flavor, Pair, Relay, Stats, accounts};
+use crate::lab::{CertFiles, Flavor, Pair, Relay, Stats, accounts, proxy_toml};
 use crate::net::socket::Address;
 use crate::net::tls::{Connector, ServerTls, Verify};
 use crate::protocol::capability::Capabilities;
@@ -74,35 +74,8 @@ async fn prepare(pair: &Pair) -> Result<()> {
 }
 
 fn settings(primary: SocketAddr, replica: SocketAddr, certs: &CertFiles) -> Result<config::Settings> {
-    let (app, monitor, ca) = (accounts::APP, accounts::MONITOR, certs.ca.display());
-    let text = format!(
-        r#"
-region = "here"
-[listen]
-mysql = "127.0.0.1:0"
-admin = ""
-http = "127.0.0.1:0"
-[[server]]
-name = "primary"
-address = "{primary}"
-role = "primary"
-region = "overseas"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[server]]
-name = "replica"
-address = "{replica}"
-role = "replica"
-region = "here"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[user]]
-name = "{}"
-password = "{}"
-[monitor]
-user = "{}"
-password = "{}"
-"#,
-        app.user, app.password, monitor.user, monitor.password
-    );
+    let listen = "[listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"127.0.0.1:0\"\n";
+    let text = proxy_toml(&certs.ca, [primary, replica]) + listen;
     Ok(config::parse(&text, "demo", Path::new("."), &|_| None)?)
 }
 

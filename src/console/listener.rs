@@ -5,8 +5,8 @@ use super::{Console, variables};
 use crate::frontend::client::Client;
 use crate::frontend::handshake::{Rejected, Welcome, handshake};
 use crate::frontend::listener::{ACCEPT_PAUSE, Listener};
-use crate::net::gate::Gate;
 use crate::net::packets::PacketStream;
+use crate::net::shutter::Shutter;
 use crate::net::stream::Socket;
 use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
@@ -15,12 +15,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Accepts until `stop`, which ends those who are there as well.
-pub async fn listen(listener: Listener, console: Arc<Console>, (gate, stop): (Gate, CancellationToken)) {
+pub async fn listen(listener: Listener, console: Arc<Console>, (shutter, stop): (Shutter, CancellationToken)) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             // Closed, somebody else accepts there.
-            accepted = gate.pass(|| listener.accept()) => accepted,
+            accepted = shutter.pass(|| listener.accept()) => accepted,
         };
         match accepted {
             Ok((socket, host)) => {

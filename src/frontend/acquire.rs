@@ -5,6 +5,7 @@ use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
 use super::outlast::Denied;
 use super::session::Session;
+use super::whom::Whom;
 use crate::consistency::gtid::GtidSet;
 use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::errno;
@@ -46,20 +47,14 @@ const FIRST_PROBES: Duration = Duration::from_secs(10);
 pub(super) const PATIENCE: Duration = FIRST_PROBES;
 /// A primary that cannot be reached, and is not known to be down, is tried again after this.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How often a read whose connection died before its answer is sent again.
-pub(super) const READ_RETRIES: u32 = 2;
-/// Instead of a number of retries: nobody but the primary is to be asked any more.
-pub(super) const ONLY_PRIMARY: u32 = READ_RETRIES + 1;
-/// Instead of a number of retries: it was the primary that was lost, each time.
-pub(super) const WITHOUT_PRIMARY: u32 = READ_RETRIES + 2;
 
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
-    pub(super) async fn acquire(&mut self, job: &Job, retries: u32) -> Result<Acquired, ServerError> {
+    pub(super) async fn acquire(&mut self, job: &Job, whom: Whom) -> Result<Acquired, ServerError> {
         let mut beside = self.may_run_beside(job);
         if beside && matches!(self.binding, Binding::InTransaction(_)) {
             // Nearby or not at all: here there is a connection that can do it.
-            match self.acquire_nearby(job, retries).await {
+            match self.acquire_nearby(job, whom).await {
                 Some(acquired) => return Ok(acquired),
                 None => beside = false,
             }
@@ -79,7 +74,7 @@ impl Session {
             return Ok(Acquired { lease, held, reason });
         }
         let need = self.need(job, beside);
-        let acquired = self.acquire_for(job, need, retries).await?;
+        let acquired = self.acquire_for(job, need, whom).await?;
         Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
     }
 
@@ -94,12 +89,12 @@ impl Session {
     }
 
     /// A connection to a replica, beside the one that the session holds.
-    async fn acquire_nearby(&mut self, job: &Job, retries: u32) -> Option<Acquired> {
+    async fn acquire_nearby(&mut self, job: &Job, whom: Whom) -> Option<Acquired> {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
         let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
-        if is_far || retries > 0 || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        if is_far || !whom.is_first() || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -129,17 +124,17 @@ impl Session {
         }
     }
 
-    async fn acquire_for(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, ServerError> {
-        match self.acquire_now(job, need, retries).await {
+    async fn acquire_for(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Acquired, ServerError> {
+        match self.acquire_now(job, need, whom).await {
             Ok(acquired) => Ok(acquired),
-            Err(denied) => self.outlast(job, need, retries, denied).await,
+            Err(denied) => self.outlast(job, need, whom, denied).await,
         }
     }
 
     /// A connection for a job, unless none can be had now.
-    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
+    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Acquired, Denied> {
         let acquired = loop {
-            match self.acquire_anyway(job, need, retries).await {
+            match self.acquire_anyway(job, need, whom).await {
                 Ok(acquired) => break acquired,
                 // The configuration has changed, and what was chosen may have gone with the one before.
                 Err(_) if self.keep_up() => {}
@@ -153,26 +148,30 @@ impl Session {
         Ok(acquired)
     }
 
-    async fn acquire_anyway(&mut self, job: &Job, need: Need, retries: u32) -> Result<Acquired, Denied> {
+    async fn acquire_anyway(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Acquired, Denied> {
         // What belongs at the primary for the session's sake, such as the first read of a transaction, waits for it.
-        if retries == WITHOUT_PRIMARY && need == Need::Read {
+        if whom == Whom::WithoutPrimary && need == Need::Read {
             let error = errno::unreachable("the primary", "each connection to it was lost");
             return self.acquire_without_primary(job, error).await;
         }
         let mut snapshot = self.shared.snapshot();
         let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
-        let decide = |snapshot: &Snapshot| match retries {
-            0..READ_RETRIES => route::decide(need, &reader, snapshot),
-            READ_RETRIES => route::to_primary(snapshot, Reason::NoReplica)
+        let decide = |snapshot: &Snapshot| match whom {
+            Whom::Routed { .. } => route::decide(need, &reader, snapshot),
+            Whom::PrimaryFirst => route::to_primary(snapshot, Reason::NoReplica)
                 .or_else(|down| route::decide(need, &reader, snapshot).map_err(|_| down)),
-            _ => route::to_primary(snapshot, Reason::NoReplica),
+            Whom::OnlyPrimary | Whom::WithoutPrimary => route::to_primary(snapshot, Reason::NoReplica),
         };
         let mut decided = decide(&snapshot);
-        if decided.is_err() && snapshot.is_unsettled() {
+        let may_soon_be = |snapshot: &Snapshot| match need {
+            Need::Read => snapshot.may_soon_be_proven(),
+            Need::Primary(_) => snapshot.is_unsettled(),
+        };
+        if decided.is_err() && may_soon_be(&snapshot) {
             // Clients may be earlier than the first probes, or in the middle of a change of roles.
             let mut topology = self.shared.topology.clone();
-            let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !snapshot.is_unsettled());
+            let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !may_soon_be(snapshot));
             // What it returns keeps the topology from being published: it must be gone before that is read again.
             drop(tokio::time::timeout(FIRST_PROBES, settled).await);
             snapshot = self.shared.snapshot();
@@ -195,7 +194,7 @@ impl Session {
             Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
                 self.lease_primary(job, Reason::NoReplica).await
             }
-            Err(Denied::ForNow(error)) if need == Need::Read && retries < ONLY_PRIMARY => {
+            Err(Denied::ForNow(error)) if need == Need::Read && (whom.has_patience() || whom == Whom::PrimaryFirst) => {
                 self.acquire_without_primary(job, error).await
             }
             Err(error) => Err(error),

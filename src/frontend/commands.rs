@@ -21,7 +21,7 @@ use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why, classify};
+use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why};
 use crate::state::SessionState;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Session {
 
     /// A statement as text.
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
-        let statement = classify(text, self.mode());
+        let statement = self.classified(text);
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
@@ -208,7 +208,9 @@ impl Session {
     pub(super) async fn change_user(&mut self, body: &[u8]) -> Result<(), Gone> {
         self.let_go();
         let Ok(change) = ChangeUser::decode(body, self.client.caps) else {
-            self.client.send_error(&errno::malformed_packet()).await?;
+            let error = errno::malformed_packet();
+            self.shared.metrics.errors.own(error.code);
+            self.client.send_error(&error).await?;
             return Err(Gone::Left("malformed COM_CHANGE_USER".into()));
         };
         let shared = self.shared.clone();
@@ -223,6 +225,7 @@ impl Session {
             Ok(account) => self.is_of(account),
             Err(Rejected::Told(error)) => {
                 shared.metrics.login_failures.inc();
+                shared.metrics.errors.own(error.code);
                 self.client.send_error(&error).await?;
                 return Err(Gone::Left(error.to_string()));
             }
@@ -236,6 +239,7 @@ impl Session {
         self.state = Arc::new(self.login_state(change.schema.as_deref(), change.collation));
         self.introduce();
         if let Err(error) = self.admit().await {
+            shared.metrics.errors.own(error.code);
             self.client.send_error(&error).await?;
             return Err(Gone::Left(error.to_string()));
         }

@@ -1,6 +1,6 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
-use super::acquire::{Acquired, Held, LOOK_AGAIN, ONLY_PRIMARY, PATIENCE, READ_RETRIES, WITHOUT_PRIMARY};
+use super::acquire::{Acquired, Held, LOOK_AGAIN, PATIENCE};
 use super::binding::{Binding, PinReason};
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
@@ -10,6 +10,7 @@ use super::session::{Gone, Session};
 use super::settle::LAST_QUESTION;
 use super::summary::Summary;
 use super::watched::Went;
+use super::whom::Whom;
 use crate::consistency::token::Noted;
 use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
@@ -50,12 +51,12 @@ impl Session {
         let _changing = self.keep_definitions(job);
         self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
-        let (mut retries, mut found_dead) = (0, 0);
+        let (mut whom, mut found_dead) = (Whom::FIRST, 0);
         let mut primary_lost_since: Option<Instant> = None;
         // A replica's refusal to prepare, until the primary has been asked.
         let mut refusal = None;
         loop {
-            let Acquired { mut lease, held, reason } = match self.acquire(&job, retries).await {
+            let Acquired { mut lease, held, reason } = match self.acquire(&job, whom).await {
                 Ok(acquired) => acquired,
                 Err(_) if job.need == Need::Primary(Reason::OnEmpty) => {
                     job = Cow::Owned(wherever_it_can(job.into_owned()));
@@ -69,7 +70,8 @@ impl Session {
                 drop(lease);
                 return self.leave_deposed(&held, &error).await;
             }
-            if retries > 0 && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await {
+            if !whom.is_first() && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await
+            {
                 found_dead += 1;
                 continue;
             }
@@ -82,7 +84,7 @@ impl Session {
                 Ok(Summary { untold: true, error, .. }) => {
                     lease.give_back(Disposition::Clean);
                     refusal = error;
-                    retries = ONLY_PRIMARY;
+                    whom = Whom::OnlyPrimary;
                 }
                 Ok(summary) => return self.settle(lease, held, &job, summary).await,
                 Err(Failed::ClientLeft(error, thread_id)) => {
@@ -97,15 +99,14 @@ impl Session {
                 Err(Failed::Lost { sent, .. })
                     if !held.connection
                         && !self.client.answered
-                        && (retries < READ_RETRIES
+                        && (whom.has_patience()
                             || primary_lost_since.is_some_and(|since| since.elapsed() < PATIENCE))
                         && (!sent || job.is_repeatable()) =>
                 {
                     self.shared.metrics.retried_reads.inc();
-                    retries += 1;
-                    if retries >= READ_RETRIES && job.need == Need::Read && self.is_at_primary(&lease) {
+                    whom = whom.after_loss(job.need == Need::Read && self.is_at_primary(&lease));
+                    if whom == Whom::WithoutPrimary {
                         // It may even let us in, such as one that is stopping.
-                        retries = WITHOUT_PRIMARY;
                         primary_lost_since.get_or_insert_with(Instant::now);
                         tokio::time::sleep(LOOK_AGAIN).await;
                     }
@@ -123,11 +124,11 @@ impl Session {
                     self.shared.proven.forget();
                     // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
                     // who is in it can go on, as on a direct connection, with what needs no schema.
-                    if retries == ONLY_PRIMARY || job.need != Need::Read {
+                    if whom == Whom::OnlyPrimary || job.need != Need::Read {
                         *homeless = true;
                         self.state = in_schema(&self.state, None);
                     }
-                    retries = ONLY_PRIMARY;
+                    whom = Whom::OnlyPrimary;
                 }
                 Err(Failed::Refused(error)) => {
                     drop(lease);
@@ -194,8 +195,7 @@ impl Session {
         let at_primary = self.is_at_primary(lease);
         self.went = Some(Went { server: lease.pool().server().id, at_primary, reason, at: Instant::now() });
         let metrics = &self.shared.metrics;
-        let target = if at_primary { "primary" } else { "replica" };
-        metrics.statements.with_label_values(&[target, reason.as_str()]).inc();
+        metrics.statements.count(at_primary, reason);
         if job.need == Need::Read && reason.avoids_stale_read() {
             metrics.stale_reads_avoided.inc();
         }
@@ -210,7 +210,7 @@ impl Session {
     pub(super) async fn refuse(&mut self, error: &ServerError) -> Result<(), Gone> {
         self.last.diagnostics = None;
         self.last.warnings = 0;
-        self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
+        self.shared.metrics.errors.own(error.code);
         self.last.error = Some(error.clone());
         self.last.row_count = -1;
         if self.client.answered {
@@ -269,7 +269,7 @@ impl Session {
         };
         if self.client.answered {
             // In the middle of rows an error packet ends the answer properly.
-            self.shared.metrics.own_errors.with_label_values(&[&error.code.to_string()]).inc();
+            self.shared.metrics.errors.own(error.code);
             return Err(Gone::Left(error.to_string()));
         }
         self.refuse(&error).await

@@ -4,9 +4,9 @@ use super::client::Client;
 use super::handshake::{Rejected, handshake};
 use super::session::{Gone, Session};
 use super::shared::Shared;
-use crate::net::gate::Gate;
 use crate::net::listening::Listening;
 use crate::net::packets::PacketStream;
+use crate::net::shutter::Shutter;
 use crate::net::socket::tune;
 use crate::net::stream::Socket;
 use crate::protocol::errno;
@@ -61,19 +61,19 @@ impl Listener {
     }
 }
 
-/// Accepts until `stop`, as long as the gate is open. Whoever comes while it is closed waits in the socket's queue.
+/// Accepts until `stop`, as long as the shutter is open. Whoever comes while it is closed waits in the socket's queue.
 pub async fn listen(
     listener: Listener,
     shared: Arc<Shared>,
     sessions: TaskTracker,
-    (gate, stop): (Gate, CancellationToken),
+    (shutter, stop): (Shutter, CancellationToken),
 ) {
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            // Who was accepted is counted before the gate can be closed.
-            accepted = gate.pass(|| accept(&listener, &shared, &sessions)) => accepted,
+            // Who was accepted is counted before the shutter can be closed.
+            accepted = shutter.pass(|| accept(&listener, &shared, &sessions)) => accepted,
         };
         if let Err(error) = accepted {
             shared.metrics.accept_failures.inc();
@@ -94,7 +94,9 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
     shared.metrics.accepted.inc();
     let packets = PacketStream::plain(socket);
     let Some(entry) = shared.registry.enter(shared.settings().max_clients, &host) else {
-        let _gone = Client::new(packets).send_error(&errno::too_many_connections()).await;
+        let error = errno::too_many_connections();
+        shared.metrics.errors.own(error.code);
+        let _gone = Client::new(packets).send_error(&error).await;
         return;
     };
     shared.metrics.connected.inc();
@@ -114,6 +116,7 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
         Ok(Err(rejected)) => {
             if let Rejected::Told(error) = &rejected {
                 shared.metrics.login_failures.inc();
+                shared.metrics.errors.own(error.code);
                 // The text holds what the client calls itself: shown with its control characters escaped.
                 tracing::info!(client = id, host, error = ?error.message, "login refused");
             }

@@ -6,6 +6,7 @@ use super::gate::Place;
 use super::job::Job;
 use super::relay::READ_AHEAD;
 use super::session::{Gone, Session};
+use super::whom::Whom;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
@@ -38,7 +39,7 @@ impl Session {
         &mut self,
         job: &Job,
         need: Need,
-        retries: u32,
+        whom: Whom,
         mut denied: Denied,
     ) -> Result<Acquired, ServerError> {
         let started = Instant::now();
@@ -66,7 +67,7 @@ impl Session {
                     Err(Ended::Left(_)) => return Err(errno::left_while_waiting()),
                 },
             }
-            denied = match self.acquire_now(job, need, retries).await {
+            denied = match self.acquire_now(job, need, whom).await {
                 Ok(acquired) => return Ok(acquired),
                 Err(denied) => denied,
             };

@@ -184,6 +184,11 @@ impl Registry {
         views
     }
 
+    /// What every client holds between two commands.
+    pub fn holds(&self) -> Vec<Holds> {
+        self.lock().values().map(|handle| Holds::decode(handle.holds.load(Ordering::Relaxed))).collect()
+    }
+
     /// Tells every client to go.
     pub fn stop_all(&self) {
         for handle in self.lock().values() {

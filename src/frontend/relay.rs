@@ -131,9 +131,10 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
         return Err(lost(io::ErrorKind::ConnectionAborted.into()));
     }
     client.seq = seq;
+    let unsent = !client.answered;
     client.answered |= !client.packets.output().is_empty();
     busy.set_status(summary.status);
-    Ok(summary)
+    Ok(Summary { unsent, ..summary })
 }
 
 fn lost(error: io::Error) -> RelayError {

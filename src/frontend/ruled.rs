@@ -5,10 +5,16 @@ use super::job::{Job, JobCommand, Wishes};
 use super::session::Session;
 use crate::route::rules::Sender;
 use crate::route::{Need, Reason};
-use crate::sql::{Semicolons, Statement};
+use crate::sql::{Semicolons, Statement, classify_knowing};
 use crate::topology::ServerId;
 
 impl Session {
+    /// What a statement does, as far as its text, the session and the file tell.
+    pub(super) fn classified<'t>(&mut self, text: &'t [u8]) -> Statement<'t> {
+        let mode = self.mode();
+        classify_knowing(text, mode, &self.shared.settings().read_functions, self.state.schema())
+    }
+
     /// What a statement needs, and what it is asked besides: first its hint counts, then the rules.
     pub(super) fn need_and_wishes(&mut self, text: &[u8], statement: &Statement<'_>) -> (Need, Wishes) {
         let (need, hint) = (Need::of(statement), &statement.hint);

@@ -187,7 +187,9 @@ impl Session {
 
     /// Answers the login: with the OK, or with why it cannot be had.
     async fn welcome(&mut self) -> Result<(), Gone> {
+        self.client.packets.count(self.shared.metrics.traffic.clone());
         if let Err(error) = self.admit().await {
+            self.shared.metrics.errors.own(error.code);
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }
@@ -263,6 +265,7 @@ impl Session {
     }
 
     async fn turn_away<T>(&mut self, error: ServerError) -> Result<T, Gone> {
+        self.shared.metrics.errors.own(error.code);
         // Not an answer to anything, but numbered like one.
         self.client.seq = 1;
         self.client.send_error(&error).await?;

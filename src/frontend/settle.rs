@@ -45,6 +45,9 @@ impl Session {
                 pool.server().logins_outdated();
             }
         }
+        if let Some(error) = &summary.error {
+            self.shared.metrics.errors.server(error.code);
+        }
         if summary.error.as_ref().is_some_and(errno::is_read_only) {
             // The client has been told. Somebody else may be the primary by now.
             self.shared.look_again();

@@ -18,6 +18,7 @@ use crate::net::budget::Budget;
 use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
 use crate::route::rules::Rules;
+use crate::sql::ReadFunctions;
 use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use arc_swap::{ArcSwap, Guard};
@@ -77,6 +78,8 @@ pub struct SessionSettings {
     pub max_lag_by_user: HashMap<String, Duration>,
     /// What happens to which reads.
     pub rules: Rules,
+    /// Stored functions that are declared to only read.
+    pub read_functions: Arc<ReadFunctions>,
     /// Who keeps one connection for each session (`pool.mode = "session"`).
     pub session_mode: SessionMode,
     /// Largest command.

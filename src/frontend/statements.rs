@@ -35,7 +35,7 @@ impl Session {
         if !self.prepared.make_room(text, &self.shared.memory) {
             return self.refuse(&errno::out_of_memory()).await;
         }
-        let statement = classify(text, self.mode());
+        let statement = self.classified(text);
         self.reports |= reports_chosen(text, &statement);
         let as_text = is_same_as_text(&statement, text);
         let stand_in = stand_in(&statement, column_names(text));

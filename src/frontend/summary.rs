@@ -30,6 +30,8 @@ pub struct Summary {
     pub error: Option<ServerError>,
     /// The client has been told nothing, of an error or of a result without rows: another server may know better.
     pub untold: bool,
+    /// All of it is still waiting to be sent to the client.
+    pub unsent: bool,
     /// An error of our own prelude: the client's command was not run and nothing was sent to it.
     pub prelude_error: Option<ServerError>,
     /// A statement was prepared: its handle, parameters and columns.

@@ -40,6 +40,9 @@ impl Session {
 
 fn touch(text: &[u8], statement: &Statement<'_>, schema: Option<&[u8]>, mode: Mode) -> Touch {
     let alone = statement.parts == Parts::Single;
+    if statement.traits.contains(Traits::CALLS_READ_FUNCTION) {
+        return Touch::Anything;
+    }
     match statement.kind {
         Kind::Read if !statement.traits.contains(Traits::CALLS_STORED_CODE) => {
             if statement.traits.contains(Traits::TABLE_FREE) {

@@ -1,7 +1,7 @@
 //! What others see of a session: what it holds (registry), how long its statements took (digests, slow log).
 //!
-//! Without digests and without a bound for slow statements nothing is measured. With them a statement costs two
-//! looks at the clock, its fingerprint (some 30 instructions for each byte) and a row of a table: about 100 ns for
+//! A statement costs two looks at the clock and, where there are digests, its fingerprint (some 30 instructions for
+//! each byte) and a row of a table: about 100 ns for
 //! `SELECT c FROM sbtest1 WHERE id=501234`, in the best of several measurements on a busy machine. So that long
 //! texts do not cost more, of those beyond [`READ_WHOLE`] only some are read, and count for several.
 
@@ -36,7 +36,8 @@ pub(super) struct Went {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
     began: Instant,
-    mode: Mode,
+    /// `None` if nobody wants to see the text.
+    mode: Option<Mode>,
 }
 
 /// What the registry was last told.
@@ -68,11 +69,11 @@ impl Session {
         }
     }
 
-    /// A job begins: when, if anybody wants to know.
-    pub(super) fn watch(&mut self, job: &Job) -> Option<Watch> {
+    /// A job begins.
+    pub(super) fn watch(&mut self, job: &Job) -> Watch {
         self.went = None;
         if self.shared.digests.is_none() && self.shared.settings().slow.is_none() {
-            return None;
+            return Watch { began: Instant::now(), mode: None };
         }
         let mode = match &job.command {
             // It may have been another one when it was prepared; and what is no literal then may be one now.
@@ -81,18 +82,22 @@ impl Session {
             }
             _ => self.mode(),
         };
-        Some(Watch { began: Instant::now(), mode })
+        Watch { began: Instant::now(), mode: Some(mode) }
     }
 
     /// It is over.
-    pub(super) fn watched(&mut self, watch: Option<Watch>, job: &Job) {
-        let (Some(Watch { began, mode }), Some(went)) = (watch, self.went) else { return };
+    pub(super) fn watched(&mut self, watch: Watch, job: &Job) {
+        let (Watch { began, mode }, Some(went)) = (watch, self.went) else { return };
+        let now = Instant::now();
+        let metrics = &self.shared.metrics;
+        metrics.wait_seconds.add(went.at_primary, went.at.duration_since(began));
+        metrics.run_seconds.add(went.at_primary, now.duration_since(went.at));
+        let Some(mode) = mode else { return };
         let text = match &job.command {
             JobCommand::Text(text) => text,
             JobCommand::Execute(execution) => &execution.text,
             JobCommand::Prepare(..) | JobCommand::Raw(..) => return,
         };
-        let now = Instant::now();
         self.entry.handle().set_rested(now);
         let took = now.duration_since(began);
         let is_slow = self.shared.settings().slow.is_some_and(|slow| took >= slow);

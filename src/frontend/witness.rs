@@ -108,9 +108,9 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
         let of_interest = if is_primary {
-            // Where nobody reads from replicas now, that can wait until somebody does.
-            let somebody_reads_elsewhere = !snapshot.readers.is_empty() || self.shared.succession.is_lingering();
-            snapshot.report.is_some() && somebody_reads_elsewhere && held.reason != Some(Reason::PrimaryIsNearer)
+            // Also where nobody reads from replicas now: should the primary go, they are what is left.
+            let others_may_read_elsewhere = snapshot.has_replicas() || self.shared.succession.is_lingering();
+            snapshot.report.is_some() && others_may_read_elsewhere && held.reason != Some(Reason::PrimaryIsNearer)
         } else {
             held.reason == Some(Reason::OtherReplica)
         };
@@ -135,8 +135,7 @@ impl Session {
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
     pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
         let unnamed = self.sight.take_unnamed(lease.pool().server().id);
-        // Where nobody reads from replicas, that can wait until somebody does.
-        match unnamed.filter(|_| !self.shared.snapshot().readers.is_empty()) {
+        match unnamed.filter(|_| self.shared.snapshot().has_replicas()) {
             Some(unnamed) => drop(tokio::spawn(async move {
                 if let Some(gtids) = ask_executed(&mut lease).await {
                     unnamed.named(&gtids);

@@ -72,7 +72,7 @@ impl Arrival {
         }
         self.line.send("serving").await?;
         elders.heed(self.line);
-        app.doors.gate().open();
+        app.doors.shutter().open();
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! The sockets that clients connect to, and whether anybody accepts there.
 
 use crate::config::{Listen, ListenAddress};
-use crate::net::gate::Gate;
 use crate::net::listening::{Listening, Passed, Place};
+use crate::net::shutter::Shutter;
 use anyhow::{Context, Result};
 use std::fmt::Display;
 
@@ -10,13 +10,13 @@ use std::fmt::Display;
 #[derive(Debug)]
 pub struct Doors {
     sockets: Vec<Listening>,
-    gate: Gate,
+    shutter: Shutter,
 }
 
 impl Doors {
     /// None yet.
     pub fn new(open: bool) -> Self {
-        Self { sockets: Vec::new(), gate: Gate::new(open) }
+        Self { sockets: Vec::new(), shutter: Shutter::new(open) }
     }
 
     /// The socket of an address of `[listen] key`: one that was passed in, or a new one.
@@ -30,8 +30,8 @@ impl Doors {
     }
 
     /// What whoever accepts passes.
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    pub fn shutter(&self) -> &Shutter {
+        &self.shutter
     }
 
     /// The sockets, for whoever takes over.

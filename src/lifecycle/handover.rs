@@ -135,7 +135,7 @@ impl Ready {
     /// It is gone, or does not begin. Then this one goes on as if nothing had been.
     pub(super) async fn hand_over(mut self, app: &App, elders: &mut Elders) -> Result<Successor> {
         let mut lines = elders.cut().await;
-        app.doors.gate().close().await;
+        app.doors.shutter().close().await;
         let (asks, token) = app.shared.succession.hand_over();
         let handed = tokio::time::timeout(SERVING_WITHIN, self.let_serve(app, &token, &mut lines)).await;
         if let Err(error) = handed.unwrap_or_else(|_| bail!("it did not begin within {SERVING_WITHIN:?}")) {
@@ -177,7 +177,7 @@ pub(super) fn serve_again(app: &App) {
     shared.succession.serves_again(names_gtids, shared.settings().pin_for);
     shared.definitions_may_differ();
     shared.doubts.send_replace(Some(Instant::now()));
-    app.doors.gate().open();
+    app.doors.shutter().open();
 }
 
 /// A token as it is sent to another process.

@@ -114,7 +114,8 @@ impl Board {
         }
         // Nothing was shown of a server that was never probed.
         let _never_shown = self.metrics.up.remove_label_values(&[&old.name, role_name(old.role)]);
-        let _never_shown = self.metrics.lag_milliseconds.remove_label_values(&[&old.name]);
+        let _never_shown = self.metrics.lag_seconds.remove_label_values(&[&old.name]);
+        let _never_shown = self.metrics.replication_running.remove_label_values(&[&old.name]);
         if !matches!(new.health, Health::Unknown | Health::Retired) {
             self.show(new);
         }
@@ -124,8 +125,9 @@ impl Board {
     fn hide(&self, server: &ServerView) {
         let metrics = &self.metrics;
         let _never_shown = metrics.up.remove_label_values(&[&server.name, role_name(server.role)]);
-        let _never_shown = metrics.lag_milliseconds.remove_label_values(&[&server.name]);
-        let _never_shown = metrics.rtt_microseconds.remove_label_values(&[&server.name]);
+        let _never_shown = metrics.lag_seconds.remove_label_values(&[&server.name]);
+        let _never_shown = metrics.replication_running.remove_label_values(&[&server.name]);
+        let _never_shown = metrics.rtt_seconds.remove_label_values(&[&server.name]);
     }
 
     fn show(&self, server: &ServerView) {
@@ -133,14 +135,15 @@ impl Board {
         let name = &*server.name;
         metrics.up.with_label_values(&[name, role_name(server.role)]).set((server.health == Health::Up).into());
         if server.role == Role::Replica {
-            let lag = match server.lag {
-                Lag::Behind(lag) => gauge(lag.as_millis()),
-                Lag::Unknown | Lag::Stopped => -1,
-            };
-            metrics.lag_milliseconds.with_label_values(&[name]).set(lag);
+            let lag = if let Lag::Behind(lag) = server.lag { Some(lag) } else { None };
+            metrics.replication_running.with_label_values(&[name]).set(lag.is_some().into());
+            match lag {
+                Some(lag) => metrics.lag_seconds.with_label_values(&[name]).set(lag.as_secs_f64()),
+                None => drop(metrics.lag_seconds.remove_label_values(&[name])),
+            }
         }
         if let Some(rtt) = server.rtt {
-            metrics.rtt_microseconds.with_label_values(&[name]).set(gauge(rtt.as_micros()));
+            metrics.rtt_seconds.with_label_values(&[name]).set(rtt.as_secs_f64());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! All that is known of the servers, and the snapshot made of it. Pure: time is a parameter, and
 //! what a person should hear comes out as [`Event`]s.
 
+mod between;
 mod configure;
 mod entry;
 
@@ -72,6 +73,8 @@ pub(super) struct Table {
     read_only: Option<ServerId>,
     /// The primary, or the last one there was.
     last_primary: Option<ServerId>,
+    /// Since when there is none, although all servers answer.
+    between_since: Option<Instant>,
     /// Since when it is the primary that is.
     primary_since: Instant,
     /// What was sent to a server on a connection that broke may still be on its way for about this long.
@@ -103,6 +106,7 @@ impl Table {
             choice: Choice::default(),
             read_only: None,
             last_primary: None,
+            between_since: None,
             primary_since: now,
             grace,
             history: History::default(),
@@ -246,14 +250,15 @@ impl Table {
         let floor = FloorView { gtids: self.floor.gtids().cloned(), pending: self.floor.is_pending() };
         let same_servers = published.servers.len() == servers.len()
             && servers.iter().zip(&published.servers).all(|(new, old)| is_same(new, old));
-        let same_rest =
-            (&self.report, &everywhere, &floor) == (&published.report, &published.everywhere, &published.floor);
+        let between_primaries = self.is_between_primaries(now);
+        let same_rest = (&self.report, &everywhere, &floor, between_primaries)
+            == (&published.report, &published.everywhere, &published.floor, published.between_primaries);
         if same_readers && same_servers && same_rest {
             return None;
         }
         let epoch = published.epoch + u64::from(!same_readers);
         let report = self.report.clone();
-        self.snapshot = Arc::new(Snapshot { servers, readers, epoch, report, everywhere, floor });
+        self.snapshot = Arc::new(Snapshot { servers, readers, epoch, report, everywhere, floor, between_primaries });
         Some(self.snapshot.clone())
     }
 

@@ -1,11 +1,13 @@
 //! Sockets, TLS and the one place where the codec meets tokio.
 
 pub mod budget;
-pub mod gate;
+pub mod expiry;
 pub mod listening;
 pub mod names;
 pub mod packets;
+pub mod shutter;
 pub mod simulated;
 pub mod socket;
 pub mod stream;
 pub mod tls;
+mod transfer;

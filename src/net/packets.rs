@@ -2,18 +2,17 @@
 
 use super::budget::{Budget, Exhausted, SMALL, Share};
 use super::stream::{Socket, Stream, Transport};
+use super::transfer::{Compressed, in_time, receive, send, send_listening};
+use crate::metrics::Traffic;
 use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
 use bytes::{Buf, BytesMut};
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
-/// How much is read from a peer at once; also the most that is buffered while relaying.
-const CHUNK: usize = 64 * 1024;
 /// A write buffer larger than this is given back after use.
 const KEEP: usize = 16 * 1024;
 
@@ -64,22 +63,14 @@ pub struct PacketStream {
     compressed: Option<Box<Compressed>>,
     /// How long a peer may stop in the middle of a packet, or of taking one.
     stall: Option<Duration>,
-}
-
-/// What a compressed stream needs besides.
-#[derive(Debug)]
-struct Compressed {
-    compression: Compression,
-    /// Received, and not yet the whole of an envelope.
-    raw: BytesMut,
-    /// The envelopes of the write under way.
-    envelopes: Vec<u8>,
+    /// Where its bytes are counted.
+    traffic: Option<Traffic>,
 }
 
 impl PacketStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), output: Vec::new(), compressed: None, stall: None }
+        Self { stream, input: BytesMut::new(), output: Vec::new(), compressed: None, stall: None, traffic: None }
     }
 
     /// From now on everything travels compressed, in both directions.
@@ -94,6 +85,11 @@ impl PacketStream {
     /// left: reads and writes end with [`io::ErrorKind::TimedOut`].
     pub fn stalls_after(&mut self, stall: Duration) {
         self.stall = Some(stall);
+    }
+
+    /// From now on its bytes are counted: as they travel, but for TLS.
+    pub fn count(&mut self, traffic: Traffic) {
+        self.traffic = Some(traffic);
     }
 
     /// The stream below.
@@ -149,7 +145,7 @@ impl PacketStream {
 
     async fn fill_at_leisure(&mut self) -> io::Result<usize> {
         let Some(compressed) = &mut self.compressed else {
-            return receive(&mut self.stream, &mut self.input).await;
+            return receive(&mut self.stream, &mut self.input, self.traffic.as_ref()).await;
         };
         let before = self.input.len();
         loop {
@@ -162,7 +158,7 @@ impl PacketStream {
                 // It was empty; another may be there.
                 continue;
             }
-            receive(&mut self.stream, &mut compressed.raw).await?;
+            receive(&mut self.stream, &mut compressed.raw, self.traffic.as_ref()).await?;
         }
     }
 
@@ -171,10 +167,11 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn watch(&mut self) -> io::Result<usize> {
-        match &mut self.compressed {
-            Some(compressed) => receive(&mut self.stream, &mut compressed.raw).await,
-            None => receive(&mut self.stream, &mut self.input).await,
-        }
+        let into = match &mut self.compressed {
+            Some(compressed) => &mut compressed.raw,
+            None => &mut self.input,
+        };
+        receive(&mut self.stream, into, self.traffic.as_ref()).await
     }
 
     /// Bytes received, looked at or not.
@@ -190,7 +187,8 @@ impl PacketStream {
         if self.output.is_empty() {
             return Ok(());
         }
-        send(&mut self.stream, self.compressed.as_deref_mut(), &self.output, self.stall).await?;
+        send(&mut self.stream, self.compressed.as_deref_mut(), &self.output, (self.stall, self.traffic.as_ref()))
+            .await?;
         self.sent();
         Ok(())
     }
@@ -201,7 +199,7 @@ impl PacketStream {
     /// # Cancel safety
     /// Not cancel safe: part of the buffer may be sent.
     pub async fn flush_listening(&mut self) -> io::Result<()> {
-        send_listening(&mut self.stream, &self.output, &mut self.input).await?;
+        send_listening(&mut self.stream, &self.output, &mut self.input, self.traffic.as_ref()).await?;
         self.sent();
         Ok(())
     }
@@ -216,7 +214,7 @@ impl PacketStream {
     /// Sends `bytes` behind the output buffer, without copying them there.
     pub async fn write_through(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.flush().await?;
-        send(&mut self.stream, self.compressed.as_deref_mut(), bytes, self.stall).await
+        send(&mut self.stream, self.compressed.as_deref_mut(), bytes, (self.stall, self.traffic.as_ref())).await
     }
 
     /// Waits until at least `n` bytes are buffered.
@@ -325,78 +323,10 @@ impl PacketStream {
     }
 }
 
-/// Writes, and reads meanwhile: a peer that answers the first part of what it is sent may read no further
-/// until somebody takes the answer.
-async fn send_listening(stream: &mut Stream, bytes: &[u8], input: &mut BytesMut) -> io::Result<()> {
-    let (mut sent, mut listening) = (0, true);
-    poll_fn(|cx| {
-        loop {
-            let mut stream = Pin::new(&mut *stream);
-            let progress = if sent < bytes.len() {
-                stream.as_mut().poll_write(cx, &bytes[sent..])?
-            } else {
-                match stream.as_mut().poll_flush(cx)? {
-                    Poll::Ready(()) => return Poll::Ready(Ok(())),
-                    Poll::Pending => Poll::Pending,
-                }
-            };
-            match progress {
-                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(written) => sent += written,
-                Poll::Pending if !listening => return Poll::Pending,
-                Poll::Pending => {
-                    input.reserve(CHUNK);
-                    // Its end, should it come, the writing will meet.
-                    listening = ready!(pin!(stream.get_mut().read_buf(input)).poll(cx))? > 0;
-                }
-            }
-        }
-    })
-    .await
-}
-
-async fn receive(stream: &mut Stream, into: &mut BytesMut) -> io::Result<usize> {
-    into.reserve(if into.is_empty() { 4096 } else { CHUNK });
-    match stream.read_buf(into).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        n => Ok(n),
-    }
-}
-
-async fn send(
-    stream: &mut Stream,
-    compressed: Option<&mut Compressed>,
-    bytes: &[u8],
-    stall: Option<Duration>,
-) -> io::Result<()> {
-    let mut left = match compressed {
-        None => bytes,
-        Some(Compressed { compression, envelopes, .. }) => {
-            envelopes.clear();
-            compression.wrap(bytes, envelopes);
-            &envelopes[..]
-        }
-    };
-    while !left.is_empty() {
-        let written = in_time(stall, stream.write(left)).await?;
-        left = left.get(written..).filter(|_| written > 0).ok_or(io::ErrorKind::WriteZero)?;
-    }
-    in_time(stall, stream.flush()).await
-}
-
-/// Most of the time there is nothing to wait for, and then no clock is looked at.
-async fn in_time<T>(limit: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let Some(limit) = limit else { return work.await };
-    let mut work = pin!(work);
-    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-        return done;
-    }
-    tokio::time::timeout(limit, work).await.map_err(|_| io::ErrorKind::TimedOut)?
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt;
     use tokio::net::UnixStream;
 
     /// More than fits between two peers.

@@ -4,6 +4,7 @@
 //! (`verify-ca` fits), old MariaDB recipes make X.509 v1 leaves that no modern library accepts as
 //! such (`pin` fits). Nothing here ever falls back to plaintext.
 
+use super::expiry::Expiry;
 use super::stream::{Stream, Transport};
 use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -73,6 +74,10 @@ pub enum TlsError {
 pub struct Connector {
     config: ArcSwap<ClientConfig>,
     name: ServerName<'static>,
+    /// Of the certificate that it shows.
+    own_expiry: Expiry,
+    /// Of the one that the server showed last.
+    peer_expiry: Expiry,
 }
 
 impl std::fmt::Debug for Connector {
@@ -98,18 +103,29 @@ impl Connector {
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
+        let own_expiry = Expiry::default();
         let config = match &settings.client_cert {
             None => builder.with_no_client_auth(),
-            Some((cert, key)) => builder.with_client_auth_cert(read_certs(cert)?, read_key(key)?)?,
+            Some((cert, key)) => {
+                let certs = read_certs(cert)?;
+                own_expiry.see(&certs);
+                builder.with_client_auth_cert(certs, read_key(key)?)?
+            }
         };
         let host = settings.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.into()))?;
-        Ok(Self { config: ArcSwap::from_pointee(config), name })
+        Ok(Self { config: ArcSwap::from_pointee(config), name, own_expiry, peer_expiry: Expiry::default() })
     }
 
     /// From now on connections are made as by `fresh`, which is for the same server with other certificates.
     pub fn renew(&self, fresh: &Self) {
         self.config.store(fresh.config.load_full());
+        self.own_expiry.be(&fresh.own_expiry);
+    }
+
+    /// When the certificate expires that it shows, and the one that the server showed last.
+    pub fn expiries(&self) -> (Option<i64>, Option<i64>) {
+        (self.own_expiry.at(), self.peer_expiry.at())
     }
 
     /// Performs the handshake.
@@ -119,6 +135,7 @@ impl Connector {
     pub async fn connect(&self, transport: Transport) -> io::Result<Stream> {
         let connector = TlsConnector::from(self.config.load_full());
         let tls = connector.connect(self.name.clone(), transport).await?;
+        self.peer_expiry.see(tls.get_ref().1.peer_certificates().unwrap_or_default());
         Ok(Stream::Tls(Box::new(TlsStream::Client(tls))))
     }
 }
@@ -296,7 +313,10 @@ fn public_key<'a>(cert: &'a CertificateDer<'_>) -> Result<&'a [u8], rustls::Erro
 }
 
 /// Accepts TLS from clients.
-pub struct Acceptor(ArcSwap<ServerConfig>);
+pub struct Acceptor {
+    config: ArcSwap<ServerConfig>,
+    expiry: Expiry,
+}
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -325,16 +345,23 @@ impl Acceptor {
     }
 
     fn new(certs: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, TlsError> {
+        let expiry = Expiry::of(&certs);
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(certs, key)?;
-        Ok(Self(ArcSwap::from_pointee(config)))
+        Ok(Self { config: ArcSwap::from_pointee(config), expiry })
     }
 
     /// From now on clients are shown the certificate of `fresh`.
     pub fn renew(&self, fresh: &Self) {
-        self.0.store(fresh.0.load_full());
+        self.config.store(fresh.config.load_full());
+        self.expiry.be(&fresh.expiry);
+    }
+
+    /// When the certificate expires that clients are shown.
+    pub fn expiry(&self) -> Option<i64> {
+        self.expiry.at()
     }
 
     /// Performs the handshake.
@@ -342,7 +369,7 @@ impl Acceptor {
     /// # Errors
     /// Whatever breaks it.
     pub async fn accept(&self, transport: Transport) -> io::Result<Stream> {
-        let tls = TlsAcceptor::from(self.0.load_full()).accept(transport).await?;
+        let tls = TlsAcceptor::from(self.config.load_full()).accept(transport).await?;
         Ok(Stream::Tls(Box::new(TlsStream::Server(tls))))
     }
 }

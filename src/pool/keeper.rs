@@ -134,18 +134,25 @@ impl Pool {
         let started = Instant::now();
         let settings = self.settings.load_full();
         let login = login::dial(&self.server, &self.account, self.flags, settings.connect_timeout).await?;
+        let (tcp, tls, proof) = (login.connect_time, login.greet_time, login.login_time);
         // A server may well fall silent after the login: a dial that never ended would keep others from being made.
         let limit = settings.connect_timeout + PROBE_TIMEOUT;
         let prepared = tokio::time::timeout(limit, self.prepare(login)).await;
         let conn = prepared.map_err(|_| DialError::TimedOut(limit, "setting the connection up"))??;
-        self.metrics.dial_seconds.observe(started.elapsed().as_secs_f64());
+        let (phases, took) = (&self.metrics.dial_phases, started.elapsed());
+        self.metrics.dial_seconds.observe(took.as_secs_f64());
+        let setup = took.saturating_sub(tcp + tls + proof);
+        for (phase, time) in [(&phases.tcp, tcp), (&phases.tls, tls), (&phases.login, proof), (&phases.setup, setup)] {
+            phase.observe(time.as_secs_f64());
+        }
         Ok(conn)
     }
 
     /// Learns what is not known of the server yet, and sets a fresh login up.
     async fn prepare(&self, login: LoggedIn) -> Result<Ready, DialError> {
         let greeting = login.greeting.clone();
-        let conn = Ready::new(login, self.server.clone(), self.account.clone());
+        let mut conn = Ready::new(login, self.server.clone(), self.account.clone());
+        conn.count(self.metrics.traffic.clone());
         let conn = match self.server.facts() {
             Some(facts) if facts.version == greeting.version => conn,
             _ => {

@@ -58,11 +58,15 @@ impl Lease {
     /// Takes the connection out for an exchange.
     pub fn take(&mut self) -> Option<Ready> {
         self.used = true;
-        self.conn.take()
+        let mut conn = self.conn.take()?;
+        // What it did for nobody in particular.
+        conn.take_trips();
+        Some(conn)
     }
 
     /// Puts the connection back after an exchange.
-    pub fn put(&mut self, conn: Ready) {
+    pub fn put(&mut self, mut conn: Ready) {
+        self.pool.metrics.round_trips.inc_by(conn.take_trips().into());
         self.conn = Some(conn);
     }
 

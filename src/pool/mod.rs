@@ -108,6 +108,12 @@ impl Pool {
         self.wake.notify_one();
     }
 
+    /// How many connections it keeps open before anyone asks, and how many it may have.
+    pub fn bounds(&self) -> (usize, usize) {
+        let max = self.settings.load().max;
+        (self.min_warm().min(max), max)
+    }
+
     fn min_warm(&self) -> usize {
         self.settings.load().min_warm.min(self.most_warm.load(Ordering::Relaxed))
     }

@@ -11,71 +11,81 @@ use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot, distanc
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a statement went where it went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The statement itself needs the primary.
-    Statement(Why),
-    /// It belongs to a transaction.
-    InTransaction,
-    /// The session's state lives on one connection.
-    Pinned,
-    /// The session holds one connection for its whole life (`pool.mode = "session"`).
-    SessionMode,
-    /// A comment in the statement asked for it.
-    Hint,
-    /// A rule of the file sends it there.
-    Rule,
-    /// A read that any fresh replica may answer.
-    Read,
-    /// A read whose replica is known to contain what its scope wrote.
-    ReadAfterWrite,
-    /// A read that waits until its replica contains what its scope wrote.
-    ReadAfterWait,
-    /// A read of somebody whose write no replica is known to contain in time.
-    ReplicaBehind,
-    /// A read soon after a write, on servers without GTIDs or after a lost answer.
-    RecentWrite,
-    /// A read that another replica answers, because the first one did not catch up in time.
-    OtherReplica,
-    /// What was seen at the primary, or on a replica that is gone, is not known to be on a replica yet.
-    Unproven,
-    /// The connection's rule or hint asks again at the primary, because a replica had no row.
-    OnEmpty,
-    /// No replica may serve reads now.
-    NoReplica,
-    /// The primary is nearer than any replica.
-    PrimaryIsNearer,
-    /// Another process serves new clients, and this one reads where it sees what those write.
-    TakenOver,
-    /// A replica behind its `max_lag` answers because the primary does not.
-    PrimaryIsDown,
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Why a statement went where it went. `docs/routing.md` explains them to operators.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            /// The statement itself needs the primary.
+            Statement(Why),
+            $($(#[$doc])* $name,)*
+        }
+        impl Reason {
+            /// All but those of statements, which are [`Why::ALL`].
+            pub const OTHERS: &'static [Self] = &[$(Self::$name,)*];
+            /// How many there are.
+            pub const COUNT: usize = Why::ALL.len() + Self::OTHERS.len();
+
+            /// All of them.
+            pub fn all() -> impl Iterator<Item = Self> {
+                Why::ALL.iter().map(|why| Self::Statement(*why)).chain(Self::OTHERS.iter().copied())
+            }
+
+            /// Its place among all of them.
+            pub fn place(self) -> usize {
+                enum Other { $($name,)* }
+                match self {
+                    Self::Statement(why) => why as usize,
+                    $(Self::$name => Why::ALL.len() + Other::$name as usize,)*
+                }
+            }
+
+            /// Its name in metrics, logs and `explain`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    Self::Statement(why) => why.as_str(),
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// Its name in metrics, logs and `explain`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Statement(why) => why.as_str(),
-            Self::InTransaction => "in_transaction",
-            Self::Pinned => "pinned",
-            Self::SessionMode => "session_mode",
-            Self::Hint => "hint",
-            Self::Rule => "rule",
-            Self::Read => "read",
-            Self::ReadAfterWrite => "read_after_write",
-            Self::ReadAfterWait => "read_after_wait",
-            Self::ReplicaBehind => "replica_behind",
-            Self::RecentWrite => "recent_write",
-            Self::OtherReplica => "other_replica",
-            Self::Unproven => "unproven",
-            Self::OnEmpty => "on_empty",
-            Self::NoReplica => "no_replica",
-            Self::PrimaryIsNearer => "primary_is_nearer",
-            Self::TakenOver => "taken_over",
-            Self::PrimaryIsDown => "primary_is_down",
-        }
-    }
+reasons! {
+    /// It belongs to a transaction.
+    InTransaction = "in_transaction",
+    /// The session's state lives on one connection.
+    Pinned = "pinned",
+    /// The session holds one connection for its whole life (`pool.mode = "session"`).
+    SessionMode = "session_mode",
+    /// A comment in the statement asked for it.
+    Hint = "hint",
+    /// A rule of the file sends it there.
+    Rule = "rule",
+    /// A read that any fresh replica may answer.
+    Read = "read",
+    /// A read whose replica is known to contain what its scope wrote.
+    ReadAfterWrite = "read_after_write",
+    /// A read that waits until its replica contains what its scope wrote.
+    ReadAfterWait = "read_after_wait",
+    /// A read of somebody whose write no replica is known to contain in time.
+    ReplicaBehind = "replica_behind",
+    /// A read soon after a write, on servers without GTIDs or after a lost answer.
+    RecentWrite = "recent_write",
+    /// A read that another replica answers, because the first one did not catch up in time.
+    OtherReplica = "other_replica",
+    /// What was seen at the primary, or on a replica that is gone, is not known to be on a replica yet.
+    Unproven = "unproven",
+    /// The connection's rule or hint asks again at the primary, because a replica had no row.
+    OnEmpty = "on_empty",
+    /// No replica may serve reads now.
+    NoReplica = "no_replica",
+    /// The primary is nearer than any replica.
+    PrimaryIsNearer = "primary_is_nearer",
+    /// Another process serves new clients, and this one reads where it sees what those write.
+    TakenOver = "taken_over",
+    /// A replica behind its `max_lag` answers because the primary does not.
+    PrimaryIsDown = "primary_is_down",
 }
 
 impl Reason {
@@ -218,7 +228,7 @@ fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
     if is_unproven {
         match to_primary(snapshot, Reason::Unproven) {
             Ok(route) => return Ok(route),
-            Err(unknown) if snapshot.is_unsettled() => return Err(unknown),
+            Err(unknown) if snapshot.may_soon_be_proven() => return Err(unknown),
             // Without a primary nobody can prove it, and reads go on.
             Err(_) => {}
         }

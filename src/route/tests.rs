@@ -109,6 +109,19 @@ fn a_primary_in_doubt_is_not_used() {
 }
 
 #[test]
+fn between_two_primaries_only_what_is_proven_is_read() {
+    let mut snapshot = pair(|p, _| p.role = Role::Replica);
+    let read = |snapshot: &Snapshot| route(Need::Read, &Token::default(), snapshot);
+    snapshot.between_primaries = true;
+    assert!(read(&snapshot).is_ok(), "nothing is missing");
+    snapshot.floor.pending = true;
+    assert_eq!(read(&snapshot), Err(NoRoute::NoPrimary));
+    assert!(snapshot.may_soon_be_proven() && !snapshot.is_unsettled());
+    snapshot.between_primaries = false;
+    assert!(read(&snapshot).is_ok(), "nobody will ever say it");
+}
+
+#[test]
 fn equal_replicas_share_reads_by_weight() {
     let mut snapshot = pair(|_, _| ());
     snapshot.servers.push(ServerView { weight: 3, ..server(2, Role::Replica) });

@@ -15,6 +15,7 @@
 //! Out of reach of the text, and therefore not claimed: what views, triggers and the bodies of
 //! stored programs do, and `sql_mode=ORACLE` grammar.
 
+mod declared;
 mod digest;
 mod functions;
 mod hint;
@@ -30,6 +31,7 @@ mod traits;
 mod verbs;
 mod words;
 
+pub use declared::ReadFunctions;
 pub use digest::{digest, fingerprint};
 pub use hint::{Hint, HintKey, Target as HintTarget};
 pub use set::{
@@ -39,21 +41,47 @@ pub use statement::{Begin, Completion, Kind, Mode, Parts, Semicolons, Statement,
 pub use tables::{TableName, tables};
 pub use traits::Traits;
 
+use declared::Declared;
 use memchr::memchr;
 use scan::Scan;
+use std::sync::Arc;
 
 /// Classifies the text of one `COM_QUERY` or `COM_STMT_PREPARE`.
 #[must_use]
 pub fn classify(sql: &[u8], mode: Mode) -> Statement<'_> {
+    classify_with(sql, mode, None)
+}
+
+/// As [`classify`], in a session with this schema, where calls of declared functions do not keep a query from being
+/// a [`Kind::Read`]. What else a statement is does not change.
+#[must_use]
+pub fn classify_knowing<'a>(
+    sql: &'a [u8],
+    mode: Mode,
+    functions: &Arc<ReadFunctions>,
+    schema: Option<&[u8]>,
+) -> Statement<'a> {
+    let statement = classify(sql, mode);
+    // Behind another statement of the same text the schema may be another one.
+    let calls = statement.kind == Kind::Write(Why::UserFunction) && statement.parts == Parts::Single;
+    if functions.is_empty() || !calls {
+        return statement;
+    }
+    let declared = Declared { functions: functions.clone(), schema: schema.map(<[u8]>::to_vec) };
+    let knowing = classify_with(sql, mode, Some(&declared));
+    if knowing.is_read() { knowing } else { statement }
+}
+
+fn classify_with<'a>(sql: &'a [u8], mode: Mode, declared: Option<&Declared>) -> Statement<'a> {
     let semicolons = if semicolon_free(sql) { Semicolons::None } else { Semicolons::Between };
     // A quote or backslash byte may be half of a character: token borders are unknowable.
     // No server accepts a packet of 4 GiB.
     if (mode.ambiguous_charset && !sql.is_ascii()) || u32::try_from(sql.len()).is_err() {
         return Statement::unknown(semicolons);
     }
-    let (mut statement, uncertain) = read(sql, mode, semicolons, false);
+    let (mut statement, uncertain) = read(sql, mode, semicolons, false, declared);
     if uncertain > 0 {
-        let (other, _) = read(sql, mode, semicolons, true);
+        let (other, _) = read(sql, mode, semicolons, true, declared);
         reconcile(&mut statement, &other, uncertain);
     }
     if statement.kind == Kind::Write(Why::Unknown) {
@@ -63,8 +91,14 @@ pub fn classify(sql: &[u8], mode: Mode) -> Statement<'_> {
 }
 
 /// One reading of the text; the count is that of comments only some servers execute.
-fn read(sql: &[u8], mode: Mode, semicolons: Semicolons, skip: bool) -> (Statement<'_>, u32) {
-    let mut scan = Scan::new(sql, mode, skip);
+fn read<'a>(
+    sql: &'a [u8],
+    mode: Mode,
+    semicolons: Semicolons,
+    skip: bool,
+    declared: Option<&Declared>,
+) -> (Statement<'a>, u32) {
+    let mut scan = Scan::new(sql, mode, skip, declared);
     let mut whole: Option<Kind<'_>> = None;
     let mut parts = Parts::Empty;
     // Empty statements are an error on the server, so a doubled `;` may be skipped here: whatever

@@ -98,6 +98,8 @@ traits! {
     CONTROLS_TRANSACTION,
     /// Calls something that is not a known built-in: its body may do anything to the session.
     CALLS_STORED_CODE,
+    /// Calls a function that is declared to only read: of what, the text does not tell.
+    CALLS_READ_FUNCTION,
     /// Contains a comment that only some server versions execute.
     EXECUTABLE_COMMENT,
     /// `@@in_transaction`: a deferred BEGIN would falsify the answer.

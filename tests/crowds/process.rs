@@ -1,7 +1,7 @@
 //! Landbridge as a process: its ports, its metrics, and what it uses.
 
 use crate::MOST;
-use landbridge::lab::{Pair, accounts};
+use landbridge::lab::{Pair, proxy_toml};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -49,39 +49,19 @@ impl Process {
         let free_port =
             || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port();
         let (port, http) = (free_port(), free_port());
-        let [primary, replica] = servers;
-        let (app, monitor, ca) = (accounts::APP, accounts::MONITOR, pair.certs.ca.display());
+        let shores = proxy_toml(&pair.certs.ca, servers);
         let text = format!(
-            r#"region = "here"
+            r#"{shores}
+{more_monitor}
 [listen]
 mysql = "127.0.0.1:{port}"
 admin = ""
 http = "127.0.0.1:{http}"
-[[server]]
-name = "primary"
-address = "{primary}"
-role = "primary"
-region = "overseas"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[server]]
-name = "replica"
-address = "{replica}"
-role = "replica"
-region = "here"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[user]]
-name = "{}"
-password = "{}"
-[monitor]
-user = "{}"
-password = "{}"
-{more_monitor}
 [pool]
 max = {MOST}
 checkout_timeout = "60s"
 {more}
-"#,
-            app.user, app.password, monitor.user, monitor.password
+"#
         );
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("proxy.toml");

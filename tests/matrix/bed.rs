@@ -2,7 +2,7 @@
 
 use landbridge::app::App;
 use landbridge::config;
-use landbridge::lab::{Flavor, Pair, Relay, Server, accounts};
+use landbridge::lab::{Flavor, Pair, Relay, Server, accounts, proxy_toml};
 use landbridge::topology::{Health, Role, ServerView, Snapshot};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error, Opts, OptsBuilder};
@@ -204,41 +204,20 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 fn settings(pair: &Pair, ocean: &Relay, shore: &Relay, deadlines: Deadlines) -> config::Settings {
-    let (ca, primary, replica) = (pair.certs.ca.display(), ocean.addr(), shore.addr());
-    let (app, monitor) = (accounts::APP, accounts::MONITOR);
     let (monitor_keys, pool_keys) = deadlines.keys();
+    let shores = proxy_toml(&pair.certs.ca, [ocean.addr(), shore.addr()]);
     let text = format!(
-        r#"
-region = "here"
-[[server]]
-name = "primary"
-address = "{primary}"
-role = "primary"
-region = "overseas"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[server]]
-name = "replica"
-address = "{replica}"
-role = "replica"
-region = "here"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[user]]
-name = "{}"
-password = "{}"
+        r#"{shores}
+{monitor_keys}
 [listen]
 mysql = "127.0.0.1:0"
 admin = ""
 http = ""
-[monitor]
-user = "{}"
-password = "{}"
-{monitor_keys}
 [pool]
 min_warm = 8
 max = 32
 {pool_keys}
-"#,
-        app.user, app.password, monitor.user, monitor.password
+"#
     );
     config::parse(&text, "test.toml", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"))
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{Bed, Plan, one};
 use landbridge::lab::Flavor;
+use landbridge::topology::Health;
 use mysql_async::Conn;
 use mysql_async::prelude::*;
 
@@ -214,7 +215,42 @@ async fn limits_of_lag_for_users_and_hints(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// The primary goes away in the middle of a short read there: what the client was shown it can see again, or nothing.
+async fn a_primary_that_goes_away_while_it_is_read(flavor: Flavor) {
+    let plan = Plan { min_warm: 1, max: 1, ..Plan::default() };
+    let bed = Bed::with(flavor, plan).await;
+    bed.pair.stop_applier().await.expect("stops");
+    for bytes in (10..400).step_by(30) {
+        elsewhere(&bed, "INSERT INTO app.t (n) VALUES (1)").await;
+        let mut client = bed.client().await;
+        bed.ocean.cut_after_bytes_to_client(bytes);
+        let ocean = &bed.ocean;
+        let read = client.query_first::<u64, _>("/* landbridge: primary */ SELECT COUNT(*) FROM t");
+        let cut = async {
+            ocean.wait_until_sprung().await;
+            ocean.refuse();
+        };
+        let read = tokio::select! {
+            biased;
+            read = async { tokio::join!(read, cut).0 } => read,
+            // A read that is shorter.
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => Ok(None),
+        };
+        if let Ok(Some(seen)) = read
+            && let Ok(Some(again)) = client.query_first::<u64, _>(COUNT).await
+        {
+            assert!(again >= seen, "{seen}, then {again}, where {bytes} bytes came over the ocean");
+        }
+        drop(client);
+        ocean.resume();
+        bed.topology(|t| t.primary().is_some_and(|p| p.health == Health::Up)).await;
+        bed.warm().await;
+    }
+    bed.stop().await;
+}
+
 crate::on_both!(
+    a_primary_that_goes_away_while_it_is_read,
     keys_share_their_writes_and_nothing_else,
     a_token_travels_with_the_application,
     what_was_seen_at_the_primary_stays_seen,

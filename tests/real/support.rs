@@ -7,7 +7,7 @@ use landbridge::backend::conn::Ready;
 use landbridge::backend::login::{self, Account};
 use landbridge::backend::server::Server;
 use landbridge::config::{self, Settings};
-use landbridge::lab::{Flavor, Pair, PairOptions, Relay, Stats, accounts};
+use landbridge::lab::{Flavor, Pair, PairOptions, Relay, Stats, accounts, proxy_toml};
 use landbridge::net::socket::Address;
 use landbridge::pool::Pool;
 use landbridge::protocol::capability::Capabilities;
@@ -242,30 +242,11 @@ pub fn settings(
     (interval, monitor_password): (&str, &str),
     (top, more_monitor, extra): (&str, &str, &str),
 ) -> Settings {
-    let ca = pair.certs.ca.display();
-    let (primary, replica, monitor) = (ocean.addr(), shore.addr(), accounts::MONITOR);
+    let shores =
+        proxy_toml(&pair.certs.ca, [ocean.addr(), shore.addr()]).replace(accounts::MONITOR.password, monitor_password);
     let text = format!(
-        r#"
-{top}
-region = "here"
-[[server]]
-name = "primary"
-address = "{primary}"
-role = "primary"
-region = "overseas"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[server]]
-name = "replica"
-address = "{replica}"
-role = "replica"
-region = "here"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[user]]
-name = "{APP}"
-password = "{PASSWORD}"
-[monitor]
-user = "{}"
-password = "{}"
+        r#"{top}
+{shores}
 interval = "{interval}"
 replica_interval = "50ms"
 timeout = "2s"
@@ -274,8 +255,7 @@ timeout = "2s"
 min_warm = {min_warm}
 max = {max}
 {extra}
-"#,
-        monitor.user, monitor_password
+"#
     );
     let text = if extra.contains("[listen]") {
         text

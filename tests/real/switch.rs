@@ -18,14 +18,23 @@ struct Fleet {
     app: App,
 }
 
+const TABLE: &str = "CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)";
 const AUTO: [&str; 2] = ["auto"; 2];
 
 impl Fleet {
     /// One server for each role.
     async fn start(flavor: Flavor, roles: &[&str], extra: &str) -> Self {
         let pair = Pair::start(flavor).await.expect("servers start");
-        let create = "CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)";
-        pair.primary.sql(create).await.expect("a table can be made");
+        pair.primary.sql(TABLE).await.expect("a table can be made");
+        pair.wait_caught_up().await.expect("the replica follows");
+        let fleet = Self::over(pair, roles, extra).await;
+        fleet.until(|t| t.servers.iter().all(|s| s.health == Health::Up) && t.primary().is_some()).await;
+        fleet
+    }
+
+    /// The same in front of these two, however they are.
+    async fn over(pair: Pair, roles: &[&str], extra: &str) -> Self {
+        let flavor = pair.primary.flavor();
         let third = if roles.len() > 2 {
             let tls = Some(pair.certs.clone());
             let options = ServerOptions { server_id: 3, read_only: true, tls, extra_args: Vec::new() };
@@ -36,7 +45,6 @@ impl Fleet {
         } else {
             None
         };
-        pair.wait_caught_up().await.expect("the replica follows");
         let mut text = String::from("region = \"here\"\n");
         let addresses = [Some(&pair.primary), Some(&pair.replica), third.as_ref()].into_iter().flatten();
         for ((server, role), name) in addresses.zip(roles).zip(["a", "b", "c"]) {
@@ -61,9 +69,7 @@ impl Fleet {
         let settings =
             config::parse(&text, "test.toml", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
         let app = App::start(&settings).await.expect("Landbridge starts");
-        let fleet = Self { pair, third, app };
-        fleet.until(|t| t.servers.iter().all(|s| s.health == Health::Up) && t.primary().is_some()).await;
-        fleet
+        Self { pair, third, app }
     }
 
     async fn until(&self, fits: impl Fn(&Snapshot) -> bool) {
@@ -157,6 +163,25 @@ async fn planned_switchover(flavor: Flavor) {
     assert_eq!(count(old).await.as_deref(), Some("3"));
     fleet.until(|t| t.has_replicas() && t.servers.iter().all(|s| s.health == Health::Up)).await;
     assert_eq!(one::<u64>(&mut inside, "SELECT COUNT(*) FROM t").await, 3);
+    fleet.stop().await;
+}
+
+/// Who starts in the middle of a planned change cannot know what was written before: its reads wait for the new primary.
+async fn a_start_between_two_primaries(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers start");
+    pair.primary.sql(TABLE).await.expect("a table can be made");
+    pair.wait_caught_up().await.expect("the replica follows");
+    pair.stop_applier().await.expect("stops");
+    pair.primary.sql("INSERT INTO app.t (n) VALUES (1)").await.expect("write");
+    pair.primary.sql("SET GLOBAL read_only = 1").await.expect("read-only");
+    let fleet = Fleet::over(pair, &AUTO, "").await;
+    fleet.until(|t| t.between_primaries).await;
+    let mut client = fleet.client().await;
+    let read = tokio::spawn(async move { one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await });
+    fleet.pair.start_applier().await.expect("starts");
+    fleet.pair.wait_caught_up().await.expect("the replica follows");
+    fleet.pair.promote_replica().await.expect("promoted");
+    assert_eq!(read.await.expect("no panic"), 1);
     fleet.stop().await;
 }
 
@@ -265,4 +290,10 @@ async fn replicas_that_die(flavor: Flavor) {
     fleet.stop().await;
 }
 
-crate::on_both!(planned_switchover, unplanned_promotion, a_primary_that_is_read_only, replicas_that_die);
+crate::on_both!(
+    planned_switchover,
+    a_start_between_two_primaries,
+    unplanned_promotion,
+    a_primary_that_is_read_only,
+    replicas_that_die
+);

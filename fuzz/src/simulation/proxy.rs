@@ -77,6 +77,7 @@ fn session_settings(random: &mut Random) -> SessionSettings {
         pin_for: Duration::from_secs(1),
         max_lag_by_user: HashMap::new(),
         rules: Rules::default(),
+        read_functions: Arc::default(),
         session_mode: SessionMode { listed: HashMap::new(), others: random.per_mille(60) },
         max_packet: 1 << 20,
         idle_timeout: None,

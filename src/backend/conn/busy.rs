@@ -93,6 +93,7 @@ impl Busy {
     /// [`Lost`], with `sent: false` only if the stream refused the very first byte.
     pub async fn flush(&mut self) -> Result<(), Lost> {
         let before = self.inner.packets.output().len();
+        self.inner.trips = self.inner.trips.saturating_add(u32::from(before > 0));
         match self.inner.packets.flush_listening().await {
             Ok(()) => Ok(()),
             // `write_all` does not say how far it came; a small flight that fails as a whole with

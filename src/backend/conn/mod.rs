@@ -60,6 +60,8 @@ pub struct Inner {
     may_be_in_transaction: bool,
     /// Responses due, each with the number of its first packet.
     due: VecDeque<(Expect, u8)>,
+    /// Flights since somebody began to count them.
+    trips: u32,
     born: Instant,
     used: Instant,
     /// The state of accounts when it logged in.

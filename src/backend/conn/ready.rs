@@ -4,6 +4,7 @@ use super::{Busy, Inner, Ready, fresh_state};
 use crate::backend::login::{Account, DialError, LoggedIn, change_user};
 use crate::backend::server::{Server, Setup, family};
 use crate::backend::statements::Statements;
+use crate::metrics::Traffic;
 use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
 use crate::protocol::packet::{frame, frame_parts};
@@ -33,6 +34,7 @@ impl Ready {
             status: Status::AUTOCOMMIT,
             may_be_in_transaction: false,
             due: VecDeque::new(),
+            trips: 0,
             born: now,
             used: now,
             accounts: login.accounts,
@@ -100,6 +102,8 @@ impl Ready {
         let account = inner.account.clone();
         inner.accounts = inner.server.accounts();
         change_user(&mut inner.packets, &account, inner.family, inner.caps, &inner.nonce).await?;
+        // The server asks for the password again.
+        inner.trips = inner.trips.saturating_add(2);
         inner.applied = fresh_state();
         inner.forget_session();
         inner.multi_statements = None;
@@ -137,6 +141,16 @@ impl Ready {
     /// Notes what `LAST_INSERT_ID()` answers now, if known.
     pub fn insert_id_is(&mut self, id: Option<u64>) {
         self.0.insert_id = id;
+    }
+
+    /// The flights since this was last asked.
+    pub fn take_trips(&mut self) -> u32 {
+        std::mem::take(&mut self.0.trips)
+    }
+
+    /// From now on its bytes are counted there.
+    pub fn count(&mut self, traffic: Traffic) {
+        self.0.packets.count(traffic);
     }
 
     /// When it was opened.

@@ -97,13 +97,16 @@ fn primary_down(text: &str) -> Result<PrimaryDown, Problem> {
     }
 }
 
-/// `name` or `schema.name`; the server compares them without regard to case.
+/// `name` or `schema.name`; servers compare names of functions without regard to case, those of schemas perhaps with.
 fn function_name(text: &str) -> Result<String, Problem> {
     let identifier = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
     let mut parts = text.split('.');
     let parts_fit = parts.by_ref().take(2).all(identifier) && parts.next().is_none();
     if parts_fit {
-        return Ok(text.to_lowercase());
+        return Ok(match text.split_once('.') {
+            Some((schema, name)) => format!("{schema}.{}", name.to_lowercase()),
+            None => text.to_lowercase(),
+        });
     }
     Err(Problem::new("not the name of a function", "write the name alone, such as \"total\" or \"shop.total\""))
 }

@@ -127,7 +127,7 @@ pub enum ReadWait {
 /// Which server a statement goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Stored functions that only read, in lower case, perhaps with their schema: `shop.total`.
+    /// Stored functions that only read, in lower case, perhaps with their schema in its own case: `Shop.total`.
     pub read_functions: Vec<String>,
     /// What happens to statements that need the primary while there is none.
     pub primary_down: PrimaryDown,

@@ -261,3 +261,9 @@ fn what_waits_for_the_primary() {
     assert_eq!(read("fail"), PrimaryDown::Fail);
     assert_eq!(read("wait 1500ms"), PrimaryDown::Wait(Duration::from_millis(1500)));
 }
+
+#[test]
+fn functions_keep_the_case_of_their_schemas() {
+    let text = format!("[route]\nread_functions = ['Shop.Total', 'TAX', 'tax']\n{LEAST}");
+    assert_eq!(settings(&text).route.read_functions, ["Shop.total", "tax"]);
+}

@@ -233,6 +233,12 @@ async fn fly(
             // The client's own answer is whole: a silence behind it is none of its business.
             () = down(topology, server) => false,
         };
+        if !asked && questions.executed && summary.unsent && job.is_repeatable() {
+            // Nobody will ever say what was seen there, and the client has not seen it yet: let it read elsewhere.
+            (session.asked_warnings, session.asked_executed) = (None, None);
+            session.client.answered = false;
+            return Err(Failed::Lost { server: name.to_owned(), sent: true }.into());
+        }
         if !told {
             (session.asked_warnings, session.asked_executed) = (None, None);
         } else if questions.executed {

@@ -258,6 +258,28 @@ fn before_the_primary_has_told_nothing_is_proven() {
 }
 
 #[test]
+fn between_two_primaries_there_is_a_moment_to_wait() {
+    let mut lab = Lab::new(&[Planned::Auto, Planned::Auto]);
+    let is_between = |lab: &mut Lab, second| {
+        lab.publish(second);
+        lab.table.snapshot().between_primaries
+    };
+    lab.probe(0, ID[0], "0-1-5", true, Replication::Absent);
+    assert!(!is_between(&mut lab, 0), "the other one may be the primary");
+    lab.replica(1, ID[1], "0-1-4");
+    assert!(is_between(&mut lab, 1) && is_between(&mut lab, 10));
+    assert!(!is_between(&mut lab, 11), "nobody comes");
+    lab.primary(12, ID[1], "0-1-5");
+    assert!(!is_between(&mut lab, 12));
+    lab.probe(13, ID[1], "0-1-5", true, Replication::Absent);
+    assert!(is_between(&mut lab, 13));
+    let why: Arc<str> = "gone".into();
+    lab.fail(14, ID[0], &why);
+    lab.fail(14, ID[0], &why);
+    assert!(!is_between(&mut lab, 14), "it may have been the one");
+}
+
+#[test]
 fn whoever_reads_elsewhere_sees_no_less() {
     let mut lab = Lab::new(&[Planned::Primary, Planned::Replica, Planned::Replica]);
     lab.primary(0, ID[0], "0-1-5");

@@ -5,6 +5,7 @@ use crate::sql::{
     Traits, Why,
     functions::{self, Effect},
     lexer::Token,
+    set,
     words::Word,
 };
 
@@ -88,11 +89,30 @@ impl Scan<'_> {
                 self.last_insert_id = true;
                 self.pending = true;
             }
+            Effect::Unknown if self.calls_declared() => {
+                // What it reads is not in the text.
+                self.traits |= Traits::CALLS_READ_FUNCTION;
+                self.reads_tables = true;
+            }
             Effect::Unknown => {
                 self.traits |= Traits::CALLS_STORED_CODE;
                 self.raise(Why::UserFunction);
             }
         }
+    }
+
+    /// At `(`: is the function before it one that is declared to only read?
+    fn calls_declared(&self) -> bool {
+        let Some(declared) = &self.declared else { return false };
+        let function = set::name(self.text(self.prev()));
+        if !self.prev().qualified && !self.prev2().is_punct(b'.') {
+            return declared.holds(None, &function);
+        }
+        let before = self.prev3();
+        self.prev2().is_punct(b'.')
+            && before.is_name()
+            && !before.qualified
+            && declared.holds(Some(&set::name(self.text(before))), &function)
     }
 
     pub(super) fn last_insert_id_argument(&mut self) {

@@ -10,6 +10,7 @@ mod names;
 
 use super::{
     Hint, Mode, Traits, Why,
+    declared::Declared,
     lexer::{Lexeme, Lexer, Token},
     words::Word,
 };
@@ -41,10 +42,12 @@ pub(super) struct Scan<'a> {
     separator: Option<u32>,
     /// A word that names where rows come from: `FROM`, `JOIN`, `TABLE`.
     reads_tables: bool,
+    /// Functions that are declared to only read, if anybody asks for that.
+    declared: Option<Box<Declared>>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(sql: &'a [u8], mode: Mode, skip_uncertain: bool) -> Self {
+    pub(super) fn new(sql: &'a [u8], mode: Mode, skip_uncertain: bool, declared: Option<&Declared>) -> Self {
         let mut scan = Self {
             lexer: Lexer::new(sql, mode, skip_uncertain),
             recent: [Lexeme::NONE; 4],
@@ -60,6 +63,7 @@ impl<'a> Scan<'a> {
             last_insert_id: false,
             separator: None,
             reads_tables: false,
+            declared: declared.cloned().map(Box::new),
         };
         scan.advance();
         scan
@@ -107,6 +111,11 @@ impl<'a> Scan<'a> {
     #[inline]
     fn prev2(&self) -> Lexeme {
         self.recent[self.at.wrapping_sub(2) & 3]
+    }
+
+    #[inline]
+    fn prev3(&self) -> Lexeme {
+        self.recent[self.at.wrapping_sub(3) & 3]
     }
 
     /// The current token spells `name` without quotes.

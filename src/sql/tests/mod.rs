@@ -2,6 +2,7 @@
 
 mod comments;
 mod dangerous;
+mod declared;
 mod frameworks;
 mod properties;
 mod reads;

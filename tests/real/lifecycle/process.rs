@@ -1,11 +1,11 @@
 //! Landbridge as a process of its own, and those that take over from it.
 
 use crate::support::{APP, PASSWORD};
-use landbridge::lab::{Pair, accounts};
+use landbridge::lab::{Pair, proxy_toml};
 use mysql_async::{Conn, Opts, OptsBuilder};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -249,44 +249,22 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 fn settings(pair: &Pair, process: &Process, more: &str) -> String {
-    let (primary, replica, ca) = (pair.primary.addr(), pair.replica.addr(), pair.certs.ca.display());
+    let shores = proxy_toml(&pair.certs.ca, [pair.primary.addr(), pair.replica.addr()]);
     let Process { port, http, .. } = process;
-    let (socket, monitor) = (process.socket(), accounts::MONITOR);
-    let socket: &Path = &socket;
+    let socket = process.socket();
     format!(
-        r#"
-region = "here"
+        r#"{shores}
+interval = "200ms"
+replica_interval = "50ms"
 [listen]
 mysql = ["127.0.0.1:{port}", "unix:{}"]
 admin = ""
 http = "127.0.0.1:{http}"
-[[server]]
-name = "primary"
-address = "{primary}"
-role = "primary"
-region = "overseas"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[server]]
-name = "replica"
-address = "{replica}"
-role = "replica"
-region = "here"
-tls = {{ mode = "verify-full", ca = "{ca}" }}
-[[user]]
-name = "{APP}"
-password = "{PASSWORD}"
-[monitor]
-user = "{}"
-password = "{}"
-interval = "200ms"
-replica_interval = "50ms"
 [pool]
 min_warm = 2
 max = 16
 {more}
 "#,
-        socket.display(),
-        monitor.user,
-        monitor.password
+        socket.display()
     )
 }

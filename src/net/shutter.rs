@@ -1,19 +1,19 @@
-//! A gate before sockets: while it is closed nobody accepts, and clients wait in the queues of the sockets.
+//! A shutter before sockets: while it is closed nobody accepts, and clients wait in the queues of the sockets.
 
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 
-/// A gate. Clones are the same gate.
+/// A shutter. Clones are the same shutter.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub struct Shutter {
     open: watch::Sender<bool>,
     /// Held by whoever is passing.
     passing: Arc<RwLock<()>>,
 }
 
-impl Gate {
-    /// A gate.
+impl Shutter {
+    /// A shutter.
     pub fn new(open: bool) -> Self {
         Self { open: watch::Sender::new(open), passing: Arc::default() }
     }
@@ -29,7 +29,7 @@ impl Gate {
         drop(self.passing.write().await);
     }
 
-    /// Does something while the gate is open: whatever it has not finished when the gate closes is dropped, and begun
+    /// Does something while the shutter is open: whatever it has not finished when the shutter closes is dropped, and begun
     /// again when it opens.
     ///
     /// # Cancel safety
@@ -57,18 +57,18 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_it_is_closed_waits() {
-        let gate = Gate::new(true);
+        let shutter = Shutter::new(true);
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("bound"));
         let address = listener.local_addr().expect("an address");
-        let (theirs, behind) = (gate.clone(), listener.clone());
+        let (theirs, behind) = (shutter.clone(), listener.clone());
         let accepting = tokio::spawn(async move { theirs.pass(|| behind.accept()).await.expect("accepted") });
         tokio::task::yield_now().await;
-        gate.close().await;
+        shutter.close().await;
         let client = TcpStream::connect(address).await.expect("the queue takes it");
         assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_ok(), "nobody took it");
         drop(client);
         let client = TcpStream::connect(address).await.expect("the queue takes it");
-        gate.open();
+        shutter.open();
         let (_, peer) = accepting.await.expect("no panic");
         assert_eq!(peer, client.local_addr().expect("an address"));
     }

@@ -1,0 +1,121 @@
+//! Moves bytes between a stream and buffers, and counts them: as they travel, but for TLS.
+
+use super::stream::Stream;
+use crate::metrics::Traffic;
+use crate::protocol::compression::Compression;
+use bytes::BytesMut;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// How much is read from a peer at once; also the most that is buffered while relaying.
+const CHUNK: usize = 64 * 1024;
+
+/// What a compressed stream needs besides.
+#[derive(Debug)]
+pub(super) struct Compressed {
+    pub(super) compression: Compression,
+    /// Received, and not yet the whole of an envelope.
+    pub(super) raw: BytesMut,
+    /// The envelopes of the write under way.
+    pub(super) envelopes: Vec<u8>,
+}
+
+/// Writes, and reads meanwhile: a peer that answers the first part of what it is sent may read no further
+/// until somebody takes the answer.
+pub(super) async fn send_listening(
+    stream: &mut Stream,
+    bytes: &[u8],
+    input: &mut BytesMut,
+    traffic: Option<&Traffic>,
+) -> io::Result<()> {
+    let (mut sent, mut listening) = (0, true);
+    poll_fn(|cx| {
+        loop {
+            let mut stream = Pin::new(&mut *stream);
+            let progress = if sent < bytes.len() {
+                stream.as_mut().poll_write(cx, &bytes[sent..])?
+            } else {
+                match stream.as_mut().poll_flush(cx)? {
+                    Poll::Ready(()) => return Poll::Ready(Ok(())),
+                    Poll::Pending => Poll::Pending,
+                }
+            };
+            match progress {
+                Poll::Ready(0) => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero))),
+                Poll::Ready(written) => sent += written,
+                Poll::Pending if !listening => return Poll::Pending,
+                Poll::Pending => {
+                    input.reserve(CHUNK);
+                    let read = ready!(pin!(stream.get_mut().read_buf(input)).poll(cx))?;
+                    count_received(traffic, read);
+                    // Its end, should it come, the writing will meet.
+                    listening = read > 0;
+                }
+            }
+        }
+    })
+    .await?;
+    count_sent(traffic, bytes.len());
+    Ok(())
+}
+
+/// Waits for bytes; the end of the stream is an error.
+pub(super) async fn receive(stream: &mut Stream, into: &mut BytesMut, traffic: Option<&Traffic>) -> io::Result<usize> {
+    into.reserve(if into.is_empty() { 4096 } else { CHUNK });
+    match stream.read_buf(into).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        n => {
+            count_received(traffic, n);
+            Ok(n)
+        }
+    }
+}
+
+/// Writes all, for no longer than `stall` without progress.
+pub(super) async fn send(
+    stream: &mut Stream,
+    compressed: Option<&mut Compressed>,
+    bytes: &[u8],
+    (stall, traffic): (Option<Duration>, Option<&Traffic>),
+) -> io::Result<()> {
+    let mut left = match compressed {
+        None => bytes,
+        Some(Compressed { compression, envelopes, .. }) => {
+            envelopes.clear();
+            compression.wrap(bytes, envelopes);
+            &envelopes[..]
+        }
+    };
+    count_sent(traffic, left.len());
+    while !left.is_empty() {
+        let written = in_time(stall, stream.write(left)).await?;
+        left = left.get(written..).filter(|_| written > 0).ok_or(io::ErrorKind::WriteZero)?;
+    }
+    in_time(stall, stream.flush()).await
+}
+
+/// Most of the time there is nothing to wait for, and then no clock is looked at.
+pub(super) async fn in_time<T>(limit: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let Some(limit) = limit else { return work.await };
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return done;
+    }
+    tokio::time::timeout(limit, work).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+fn count_received(traffic: Option<&Traffic>, bytes: usize) {
+    if let Some(traffic) = traffic {
+        traffic.received.inc_by(bytes as u64);
+    }
+}
+
+fn count_sent(traffic: Option<&Traffic>, bytes: usize) {
+    if let Some(traffic) = traffic {
+        traffic.sent.inc_by(bytes as u64);
+    }
+}
