@@ -5,7 +5,7 @@
 //! Pure layers, bytes and decisions, no I/O: [`protocol`], [`sql`], [`state`], [`consistency`],
 //! [`topology`], [`route`]. Towards servers: [`net`], [`backend`], [`pool`], [`monitor`]. Towards
 //! clients: [`frontend`]; read [`frontend::session`] and then `frontend/execute.rs`, the life of
-//! one command; [`console`] is for operators. [`app`] puts it all together. [`lab`] starts real servers and an artificial ocean
+//! one command; [`console`], [`status`] and [`http`] are for operators. [`app`] puts it all together. [`lab`] starts real servers and an artificial ocean
 //! for tests and the demo.
 
 pub mod app;
@@ -26,4 +26,5 @@ pub mod protocol;
 pub mod route;
 pub mod sql;
 pub mod state;
+pub mod status;
 pub mod topology;

@@ -38,11 +38,24 @@ const LAYERS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
+    ("status", &["status", "consistency", "frontend", "metrics", "pool", "protocol", "topology"]),
     (
         "console",
-        &["console", "backend", "consistency", "frontend", "metrics", "net", "pool", "protocol", "route", "topology"],
+        &[
+            "console",
+            "backend",
+            "consistency",
+            "frontend",
+            "metrics",
+            "net",
+            "pool",
+            "protocol",
+            "route",
+            "status",
+            "topology",
+        ],
     ),
-    ("http", &["http", "frontend", "metrics", "net", "pool", "topology"]),
+    ("http", &["http", "frontend", "metrics", "net", "pool", "status", "topology"]),
     // L4: the life of the process.
     ("lifecycle", &["lifecycle", "app", "config", "consistency", "frontend", "http", "net"]),
     // Beside the layers: real servers and the ocean, for tests, benchmarks and the demo.

@@ -40,6 +40,7 @@ pub(super) async fn look(running: &Arc<Running>) {
     state.seen = seen;
     for (owner, change) in changes {
         let applied = change.map(|fresh| apply(running, &state, &owner, &fresh));
+        running.note_certificates(&owner.name(), applied.is_ok());
         let result = if applied.is_ok() { "applied" } else { "refused" };
         running.metrics().config.certificates.with_label_values(&[result]).inc();
         match applied {

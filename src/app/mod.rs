@@ -41,7 +41,7 @@ use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -156,7 +156,8 @@ impl App {
             let socket = self.doors.add(&Place::Tcp(address), "http", passed)?;
             self.http = socket.tcp();
             let listener = TcpListener::from_std(socket.acceptor()?.into())?;
-            let state = http::State { shared: self.shared.clone(), metrics: self.metrics.clone() };
+            let (shared, metrics, plan) = (self.shared.clone(), self.metrics.clone(), self.running.status.clone());
+            let state = http::State { shared, metrics, plan, started: Instant::now() };
             self.tasks.spawn(http::serve(listener, state, (self.doors.shutter().clone(), self.stop.clone())));
         }
         self.admin = controls::open(self, settings, passed)?;

@@ -22,6 +22,7 @@ use crate::net::tls::Connector;
 use crate::pool::Pool;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errno;
+use crate::status::Plan;
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
 use std::sync::atomic::Ordering;
@@ -65,6 +66,8 @@ pub(super) struct Running {
     log_level: OnceLock<Box<dyn Fn(LogLevel) -> bool + Send + Sync>>,
     /// What the console shows of it.
     pub(super) view: ArcSwap<View>,
+    /// What the status page shows of it.
+    pub(super) status: Arc<ArcSwap<Plan>>,
     requests: OnceLock<mpsc::Sender<Request>>,
 }
 
@@ -115,8 +118,9 @@ impl Running {
         resolver: Resolver,
     ) -> Self {
         let view = ArcSwap::from_pointee(View::of(&state.settings, &shared.door.load()));
+        let status = Arc::new(ArcSwap::from_pointee(translate::status_plan(&state.settings)));
         let (log_level, requests) = (OnceLock::new(), OnceLock::new());
-        Self { shared, monitor, metrics, state: Mutex::new(state), resolver, log_level, view, requests }
+        Self { shared, monitor, metrics, state: Mutex::new(state), resolver, log_level, view, status, requests }
     }
 
     /// Has this told which log level the file asks for. Only the first one counts.
@@ -139,6 +143,16 @@ impl Running {
     pub(super) async fn request(&self, request: Request) -> bool {
         let Some(requests) = self.requests.get() else { return false };
         requests.send(request).await.is_ok()
+    }
+
+    /// Somebody's certificates have changed on disk: whether they can be used is shown until that changes.
+    pub(super) fn note_certificates(&self, owner: &str, are_good: bool) {
+        let mut plan = Plan::clone(&self.status.load());
+        plan.bad_certificates.retain(|bad| bad != owner);
+        if !are_good {
+            plan.bad_certificates.push(owner.to_owned());
+        }
+        self.status.store(Arc::new(plan));
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -167,6 +181,7 @@ impl Running {
         *state = self.switch(state, prepared);
         self.metrics.config.is(&fingerprint);
         self.view.store(Arc::new(View::of(&state.settings, &self.shared.door.load())));
+        self.status.store(Arc::new(translate::status_plan(&state.settings)));
         self.set_log_level(state.settings.log.level);
         Ok(Reloaded { applied, needs_restart, fingerprint })
     }

@@ -14,6 +14,7 @@ use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::route::rules::{Effect, Rule, RuleTable, Rules};
 use crate::sql::{HintTarget, ReadFunctions};
+use crate::status::{Plan, Show};
 use crate::topology::ServerId;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -228,5 +229,21 @@ pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
         },
         max_waiting: settings.limits.max_waiting as usize,
         limits_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_clients?))).collect(),
+    }
+}
+
+/// What the status page shows of the file. Certificates are good: they were just read.
+pub(super) fn status_plan(settings: &Settings) -> Plan {
+    let region = |server: &config::Server| Some((server.name.clone(), server.region.clone()?));
+    Plan {
+        region: settings.region.clone(),
+        regions: settings.servers.iter().filter_map(region).collect(),
+        show: match settings.listen.status {
+            config::StatusPage::Auto => Show::Auto,
+            config::StatusPage::Full => Show::Full,
+            config::StatusPage::Counts => Show::Counts,
+            config::StatusPage::Off => Show::Off,
+        },
+        bad_certificates: Vec::new(),
     }
 }

@@ -1,7 +1,8 @@
-//! The command line: `run`, `check`, `explain`, `demo` and two small helpers for containers.
+//! The command line: `run`, `check`, `explain`, `top`, `demo` and two small helpers for containers.
 //!
 //! Exit codes: 0 fine, 2 usage or configuration error, 1 anything else.
 
+mod ask;
 mod check;
 mod demo;
 mod explain;
@@ -9,6 +10,7 @@ mod health;
 mod ocean;
 mod run;
 mod table;
+mod top;
 
 use crate::config::{self, Settings};
 use clap::{Parser, Subcommand};
@@ -54,6 +56,24 @@ enum Command {
         /// As a MariaDB server would read it
         #[arg(long)]
         mariadb: bool,
+    },
+    /// Show what goes on in a running Landbridge, live
+    ///
+    /// What the status page shows, in a terminal: servers, pools, clients, round trips, routes and slow statements.
+    /// Keys: q leaves, p pauses, s sorts. Asks where the configuration file has `[listen] http`.
+    Top {
+        /// Ask there, whatever the file says: http://host:port
+        #[arg(long)]
+        url: Option<String>,
+        /// Print one picture and leave (what happens when the output is not a terminal, too)
+        #[arg(long)]
+        once: bool,
+        /// Print /status.json as it is and leave
+        #[arg(long)]
+        json: bool,
+        /// From one picture to the next
+        #[arg(long, default_value = "1s", value_parser = duration)]
+        every: std::time::Duration,
     },
     /// Start two real servers with an ocean between them, and show the difference
     ///
@@ -102,6 +122,7 @@ impl Cli {
                 print(&explain::explain(&sql, after_write, in_transaction, mariadb));
                 ExitCode::SUCCESS
             }
+            Command::Top { url, once, json, every } => top::top(&top::Wish { url, once, json, every }, &config),
             Command::Demo { rtt, flavor, once } => finish(demo::demo(rtt, flavor.as_deref(), once)),
             Command::Ocean { listen, to, rtt } => finish(ocean::ocean(listen, &to, rtt)),
         }

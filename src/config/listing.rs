@@ -55,6 +55,7 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("listen.mysql", listen.mysql.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     rows.add("listen.admin", or_off(listen.admin.as_ref()));
     rows.add("listen.http", or_off(listen.http));
+    rows.add("listen.status", listen.status);
     rows.add(
         "listen.tls",
         match listen.tls {

@@ -14,6 +14,7 @@ mod document;
 mod duration;
 mod expand;
 mod fault;
+mod glance;
 mod listing;
 mod nearest;
 mod reader;
@@ -34,12 +35,13 @@ use self::fault::Problem;
 
 pub use self::address::{ListenAddress, ServerAddress};
 pub use self::fault::{Fault, Faults, Position};
+pub use self::glance::http_address;
 pub use self::listing::{Listed, list};
 pub use self::secret::Secret;
 pub use self::settings::{
     Admin, Auth, Certificate, ClientTls, Consistency, Limits, Listen, Log, LogFormat, LogLevel, Monitor, OnEmpty,
     Pipelining, Pool, PoolMode, PrimaryDown, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server,
-    ServerTls, Settings, Shutdown, TlsIdentity, Trust, User, UserPool,
+    ServerTls, Settings, Shutdown, StatusPage, TlsIdentity, Trust, User, UserPool,
 };
 
 /// Reads the file at `path`; relative paths in it are relative to its directory.

@@ -10,7 +10,7 @@ use crate::sql::{self, Mode};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Parts with a lock each.
 const PARTS: usize = 8;
@@ -54,6 +54,8 @@ pub struct Digest {
     pub total: Duration,
     /// How long the longest took.
     pub worst: Duration,
+    /// When the last one ended.
+    pub last: Instant,
 }
 
 /// One statement that is over.
@@ -69,6 +71,8 @@ pub struct Seen<'a> {
     pub reason: Reason,
     /// How long it took.
     pub took: Duration,
+    /// When it ended.
+    pub ended: Instant,
     /// For how many like it stands.
     pub weight: u32,
 }
@@ -94,8 +98,9 @@ impl Digests {
             row.seen.add(seen);
         } else if part.has_room(self.most) {
             let text = sql::digest(seen.text, seen.mode);
-            let Seen { at_primary, reason, .. } = *seen;
-            let mut new = Digest { text, at_primary, reason, count: 0, total: Duration::ZERO, worst: Duration::ZERO };
+            let Seen { at_primary, reason, ended, .. } = *seen;
+            let (total, worst) = (Duration::ZERO, Duration::ZERO);
+            let mut new = Digest { text, at_primary, reason, count: 0, total, worst, last: ended };
             new.add(seen);
             part.rows.insert(key, Row { seen: new, at });
         }
@@ -146,6 +151,7 @@ impl Digest {
         self.count += u64::from(seen.weight);
         self.total += seen.took * seen.weight;
         self.worst = self.worst.max(seen.took);
+        self.last = seen.ended;
     }
 }
 
@@ -182,7 +188,8 @@ mod tests {
 
     fn add(digests: &Digests, text: &str, reason: Reason, millis: u64) {
         let took = Duration::from_millis(millis);
-        let seen = Seen { text: text.as_bytes(), mode: MODE, at_primary: false, reason, took, weight: 1 };
+        let ended = Instant::now();
+        let seen = Seen { text: text.as_bytes(), mode: MODE, at_primary: false, reason, took, ended, weight: 1 };
         digests.add(&seen);
     }
 

@@ -108,7 +108,7 @@ impl Session {
             self.long_statements = self.long_statements.wrapping_add(u32::from(weight > 1));
             let is_due = self.long_statements.wrapping_add(self.entry.id()).is_multiple_of(weight);
             if weight == 1 || is_due {
-                digests.add(&Seen { text, mode, at_primary, reason, took, weight });
+                digests.add(&Seen { text, mode, at_primary, reason, took, ended: now, weight });
             }
         }
         if is_slow {

@@ -7,7 +7,7 @@ use crate::config::address::{ListenAddress, parse_tcp_listen};
 use crate::config::document::{Found, Spot};
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Auth, Listen};
+use crate::config::settings::{Auth, Listen, StatusPage};
 
 const MYSQL_PORT: u16 = 3306;
 const ADMIN_PORT: u16 = 6032;
@@ -32,13 +32,14 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
         vec![Found { value, spot: section.absent("mysql") }]
     });
     let admin = address_or_off(&mut section, "admin", ListenAddress::Tcp(local(ADMIN_PORT)), ListenAddress::parse);
-    let http = address_or_off(&mut section, "http", local(HTTP_PORT), parse_tcp_listen);
+    let http = address_or_off(&mut section, "http", default_http(), parse_tcp_listen);
 
     let addresses = in_order(&mysql, admin.as_ref(), http.as_ref());
     report_collisions(&section, &addresses);
     warn_of_open_http(&section, http.as_ref());
     let tls = listen_tls::read(&mut section, &addresses, auth);
     let server_version = section.parsed("server_version", "write it in quotes", version);
+    let status = section.word("status", StatusPage::WORDS);
     let unix_mode = section.parsed("unix_mode", MODE_EXAMPLE, mode);
     section.finish();
 
@@ -46,11 +47,17 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
         mysql: mysql.into_iter().map(Found::into_value).collect(),
         admin: admin.value(),
         http: http.value(),
+        status: status.or_default_of(StatusPage::Auto),
         tls,
         server_version: server_version.value(),
         unix_mode: unix_mode.or_default_of(UNIX_MODE),
     };
     (listen, addresses)
+}
+
+/// Where HTTP is unless the file says otherwise.
+pub(in crate::config) fn default_http() -> SocketAddr {
+    local(HTTP_PORT)
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -14,6 +14,8 @@ mod server_tls;
 mod traffic;
 mod user;
 
+pub(super) use self::listen::default_http;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

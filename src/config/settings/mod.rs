@@ -13,7 +13,7 @@ mod traffic;
 use super::fault::Fault;
 
 pub use self::admin::Admin;
-pub use self::listen::{Certificate, ClientTls, Listen};
+pub use self::listen::{Certificate, ClientTls, Listen, StatusPage};
 pub use self::process::{Log, LogFormat, LogLevel, Monitor, Shutdown};
 pub use self::rule::{OnEmpty, ReadFrom, Rule, RuleTable};
 pub use self::server::{Role, Server, ServerTls, TlsIdentity, Trust};

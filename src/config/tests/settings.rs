@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{LEAST, env, faults, settings, warnings};
 use crate::config::{
-    Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, TlsIdentity, load,
+    Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, StatusPage, TlsIdentity, load,
 };
 
 /// The file of the project's introduction.
@@ -192,6 +192,16 @@ fn what_deserves_a_look() {
         ["proxy.toml:9: [[user]] \"app\" password = [redacted]: the environment makes it empty; \
           set the variable, or write \"\""]
     );
+}
+
+#[test]
+fn who_is_shown_how_much_of_the_status_page() {
+    assert_eq!(settings(LEAST).listen.status, StatusPage::Auto);
+    for (word, status) in StatusPage::WORDS {
+        assert_eq!(settings(&format!("[listen]\nstatus = '{word}'\n{LEAST}")).listen.status, *status);
+    }
+    let told = faults(&format!("[listen]\nstatus = 'ful'\n{LEAST}"));
+    assert!(told.contains("proxy.toml:2:") && told.contains("did you mean \"full\"?"), "{told}");
 }
 
 #[test]

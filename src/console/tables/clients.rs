@@ -1,9 +1,10 @@
 //! `SHOW CLIENTS`
 
-use super::{Table, ago, cell, maybe, short};
+use super::{Table, ago, cell, maybe};
 use crate::consistency::token::Token;
 use crate::frontend::binding::PinReason;
 use crate::frontend::registry::{ClientView, Holds};
+use crate::status::words::short;
 use crate::topology::{ServerId, Snapshot};
 use std::time::Instant;
 

@@ -1,8 +1,9 @@
 //! `SHOW LAG`
 
 use super::servers::lag;
-use super::{Table, cell, maybe, short};
+use super::{Table, cell, maybe};
 use crate::metrics::Reading;
+use crate::status::words::{has_everything, short};
 use crate::topology::{Health, Role, ServerView, Snapshot};
 
 /// How waits for a replica may end, as `landbridge_gtid_waits_total` has it.
@@ -51,10 +52,10 @@ pub(in crate::console) fn table(snapshot: &Snapshot, readings: &[Reading]) -> Ta
 /// What the primary last said it has, and this replica has not.
 fn missing(snapshot: &Snapshot, server: &ServerView) -> String {
     let Some(report) = &snapshot.report else { return "unknown".to_owned() };
-    match &server.executed {
-        None => "unknown".to_owned(),
-        Some(executed) if executed.contains(&report.executed) => "nothing".to_owned(),
-        Some(executed) => format!("has {} of {}", short(executed), short(&report.executed)),
+    match (&server.executed, has_everything(snapshot, server)) {
+        (None, _) => "unknown".to_owned(),
+        (_, Some(true)) => "nothing".to_owned(),
+        (Some(executed), _) => format!("has {} of {}", short(executed), short(&report.executed)),
     }
 }
 

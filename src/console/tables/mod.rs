@@ -8,13 +8,9 @@ pub(super) mod servers;
 pub(super) mod stats;
 pub(super) mod tokens;
 
-use crate::consistency::gtid::GtidSet;
 use crate::protocol::resultset::ColumnType;
 use std::fmt::Display;
 use std::time::Duration;
-
-/// So much of a set of GTIDs is shown.
-const SHOWN: usize = 60;
 
 /// A table: its columns, and its rows as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,26 +66,9 @@ pub(super) fn ago(duration: Duration) -> String {
     }
 }
 
-/// A set of GTIDs, its UUIDs cut to eight digits, and itself where it is long.
-pub(super) fn short(gtids: &GtidSet) -> String {
-    let text = gtids.to_string();
-    let part = |part: &str| match part.split_once(':') {
-        Some((uuid, intervals)) if uuid.len() > 8 => format!("{}..:{intervals}", uuid.get(..8).unwrap_or(uuid)),
-        _ => part.to_owned(),
-    };
-    let mut short = text.split(',').map(part).collect::<Vec<_>>().join(",");
-    if short.len() > SHOWN {
-        // Digits and signs only: every byte is a character.
-        short.truncate(SHOWN);
-        short.push_str("..");
-    }
-    short
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consistency::gtid::Family;
 
     #[test]
     fn times() {
@@ -103,14 +82,5 @@ mod tests {
             assert_eq!(ago(Duration::from_micros(micros)), want);
         }
         assert_eq!(millis(Duration::from_micros(1_234)), "1.234");
-    }
-
-    #[test]
-    fn long_sets_are_cut() {
-        let set = |family, text: &str| GtidSet::parse(family, text).expect("well formed");
-        assert_eq!(short(&set(Family::MySql, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-77")), "3e11fa47..:1-77");
-        assert_eq!(short(&set(Family::MariaDb, "0-1-5,1-1-2")), "0-1-5,1-1-2");
-        let long = (0..50).map(|n| format!("{n}-1-1000")).collect::<Vec<_>>().join(",");
-        assert_eq!(short(&set(Family::MariaDb, &long)).len(), SHOWN + 2);
     }
 }

@@ -36,6 +36,7 @@ mod tests {
             count: 4,
             total: Duration::from_millis(10),
             worst: Duration::from_millis(7),
+            last: std::time::Instant::now(),
         };
         let row: Vec<String> = table(&[digest]).rows.remove(0).into_iter().flatten().collect();
         assert_eq!(row, ["4", "replica", "read", "10.000", "2.500", "7.000", "SELECT ?"]);

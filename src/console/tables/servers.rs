@@ -1,7 +1,8 @@
 //! `SHOW SERVERS`
 
-use super::{Table, cell, maybe, millis, short};
+use super::{Table, cell, maybe, millis};
 use crate::pool::Counts;
+use crate::status::words::{short, why};
 use crate::topology::{Health, Lag, Role, ServerView, Snapshot};
 
 /// What the snapshot does not know of a server.
@@ -35,7 +36,6 @@ pub(in crate::console) fn table(snapshot: &Snapshot, beside: &[Beside]) -> Table
     ]);
     let in_use = |(server, _): &(&ServerView, &Beside)| server.health != Health::Retired;
     for (server, beside) in snapshot.servers.iter().zip(beside).filter(in_use) {
-        let (health, why) = health(server);
         let counts = beside.counts;
         table.add([
             cell(&server.name),
@@ -44,8 +44,8 @@ pub(in crate::console) fn table(snapshot: &Snapshot, beside: &[Beside]) -> Table
             cell(if server.local { "yes" } else { "no" }),
             cell(role(server)),
             cell(if snapshot.readers.contains(&server.id) { "yes" } else { "no" }),
-            cell(health),
-            why,
+            cell(health(server)),
+            maybe(why(server)),
             (server.role == Role::Replica).then(|| lag(server.lag)),
             maybe(server.rtt.map(millis)),
             cell(server.weight),
@@ -64,17 +64,13 @@ fn role(server: &ServerView) -> &'static str {
     }
 }
 
-fn health(server: &ServerView) -> (&'static str, Option<String>) {
+fn health(server: &ServerView) -> &'static str {
     match &server.health {
-        Health::Unknown => ("not asked yet", None),
-        Health::Up if server.is_doubtful => ("doubtful", cell("it did not answer, and another server takes writes")),
-        Health::Up if server.is_rival => ("up", cell("takes writes although it is no primary: no reads")),
-        Health::Up if server.held_lag.is_some_and(|lag| lag > server.max_lag) => {
-            ("up", cell(format!("further behind than max_lag ({} ms): no reads", server.max_lag.as_millis())))
-        }
-        Health::Up => ("up", None),
-        Health::Down(why) => ("down", cell(why)),
-        Health::Retired => ("retired", None),
+        Health::Unknown => "not asked yet",
+        Health::Up if server.is_doubtful => "doubtful",
+        Health::Up => "up",
+        Health::Down(_) => "down",
+        Health::Retired => "retired",
     }
 }
 

@@ -1,9 +1,10 @@
 //! `SHOW TOKENS`
 
 use super::clients::in_short;
-use super::{Table, ago, cell, maybe, short};
+use super::{Table, ago, cell, maybe};
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::scopes::Scopes;
+use crate::status::words::short;
 use crate::topology::Snapshot;
 use std::time::Instant;
 
