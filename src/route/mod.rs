@@ -33,7 +33,7 @@ macro_rules! reasons {
 
             /// Its place among all of them.
             pub fn place(self) -> usize {
-                #[expect(clippy::enum_variant_names, reason = "they are the names of reasons")]
+                #[expect(clippy::enum_variant_names, reason = "the names are those of the reasons")]
                 enum Other { $($name,)* }
                 match self {
                     Self::Statement(why) => why as usize,
