@@ -37,8 +37,13 @@ fn the_guestbook() {
         read_at_the_replica += i32::from(page.contains("<b>replica</b>.</p>"));
     }
     assert!(read_at_the_replica > 0, "no entry was read back nearby");
+    // What the other pages of the README are about: statements are shown, behind a published port, too.
     let metrics = http(site.ports().http, "/metrics", None).body;
     assert!(metrics.contains("landbridge_statements_total"), "{metrics}");
+    let status = http(site.ports().http, "/", None);
+    assert!(status.status == 200 && status.head.contains("text/html"), "{}", status.head);
+    let status = http(site.ports().http, "/status.json", None).body;
+    assert!(status.contains("AS read_at FROM entries"), "{status}");
 
     site.kill("primary");
     let page = http(port, "/", None).body;

@@ -256,7 +256,10 @@ impl<'a> Lexer<'a> {
             return Token::Broken;
         }
         if text.first() == Some(&b'$') && text.iter().skip(1).any(|b| *b == b'$') {
-            return Token::Broken; // a dollar-quoted string to newer servers
+            // A dollar-quoted string to newer servers. One that begins where the text ends is an error to them, and a
+            // name to others: `select $$` is how MySQL's command line finds out.
+            let is_probe = text == b"$$" && self.rest().is_empty();
+            return if is_probe { Token::Word(Word::Other) } else { Token::Broken };
         }
         if qualified || (self.peek(0) == Some(b'.') && self.peek(1).is_some_and(is_name)) {
             return Token::Word(Word::Other);

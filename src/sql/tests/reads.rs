@@ -12,6 +12,7 @@ select * from t where id = 1
 SELECT `a`, `b` FROM `t` WHERE `id` IN (1,2,3) ORDER BY `a` DESC LIMIT 10 OFFSET 5
 SELECT COUNT(*), MAX(a), MIN(a), SUM(b), AVG(b), GROUP_CONCAT(c SEPARATOR ';') FROM t GROUP BY d HAVING COUNT(*) > 1
 SELECT DISTINCT a FROM t
+select $$
 SELECT SQL_NO_CACHE HIGH_PRIORITY a FROM t
 SELECT 'FOR UPDATE', "INTO OUTFILE", `lock`, `get_lock` FROM t
 SELECT 'it''s; DELETE FROM t', 'a\'; DROP TABLE x; --' FROM t
