@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod health;
 mod ocean;
+mod paint;
 mod run;
 mod table;
 

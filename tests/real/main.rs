@@ -22,6 +22,7 @@ mod leftovers;
 mod lifecycle;
 mod limits;
 mod login;
+mod logs;
 mod names;
 mod pooling;
 mod reload;

@@ -1,0 +1,26 @@
+//! Colours: for terminals, unless somebody asks for none.
+
+use std::io::IsTerminal;
+
+/// Whether text may be coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paint {
+    /// Somebody looks at it.
+    On,
+    /// A pipe, a file, or somebody who wants none (`NO_COLOR`, `TERM=dumb`).
+    Off,
+}
+
+impl Paint {
+    /// Whether what is written there may be coloured.
+    pub(super) fn of(stream: &impl IsTerminal) -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if stream.is_terminal() && !unwanted { Self::On } else { Self::Off }
+    }
+
+    /// Whether it may.
+    pub(super) fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
