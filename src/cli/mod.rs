@@ -39,7 +39,12 @@ enum Command {
     ///
     /// For each server: TLS and how it was verified, version, role, round-trip time, replication
     /// lag, GTID mode, pipelining, and grants that are missing, with the statement that grants them.
-    Check,
+    /// Exit codes: 0 everything is in order, 1 something is not, 2 the file cannot be used.
+    Check {
+        /// For programs: one JSON object (docs/check.md has its fields)
+        #[arg(long)]
+        json: bool,
+    },
     /// Say where a statement would go, and why
     ///
     /// Nothing is contacted: the answer is that of a healthy primary with a caught-up replica.
@@ -97,7 +102,7 @@ impl Cli {
         let Self { config, command } = self;
         match command.unwrap_or(Command::Run) {
             Command::Run => with_settings(&config, |settings| finish(run::run(&config, settings))),
-            Command::Check => with_settings(&config, check::check),
+            Command::Check { json } => with_settings(&config, |settings| check::check(settings, json)),
             Command::Health => with_settings(&config, health::health),
             Command::Explain { sql, after_write, in_transaction, mariadb } => {
                 print(&explain::explain(&sql, after_write, in_transaction, mariadb));

@@ -23,4 +23,36 @@ impl Paint {
     pub(super) fn is_on(self) -> bool {
         self == Self::On
     }
+
+    /// Something that is as it should be.
+    pub(super) fn good(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    /// Something worth a look.
+    pub(super) fn note(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    /// Something that must be mended.
+    pub(super) fn bad(self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+
+    /// A title.
+    pub(super) fn title(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    /// What is seen only if one looks for it.
+    pub(super) fn faint(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        match self {
+            Self::On => format!("\x1b[{code}m{text}\x1b[0m"),
+            Self::Off => text.to_owned(),
+        }
+    }
 }

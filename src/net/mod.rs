@@ -4,6 +4,7 @@ pub mod budget;
 pub mod gate;
 pub mod listening;
 pub mod names;
+pub mod occupant;
 pub mod packets;
 pub mod simulated;
 pub mod socket;
