@@ -114,11 +114,38 @@ impl Cli {
     }
 }
 
+/// What to write, for somebody who has no file yet.
+const SMALLEST_FILE: &str = r#"
+The smallest one, to be adapted (docs/configuration.md has every key):
+
+    region = "eu-west"                        # where this process runs
+    [[server]]
+    name = "primary"
+    address = "db.us-west.example.com:3306"
+    role = "primary"
+    region = "us-west"
+    [[server]]
+    name = "replica"
+    address = "10.1.0.7:3306"
+    role = "replica"
+    region = "eu-west"
+    [[user]]                                  # the application's account, as it is on the servers
+    name = "app"
+    password = "${APP_DB_PASSWORD}"
+    [monitor]                                 # an account for health, lag and GTIDs
+    user = "landbridge"
+    password = "${MONITOR_DB_PASSWORD}"
+
+Then: landbridge check"#;
+
 fn with_settings(path: &std::path::Path, command: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {
     match config::load(path, &|name| std::env::var(name).ok()) {
         Ok(settings) => command(&settings),
         Err(faults) => {
             complain(&faults.to_string());
+            if !path.exists() {
+                complain(SMALLEST_FILE);
+            }
             ExitCode::from(2)
         }
     }

@@ -1,6 +1,7 @@
 //! Landbridge against real servers: MySQL and MariaDB, primary and replica, TLS, GTIDs, an ocean.
 
 mod authentication;
+mod beginnings;
 mod changes;
 mod cli;
 mod commands;

@@ -140,6 +140,10 @@ fn advice(error: &DialError, user: &str, table: &str) -> String {
         Some(1049 | 1044) => "grant it the schema that it uses".to_owned(),
         Some(1040 | 1203 | 1226) => "it has no connection left: raise max_connections there".to_owned(),
         Some(_) => "see what the error says".to_owned(),
+        None if error.to_string().contains("lookup") => {
+            "the name is not known here: correct address, or the resolver of this machine (`getent hosts ..`)"
+                .to_owned()
+        }
         None if matches!(error, DialError::Connect(_) | DialError::TimedOut(..)) => {
             "see that the address is right, that the server runs, and that firewalls let this host through".to_owned()
         }
