@@ -303,11 +303,6 @@ impl Server {
     pub fn generation(&self) -> u64 {
         self.reference.generation.load(Ordering::Acquire)
     }
-
-    /// How people should see it: name and address.
-    pub fn label(&self) -> String {
-        format!("{} ({})", self.name, self.address)
-    }
 }
 
 impl Setup {

@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod health;
 mod ocean;
+mod paint;
 mod run;
 mod table;
 mod top;
@@ -40,7 +41,12 @@ enum Command {
     ///
     /// For each server: TLS and how it was verified, version, role, round-trip time, replication
     /// lag, GTID mode, pipelining, and grants that are missing, with the statement that grants them.
-    Check,
+    /// Exit codes: 0 everything is in order, 1 something is not, 2 the file cannot be used.
+    Check {
+        /// For programs: one JSON object (docs/check.md has its fields)
+        #[arg(long)]
+        json: bool,
+    },
     /// Say where a statement would go, and why
     ///
     /// Nothing is contacted: the answer is that of a healthy primary with a caught-up replica.
@@ -116,7 +122,7 @@ impl Cli {
         let Self { config, command } = self;
         match command.unwrap_or(Command::Run) {
             Command::Run => with_settings(&config, |settings| finish(run::run(&config, settings))),
-            Command::Check => with_settings(&config, check::check),
+            Command::Check { json } => with_settings(&config, |settings| check::check(settings, json)),
             Command::Health => with_settings(&config, health::health),
             Command::Explain { sql, after_write, in_transaction, mariadb } => {
                 print(&explain::explain(&sql, after_write, in_transaction, mariadb));
@@ -129,11 +135,38 @@ impl Cli {
     }
 }
 
+/// What to write, for somebody who has no file yet.
+const SMALLEST_FILE: &str = r#"
+The smallest one, to be adapted (docs/configuration.md has every key):
+
+    region = "eu-west"                        # where this process runs
+    [[server]]
+    name = "primary"
+    address = "db.us-west.example.com:3306"
+    role = "primary"
+    region = "us-west"
+    [[server]]
+    name = "replica"
+    address = "10.1.0.7:3306"
+    role = "replica"
+    region = "eu-west"
+    [[user]]                                  # the application's account, as it is on the servers
+    name = "app"
+    password = "${APP_DB_PASSWORD}"
+    [monitor]                                 # an account for health, lag and GTIDs
+    user = "landbridge"
+    password = "${MONITOR_DB_PASSWORD}"
+
+Then: landbridge check"#;
+
 fn with_settings(path: &std::path::Path, command: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {
     match config::load(path, &|name| std::env::var(name).ok()) {
         Ok(settings) => command(&settings),
         Err(faults) => {
             complain(&faults.to_string());
+            if !path.exists() {
+                complain(SMALLEST_FILE);
+            }
             ExitCode::from(2)
         }
     }

@@ -1,5 +1,6 @@
 //! `landbridge run`
 
+use super::paint::Paint;
 use super::runtime;
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::lifecycle::Life;
@@ -17,7 +18,7 @@ type SetLevel = Box<dyn Fn(LogLevel) -> bool + Send + Sync>;
 pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
     let set_level = start_log(settings);
     for warning in &settings.warnings {
-        tracing::warn!(%warning, "configuration");
+        tracing::warn!(%warning, "configuration warning");
     }
     runtime()?.block_on(async {
         let life = Life::begin(path, settings).await?;
@@ -25,8 +26,8 @@ pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
         app.on_log_level(set_level);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            mysql = ?settings.listen.mysql.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            http = ?app.http,
+            mysql = settings.listen.mysql.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            http = app.http.map_or_else(|| "off".to_owned(), |address| address.to_string()),
             "ready for clients"
         );
         life.live().await;
@@ -40,7 +41,10 @@ fn start_log(settings: &Settings) -> SetLevel {
     let chosen = EnvFilter::try_from_env(LOG_VARIABLE).ok();
     let is_chosen = chosen.is_some();
     let first = chosen.unwrap_or_else(|| filter(settings.log.level));
-    let log = tracing_subscriber::fmt().with_env_filter(first).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(first)
+        .with_writer(std::io::stderr)
+        .with_ansi(Paint::of(&std::io::stderr()).is_on());
     let set: Box<dyn Fn(EnvFilter) + Send + Sync> = match settings.log.format {
         LogFormat::Text => {
             let log = log.with_filter_reloading();
@@ -50,7 +54,7 @@ fn start_log(settings: &Settings) -> SetLevel {
             Box::new(move |filter| drop(handle.reload(filter)))
         }
         LogFormat::Json => {
-            let log = log.json().with_filter_reloading();
+            let log = log.json().flatten_event(true).with_filter_reloading();
             let handle = log.reload_handle();
             log.init();
             Box::new(move |filter| drop(handle.reload(filter)))

@@ -56,7 +56,9 @@ async fn welcome(socket: Socket, host: String, console: Arc<Console>) {
     let login = handshake(&entrance.door, &greeting, packets, id, &host);
     match tokio::time::timeout(entrance.login_timeout, login).await {
         Ok(Ok(client)) => serve(console.clone(), client, id, host).await,
-        Ok(Err(Rejected::Told(error))) => tracing::info!(host, error = ?error.message, "login at the console refused"),
+        Ok(Err(Rejected::Told(error))) => {
+            tracing::info!(host, error = error.message.as_str(), "login at the console refused");
+        }
         Ok(Err(Rejected::Read(_))) => {}
         Err(_) => tracing::debug!(host, "login at the console took too long"),
     }

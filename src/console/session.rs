@@ -73,7 +73,7 @@ pub(super) async fn serve(console: Arc<Console>, client: Authenticated, id: u32,
     let right = match right(&console, &user, &host) {
         Ok(right) => right,
         Err(error) => {
-            tracing::info!(user = ?user, host, error = ?error.message, "login at the console refused");
+            tracing::info!(user, host, error = error.message.as_str(), "login at the console refused");
             let _gone = client.send_error(&error).await;
             return;
         }
@@ -84,7 +84,7 @@ pub(super) async fn serve(console: Arc<Console>, client: Authenticated, id: u32,
     if let Some(algorithm) = client.compression {
         client.packets.compress(algorithm);
     }
-    tracing::debug!(user = ?user, host, "at the console");
+    tracing::debug!(user, host, "at the console");
     let prepared = HashMap::new();
     let mut session = Session { console, client, id, user, host, right, prepared, last_prepared: 0 };
     while session.next().await.is_ok() {}

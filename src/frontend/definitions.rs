@@ -173,7 +173,11 @@ impl Known {
             Err(why) => {
                 latest.read = None;
                 if latest.failed.as_ref() != Some(&why) {
-                    tracing::warn!(user = ?account.user, why, "tables cannot be told apart: reads wait for all writes");
+                    tracing::warn!(
+                        user = account.user.as_str(),
+                        why,
+                        "tables cannot be told apart: reads wait for all writes"
+                    );
                 }
                 latest.failed = Some(why);
             }

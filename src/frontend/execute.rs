@@ -193,7 +193,8 @@ impl Session {
 
     fn count(&mut self, job: &Job, lease: &Lease, reason: Reason) {
         let at_primary = self.is_at_primary(lease);
-        self.went = Some(Went { server: lease.pool().server().id, at_primary, reason, at: Instant::now() });
+        self.went =
+            Some(Went { server: lease.pool().server().id, at_primary, reason, at: Instant::now(), answer: None });
         let metrics = &self.shared.metrics;
         metrics.statements.count(at_primary, reason);
         if job.need == Need::Read && reason.avoids_stale_read() {
@@ -265,6 +266,9 @@ impl Session {
         } else if !sent {
             errno::unreachable(server, "its connections broke one after another")
         } else {
+            if !job.is_repeatable() {
+                self.log_uncertain(job, server);
+            }
             errno::lost_connection(server, held.connection && commits)
         };
         if self.client.answered {

@@ -118,7 +118,7 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
                 shared.metrics.login_failures.inc();
                 shared.metrics.errors.own(error.code);
                 // The text holds what the client calls itself: shown with its control characters escaped.
-                tracing::info!(client = id, host, error = ?error.message, "login refused");
+                tracing::info!(client = id, host, error = error.message.as_str(), "login refused");
             }
         }
         Err(_) => tracing::debug!(client = id, host, "login took too long"),

@@ -26,6 +26,7 @@ mod keep_up;
 mod kill;
 pub mod listener;
 mod local;
+mod logged;
 mod mode;
 mod outlast;
 pub mod passthrough;

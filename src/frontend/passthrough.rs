@@ -122,11 +122,19 @@ impl Passthrough {
         match asked.unwrap_or_else(|_| no_answer(&known.account, "no server answers in time")) {
             Answer::Yes => *due = Instant::now() + self.terms().recheck,
             Answer::Unknown(error) => {
-                tracing::warn!(user = ?known.account.user, error = ?error.message, "no server can be asked about a known user, who is let in");
+                tracing::warn!(
+                    user = known.account.user.as_str(),
+                    error = error.message.as_str(),
+                    "no server can be asked about a known user, who is let in"
+                );
                 *due = Instant::now() + ASK_AGAIN;
             }
             Answer::No(error) => {
-                tracing::info!(user = ?known.account.user, error = ?error.message, "a user is no longer welcome");
+                tracing::info!(
+                    user = known.account.user.as_str(),
+                    error = error.message.as_str(),
+                    "a user is no longer welcome"
+                );
                 self.forget(known);
                 return false;
             }

@@ -5,6 +5,7 @@ use super::binding::{Binding, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
 use super::job::{Execution, Job, JobCommand};
+use super::logged::Answer;
 use super::session::{Gone, Session};
 use super::summary::Summary;
 use crate::backend::query::Reply;
@@ -53,6 +54,9 @@ impl Session {
             self.shared.look_again();
         }
         self.remember(job, &summary);
+        if let Some(went) = &mut self.went {
+            went.answer = Some(Answer::of(&summary));
+        }
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
         if !beside && !job.only_prepares() {
             self.next_transaction = None;

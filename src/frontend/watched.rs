@@ -7,10 +7,11 @@
 
 use super::digests::Seen;
 use super::job::{Job, JobCommand};
+use super::logged::{Answer, Took};
 use super::registry::Holds;
 use super::session::Session;
 use crate::route::Reason;
-use crate::sql::{self, Mode};
+use crate::sql::Mode;
 use crate::state::SessionState;
 use crate::topology::ServerId;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(super) struct Went {
     pub reason: Reason,
     /// When it had a connection.
     pub at: Instant,
+    /// What came back, if anything did.
+    pub answer: Option<Answer>,
 }
 
 /// When a job began, and how its text is to be read.
@@ -112,17 +115,8 @@ impl Session {
             }
         }
         if is_slow {
-            let server = self.shared.server(went.server).map(|server| server.name.clone()).unwrap_or_default();
-            tracing::warn!(
-                client = self.entry.id(),
-                user = %self.account.user,
-                server,
-                reason = went.reason.as_str(),
-                waited = ?went.at.duration_since(began),
-                ran = ?now.duration_since(went.at),
-                digest = %sql::digest(text, mode),
-                "slow statement"
-            );
+            let took = Took { waited: went.at.duration_since(began), ran: now.duration_since(went.at) };
+            self.log_slow(text, mode, &went, took);
         }
     }
 }

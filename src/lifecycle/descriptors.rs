@@ -26,6 +26,12 @@ pub(super) fn raise_limit(settings: &Settings) {
     }
 }
 
+/// How many files this process may open at most, if that is bounded, and how many it may need.
+#[must_use]
+pub fn limit_and_need(settings: &Settings) -> (Option<u64>, u64) {
+    (getrlimit(Resource::Nofile).maximum, needed(settings))
+}
+
 /// How many files may be open at a time if clients and pools are as many as they may be.
 fn needed(settings: &Settings) -> u64 {
     let pools: u64 = settings.users.iter().map(|user| u64::from(user.pool.max)).sum();

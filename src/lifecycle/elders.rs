@@ -72,13 +72,13 @@ async fn listen(
         };
         let Ok(Some(message)) = message else { break None };
         let ("told", token) = message.words() else {
-            tracing::error!(message = message.text, "a process that lingers says what nobody understands");
+            tracing::error!(said = message.text, "a process that lingers says what nobody understands");
             break None;
         };
         match printed::read(token, Instant::now()) {
             Ok(token) => shared.succession.heed(&token),
             Err(error) => {
-                tracing::error!(%error, "a process that lingers says what nobody understands");
+                tracing::error!(said = token, %error, "a process that lingers says what nobody understands");
                 break None;
             }
         }

@@ -4,7 +4,7 @@
 //! processes may serve whom, and who tells whom what, is in `docs/decisions/0012`.
 
 mod arrival;
-mod descriptors;
+pub mod descriptors;
 pub mod doors;
 mod elders;
 mod handover;

@@ -19,7 +19,7 @@ async fn read_again(app: &App, path: &Path) -> Result<u64, String> {
         Err(faults) => {
             app.reload_refused();
             for fault in &faults {
-                tracing::error!(%fault, "configuration");
+                tracing::error!(%fault, "configuration fault");
             }
             tracing::error!("the file has faults: the configuration stays as it was");
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -27,14 +27,18 @@ async fn read_again(app: &App, path: &Path) -> Result<u64, String> {
         }
     };
     for warning in &settings.warnings {
-        tracing::warn!(%warning, "configuration");
+        tracing::warn!(%warning, "configuration warning");
     }
     match app.reload(settings).await {
         Ok(reloaded) => {
             for key in &reloaded.needs_restart {
                 tracing::warn!(key, "this has changed and needs a restart");
             }
-            tracing::info!(applied = ?reloaded.applied, fingerprint = reloaded.fingerprint, "configuration read again");
+            tracing::info!(
+                applied = reloaded.applied.join("; "),
+                fingerprint = reloaded.fingerprint,
+                "configuration read again"
+            );
             Ok(reloaded.applied.len() as u64)
         }
         Err(error) => {

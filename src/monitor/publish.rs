@@ -165,9 +165,9 @@ fn tell(event: &Event, snapshot: &Snapshot) {
     match event {
         Event::Up(id) => {
             let rtt = snapshot.server(*id).and_then(|s| s.rtt).unwrap_or_default();
-            tracing::info!(server = name(id), rtt = ?rtt, "server is up");
+            tracing::info!(server = name(id), rtt_ms = rtt.as_secs_f64() * 1e3, "server is up");
         }
-        Event::Down(id, why) => tracing::warn!(server = name(id), reason = %why, "server is down"),
+        Event::Down(id, why) => tracing::warn!(server = name(id), %why, "server is down"),
         Event::ReplicationStopped { id, source, error } => {
             let error = error.as_deref().unwrap_or("none");
             tracing::warn!(server = name(id), source, error, "replication is stopped");

@@ -172,12 +172,12 @@ impl Watcher {
         }
         match Control::open(&self.server, &self.account, self.settings.timeout).await {
             Ok(new) => {
-                tracing::info!(server = self.server.label(), "the name stands for another address: going there");
+                tracing::info!(server = self.server.name, "the name stands for another address: going there");
                 old.close().await;
                 Some(new)
             }
             Err(error) => {
-                tracing::warn!(server = self.server.label(), %error, "the name stands for an address where nobody answers");
+                tracing::warn!(server = self.server.name, %error, "the name stands for an address where nobody answers");
                 Some(old)
             }
         }
@@ -189,10 +189,10 @@ impl Watcher {
 
     /// Tells once that the heartbeat cannot be read.
     fn tell_hidden(&mut self, heartbeat: &Heartbeat) {
-        let Heartbeat::Hidden(reason) = heartbeat else { return };
+        let Heartbeat::Hidden(why) = heartbeat else { return };
         if let Some(table) = self.settings.heartbeat.as_ref().filter(|_| !self.told_hidden) {
             let (server, grant) = (&self.server.name, table.grant(&self.account.user));
-            tracing::warn!(server, %table, reason, grant, "the heartbeat cannot be read: lag is measured without it");
+            tracing::warn!(server, %table, why, grant, "the heartbeat cannot be read: lag is measured without it");
         }
         self.told_hidden = true;
     }

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod expiry;
 pub mod listening;
 pub mod names;
+pub mod occupant;
 pub mod packets;
 pub mod shutter;
 pub mod simulated;

@@ -115,6 +115,13 @@ impl Stream {
         Some(format!("{version} {}", suite.as_str().unwrap_or("?")))
     }
 
+    /// The certificate that the peer has shown, as DER.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        let Self::Tls(tls) = self else { return None };
+        let (_, session) = tls.get_ref();
+        session.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+    }
+
     /// Whether TLS protects it.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))

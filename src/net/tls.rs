@@ -69,6 +69,19 @@ pub enum TlsError {
     Generate(String),
 }
 
+impl TlsError {
+    /// The same, with the names of the files where they do not belong together.
+    fn about_pair(self, cert: &Path, key: &Path) -> Self {
+        match self {
+            Self::Rustls(rustls::Error::InconsistentKeys(_)) => Self::File {
+                path: key.to_owned(),
+                why: format!("it is not the key of {}; write the pair that belongs together", cert.display()),
+            },
+            other => other,
+        }
+    }
+}
+
 /// Makes TLS connections to one server; shared so that sessions are resumed. Certificates can be renewed while it is
 /// in use.
 pub struct Connector {
@@ -109,7 +122,8 @@ impl Connector {
             Some((cert, key)) => {
                 let certs = read_certs(cert)?;
                 own_expiry.see(&certs);
-                builder.with_client_auth_cert(certs, read_key(key)?)?
+                let config = builder.with_client_auth_cert(certs, read_key(key)?);
+                config.map_err(|error| TlsError::from(error).about_pair(cert, key))?
             }
         };
         let host = settings.server_name.as_deref().unwrap_or(host);
@@ -330,7 +344,7 @@ impl Acceptor {
     /// # Errors
     /// Unreadable files, or a key that does not fit the certificate.
     pub fn from_files(cert: &Path, key: &Path) -> Result<Self, TlsError> {
-        Self::new(read_certs(cert)?, read_key(key)?)
+        Self::new(read_certs(cert)?, read_key(key)?).map_err(|error| error.about_pair(cert, key))
     }
 
     /// Generates a certificate that lives as long as the process.

@@ -106,7 +106,7 @@ impl Pool {
                 self.server.reach.suspect();
                 let first = backoff.failed();
                 if first {
-                    tracing::warn!(server = %self.server.label(), user = %self.account.user, error = %error, "cannot open a connection, retrying");
+                    tracing::warn!(server = self.server.name.as_str(), address = %self.server.address, user = self.account.user.as_str(), %error, "cannot open a connection, retrying");
                 }
                 if first || self.server.is_primary() {
                     self.turned_away(&error);
@@ -295,7 +295,7 @@ async fn set_up(conn: Ready) -> Result<Ready, DialError> {
     }
     match busy.reply().await.map_err(lost)? {
         Reply::Err(error) if setup.statements > 1 => {
-            tracing::warn!(server = %busy.server().label(), %error, "cannot level out this server's defaults with the primary's");
+            tracing::warn!(server = busy.server().name.as_str(), %error, "cannot level out this server's defaults with the primary's");
             busy.server().cannot_be_levelled();
             Err(DialError::Refused(error))
         }

@@ -27,6 +27,7 @@ mod statement;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod traits;
 mod verbs;
 mod words;
@@ -39,6 +40,7 @@ pub use set::{
 };
 pub use statement::{Begin, Completion, Kind, Mode, Parts, Semicolons, Statement, Why};
 pub use tables::{TableName, tables};
+pub use trace::traceparent;
 pub use traits::Traits;
 
 use declared::Declared;

@@ -147,10 +147,10 @@ async fn servers_may_ask_for_any_plugin(flavor: Flavor) {
             // What the server has cached would need no password.
             bed.sql("FLUSH PRIVILEGES").await;
             let login = dial(server, &account("p1"), Capabilities::empty(), Duration::from_secs(10)).await;
-            let login = login.unwrap_or_else(|e| panic!("{user} at {}: {e}", server.label()));
+            let login = login.unwrap_or_else(|e| panic!("{user} at {}: {e}", server.name));
             let conn = Ready::new(login, server.clone(), account("p1"));
             let (conn, _) = conn.query("USE app").await.expect("schema");
-            let conn = conn.log_in_again().await.unwrap_or_else(|e| panic!("{user} at {}: {e}", server.label()));
+            let conn = conn.log_in_again().await.unwrap_or_else(|e| panic!("{user} at {}: {e}", server.name));
             let (_conn, reply) = conn.query("SELECT CURRENT_USER()").await.expect("query");
             assert_eq!(reply.first_value(), Some(format!("{user}@%").as_str()));
             let wrong = dial(server, &account("p2"), Capabilities::empty(), Duration::from_secs(10)).await;

@@ -99,6 +99,44 @@ async fn check_says_what_is_there_and_what_is_missing(flavor: Flavor) {
     assert!(!text.contains("wrong") && !text.contains(PASSWORD), "no password is shown: {text}");
 }
 
+/// The same for a program; and what differs between the servers, with what to type.
+async fn check_compares_servers_and_tells_programs(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers");
+    let dir = tempfile::tempdir().expect("directory");
+    let file = write(dir.path(), &config(&pair, &pair.certs.ca, accounts::MONITOR.password));
+    let (code, text, error) = finish(&["check", "--json"], &file);
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}{error}"));
+    assert_eq!((code, &told["ok"]), (Some(0), &true.into()), "{text}");
+    let [primary, replica] = [&told["servers"][0], &told["servers"][1]];
+    assert_eq!((&primary["read_only"], &replica["read_only"]), (&false.into(), &true.into()), "{text}");
+    assert_eq!((&replica["replication"]["applying"], &replica["gtids"]), (&true.into(), &true.into()), "{text}");
+    assert!(replica["certificate_ends"].is_string() && replica["rtt_ms"].is_number(), "{text}");
+    assert_eq!(primary["users"][0]["error"], serde_json::Value::Null, "{text}");
+
+    pair.replica.sql("SET GLOBAL wait_timeout = 20").await.expect("set");
+    pair.replica.sql("SET GLOBAL time_zone = '+03:00', GLOBAL max_allowed_packet = 1048576").await.expect("set");
+    pair.replica.sql("SET GLOBAL sql_mode = 'ANSI_QUOTES'").await.expect("set");
+    pair.stop_applier().await.expect("stops");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let text = config(&pair, &pair.certs.ca, accounts::MONITOR.password).replace("127.0.0.1:0", &address);
+    let (code, text, _) = finish(&["check"], &write(dir.path(), &text));
+    assert_eq!(code, Some(1), "{text}");
+    for part in [
+        "wait_timeout",
+        "max_allowed_packet is \"1048576\" here",
+        "SET GLOBAL max_allowed_packet = ",
+        "sql_mode is \"ANSI_QUOTES\" here",
+        "replication does not run",
+        &format!("listens on {address} now"),
+        "2 things are not in order",
+    ] {
+        assert!(text.contains(part), "{part} missing:\n{text}");
+    }
+    assert!(!text.contains('\x1b'), "colours are for terminals: {text:?}");
+    drop(taken);
+}
+
 /// A server without TLS is an error, never a plaintext connection.
 async fn no_tls_no_connection(flavor: Flavor) {
     let off = match flavor {
@@ -216,6 +254,7 @@ pub(crate) fn wait_for_line(child: &mut Child, part: &str) -> BufReader<std::pro
 
 crate::on_both!(
     check_says_what_is_there_and_what_is_missing,
+    check_compares_servers_and_tells_programs,
     no_tls_no_connection,
     run_serves_and_drains,
     a_hangup_reads_the_file_again

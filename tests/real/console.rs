@@ -285,7 +285,8 @@ async fn slow_statements_are_logged(flavor: Flavor) {
     let opts = OptsBuilder::default().socket(Some(socket.to_string_lossy())).user(Some(APP)).pass(Some(PASSWORD));
     let mut client = Conn::new(opts).await.expect("serves");
     client.query_drop("DO 'quick-secret'").await.expect("runs");
-    client.query_drop("DO SLEEP(0.4), 'slow-secret'").await.expect("runs");
+    let slow = "DO SLEEP(0.4), 'slow-secret' /*traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'*/";
+    client.query_drop(slow).await.expect("runs");
     client.disconnect().await.expect("goodbye");
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
@@ -298,7 +299,10 @@ async fn slow_statements_are_logged(flavor: Flavor) {
     .expect("joins");
     let slow: Vec<&String> = lines.iter().filter(|line| line.contains("slow statement")).collect();
     let [slow] = &slow[..] else { panic!("one is slow: {lines:?}") };
-    for part in ["DO SLEEP(?), ?", "primary", APP, "waited", "ran"] {
+    let trace = "traceparent=\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\"";
+    let parts =
+        ["DO SLEEP(?), ?", "route=\"primary\"", "reason=\"do\"", APP, "wait_ms=", "server_ms=4", "affected=0", trace];
+    for part in parts {
         assert!(slow.contains(part), "{part} missing: {slow}");
     }
     assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");

@@ -1,6 +1,7 @@
 //! Landbridge against real servers: MySQL and MariaDB, primary and replica, TLS, GTIDs, an ocean.
 
 mod authentication;
+mod beginnings;
 mod browser;
 mod changes;
 mod cli;
@@ -25,6 +26,7 @@ mod leftovers;
 mod lifecycle;
 mod limits;
 mod login;
+mod logs;
 mod names;
 mod pooling;
 mod reload;

@@ -169,6 +169,11 @@ impl Inner {
         self.packets.stream().tls_description()
     }
 
+    /// The certificate that the server has shown, as DER.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        self.packets.stream().certificate()
+    }
+
     /// A reset undoes these. It does not undo `COM_SET_OPTION`.
     fn forget_session(&mut self) {
         self.setup = None;

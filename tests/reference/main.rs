@@ -1,5 +1,7 @@
 //! The reference documents say what the code does, in both directions.
 
+mod logs;
+
 use landbridge::config::{self, Faults, Settings};
 use landbridge::frontend::binding::PinReason;
 use landbridge::route::Reason;
