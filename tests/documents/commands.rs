@@ -34,7 +34,8 @@ fn targets_of_make_exist() {
         .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
         .collect();
     let mut faults = Vec::new();
-    for Document { path, text } in documents() {
+    // That one quotes sentences, with a verb in them.
+    for Document { path, text } in documents().into_iter().filter(|document| !document.path.ends_with("docs/logs.md")) {
         for code in text::code(&text) {
             for words in commands(code.text) {
                 if let ["make", target, ..] = words[..]

@@ -84,7 +84,7 @@ fn certificates_that_cannot_be_used() {
     assert_eq!(code, Some(1), "{said}");
     says(&said, &["absent.pem", "No such file"]);
     // Whoever is root may read everything.
-    std::fs::set_permissions(&one.server.key, std::fs::Permissions::from_mode(0)).expect("set");
+    std::fs::set_permissions(&one.server.key, std::fs::Permissions::from_mode(0o0)).expect("set");
     if std::fs::read(&one.server.key).is_err() {
         let (code, said) = with(&one.server.cert, &one.server.key);
         assert_eq!(code, Some(1), "{said}");
