@@ -21,13 +21,11 @@ use std::path::Path;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// A warm point select, in text.
-const MOST: usize = 1;
 const TIMES: usize = 2000;
 const SQL: &[u8] = b"SELECT n FROM t WHERE id = 1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_warm_point_select_hardly_allocates() {
+async fn a_warm_point_select_does_not_allocate() {
     let pair = Pair::start(Flavor::MySql).await.expect("servers start");
     pair.primary.sql("CREATE TABLE app.t (id INT PRIMARY KEY, n INT)").await.expect("a table");
     pair.primary.sql("INSERT INTO app.t VALUES (1, 7)").await.expect("a row");
@@ -52,7 +50,7 @@ async fn a_warm_point_select_hardly_allocates() {
     })
     .await
     .expect("no panic");
-    assert!(counted.allocations + counted.reallocations < MOST * TIMES * 5 / 4, "{TIMES} statements: {counted:?}");
+    assert!(counted.allocations + counted.reallocations < TIMES / 20, "{TIMES} statements: {counted:?}");
     app.shut_down().await;
 }
 

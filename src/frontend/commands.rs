@@ -23,11 +23,12 @@ use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
 use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why};
 use crate::state::SessionState;
+use bytes::Bytes;
 use std::sync::Arc;
 
 impl Session {
     /// `COM_QUERY`
-    pub(super) async fn query_with_attributes(&mut self, body: &[u8]) -> Result<(), Gone> {
+    pub(super) async fn query_with_attributes(&mut self, body: &Bytes) -> Result<(), Gone> {
         if !self.client.caps.contains(Capabilities::QUERY_ATTRIBUTES) {
             return self.query(body).await;
         }
@@ -35,11 +36,11 @@ impl Session {
             return self.refuse(&errno::malformed_packet()).await;
         };
         self.attributes = Some(attributes.to_vec()).filter(|attributes| attributes != NO_ATTRIBUTES);
-        self.query(text).await
+        self.query(&body.slice_ref(text)).await
     }
 
     /// A statement as text.
-    pub(super) async fn query(&mut self, text: &[u8]) -> Result<(), Gone> {
+    pub(super) async fn query(&mut self, text: &Bytes) -> Result<(), Gone> {
         let statement = self.classified(text);
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
@@ -66,8 +67,8 @@ impl Session {
             Kind::Begin(begin) if self.may_defer(*begin) => self.begin(*begin).await,
             Kind::Commit(end) | Kind::Rollback(end) if !self.holds_connection() => self.end_nothing(*end).await,
             _ if self.asks_about_elsewhere(text, &statement) => self.refuse(&asked_elsewhere()).await,
-            Kind::Set(assignments) => self.set(text.into(), assignments, &statement).await,
-            Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], text].concat()).await,
+            Kind::Set(assignments) => self.set((**text).into(), assignments, &statement).await,
+            Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], &text[..]].concat()).await,
             _ => {
                 let job = self.text_job(text, &statement);
                 match super::kill::parse_user(text) {
@@ -79,7 +80,7 @@ impl Session {
         }
     }
 
-    fn text_job(&mut self, text: &[u8], statement: &Statement<'_>) -> Job {
+    fn text_job(&mut self, text: &Bytes, statement: &Statement<'_>) -> Job {
         let ends = match statement.kind {
             Kind::Commit(end) | Kind::Rollback(end) => Some(end),
             _ => None,
@@ -92,7 +93,7 @@ impl Session {
             ends,
             semicolons: statement.semicolons,
             wishes,
-            ..Job::new(JobCommand::Text(text.into()), need)
+            ..Job::new(JobCommand::Text(text.clone()), need)
         }
     }
 

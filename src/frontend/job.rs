@@ -11,6 +11,7 @@ use crate::protocol::parameters;
 use crate::route::{Need, Reason};
 use crate::sql::{Completion, Semicolons, Traits, Why};
 use crate::state::SessionState;
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub struct Wishes {
 #[derive(Debug, Clone)]
 pub(super) enum JobCommand {
     /// `COM_QUERY` with this text.
-    Text(Arc<[u8]>),
+    Text(Bytes),
     /// `COM_STMT_PREPARE` of this text, to be known to the client by this id.
     Prepare(Arc<[u8]>, u32),
     /// `COM_STMT_EXECUTE`.
@@ -123,6 +124,15 @@ impl Job {
         }
         let need = if self.need == Need::Read { Need::Primary(Reason::Statement(Why::ServerLocal)) } else { self.need };
         Self { need, pins: Some(PinReason::ConnectionId), ..self }
+    }
+
+    /// The text of the statement that it runs, if it runs one.
+    pub(super) fn statement(&self) -> Option<&[u8]> {
+        match &self.command {
+            JobCommand::Text(text) => Some(text),
+            JobCommand::Execute(execution) => Some(&execution.text),
+            JobCommand::Prepare(..) | JobCommand::Raw(..) => None,
+        }
     }
 
     /// Whether it may be run twice without harm.

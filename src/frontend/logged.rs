@@ -1,7 +1,7 @@
 //! Lines of the log about one statement. They show its digest, never a literal, and the trace that it says it
 //! belongs to; both are looked for here only, when such a line is written.
 
-use super::job::{Job, JobCommand};
+use super::job::Job;
 use super::session::Session;
 use super::summary::Summary;
 use super::watched::Went;
@@ -58,9 +58,7 @@ impl Session {
 
     /// The connection was lost while a statement ran that is no read, and nobody knows whether it took effect.
     pub(super) fn log_uncertain(&mut self, job: &Job, server: &str) {
-        let (JobCommand::Text(text) | JobCommand::Execute(super::job::Execution { text, .. })) = &job.command else {
-            return;
-        };
+        let Some(text) = job.statement() else { return };
         let mode = self.mode();
         tracing::warn!(
             client = self.entry.id(),

@@ -26,6 +26,7 @@ use crate::protocol::track::Reports;
 use crate::sql::{Access, Mode};
 use crate::state::SessionState;
 use crate::topology::ServerId;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -208,7 +209,8 @@ impl Session {
         loop {
             match self.next_command().await {
                 Ok(packet) => {
-                    if let Err(gone) = self.command(&packet.payload).await {
+                    let Packet { payload, share: _until_it_is_over, .. } = packet;
+                    if let Err(gone) = self.command(&payload.freeze()).await {
                         return gone;
                     }
                     if let Err(error) = self.tell_and_flush().await {
@@ -272,7 +274,7 @@ impl Session {
         Err(Gone::Left(error.to_string()))
     }
 
-    async fn command(&mut self, payload: &[u8]) -> Result<(), Gone> {
+    async fn command(&mut self, payload: &Bytes) -> Result<(), Gone> {
         let Some((&byte, body)) = payload.split_first() else {
             return self.turn_away(errno::malformed_packet()).await;
         };
@@ -291,7 +293,7 @@ impl Session {
         match command {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
-            Command::Query => self.query_with_attributes(body).await,
+            Command::Query => self.query_with_attributes(&payload.slice_ref(body)).await,
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(body).await,

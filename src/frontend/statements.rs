@@ -19,6 +19,7 @@ use crate::protocol::resultset::Protocol;
 use crate::protocol::wire::Reader;
 use crate::route::Need;
 use crate::sql::{Kind, Statement, Traits, classify};
+use bytes::Bytes;
 use std::sync::Arc;
 
 impl Session {
@@ -89,7 +90,7 @@ impl Session {
         };
         if statement.as_text {
             let text = statement.text.clone();
-            return self.query(&text).await;
+            return self.query(&Bytes::copy_from_slice(&text)).await;
         }
         if statement.asks {
             let (text, params) = (statement.text.clone(), statement.params);

@@ -24,13 +24,14 @@ use crate::sql::{
     Assignment, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why,
 };
 use crate::state::SessionState;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// A `SET` or `USE` that runs on the connection the session holds, or comes to hold.
-fn set_job(text: Arc<[u8]>, semicolons: Semicolons, pins: bool) -> Job {
+fn set_job(text: &[u8], semicolons: Semicolons, pins: bool) -> Job {
     let need = Need::Primary(Reason::Statement(Why::Admin));
     let pins = pins.then_some(PinReason::SessionVariable);
-    Job { semicolons, pins, ..Job::new(JobCommand::Text(text), need) }
+    Job { semicolons, pins, ..Job::new(JobCommand::Text(Bytes::copy_from_slice(text)), need) }
 }
 
 impl Session {
@@ -61,7 +62,7 @@ impl Session {
         };
         if assignments.iter().all(global) {
             // Nothing of it concerns this session.
-            self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, false) }).await?;
+            self.execute(Job { traits: statement.traits, ..set_job(&text, semicolons, false) }).await?;
             return self.variables_changed(concerns_connections(assignments)).await;
         }
         let done = match effect {
@@ -69,11 +70,11 @@ impl Session {
             Effect::Reported(state, names) if !held => self.set_nearby(&text, state, &names, exact).await,
             Effect::Known(state) => {
                 let becomes = Some(Arc::new(state));
-                self.execute(Job { becomes, traits: statement.traits, ..set_job(text, semicolons, false) }).await
+                self.execute(Job { becomes, traits: statement.traits, ..set_job(&text, semicolons, false) }).await
             }
             // Only this connection knows the value from now on.
             Effect::Reported(..) | Effect::Unknown => {
-                self.execute(Job { traits: statement.traits, ..set_job(text, semicolons, true) }).await
+                self.execute(Job { traits: statement.traits, ..set_job(&text, semicolons, true) }).await
             }
         };
         done?;
@@ -161,7 +162,7 @@ impl Session {
                 if !ask_variables(&mut lease, &mut state, &untold).await {
                     // The server kept the value to itself: run it where it will be needed, and stay there.
                     lease.give_back(Disposition::NeedsReset);
-                    return self.execute(set_job(text.into(), Semicolons::Between, true)).await;
+                    return self.execute(set_job(text, Semicolons::Between, true)).await;
                 }
                 if exact {
                     if let Some(conn) = lease.conn_mut() {
@@ -221,7 +222,7 @@ impl Session {
         state.set_schema(Some(schema));
         self.release_brief().await;
         if self.holds_connection() {
-            let mut job = set_job(Arc::from(&b""[..]), Semicolons::None, false);
+            let mut job = set_job(b"", Semicolons::None, false);
             job.command = JobCommand::Raw(command, Expect::Results);
             job.becomes = Some(Arc::new(state));
             return self.execute(job).await;

@@ -96,11 +96,7 @@ impl Session {
         metrics.wait_seconds.add(went.at_primary, went.at.duration_since(began));
         metrics.run_seconds.add(went.at_primary, now.duration_since(went.at));
         let Some(mode) = mode else { return };
-        let text = match &job.command {
-            JobCommand::Text(text) => text,
-            JobCommand::Execute(execution) => &execution.text,
-            JobCommand::Prepare(..) | JobCommand::Raw(..) => return,
-        };
+        let Some(text) = job.statement() else { return };
         self.entry.handle().set_rested(now);
         let took = now.duration_since(began);
         let is_slow = self.shared.settings().slow.is_some_and(|slow| took >= slow);
