@@ -51,6 +51,7 @@ impl Client {
     /// # Cancel safety
     /// Cancel safe for commands below 16 MiB.
     pub async fn read_command(&mut self, limit: usize, memory: &Budget) -> Result<Packet, ReadError> {
+        self.packets.listen().await?;
         let packet = self.packets.read_packet_within(0, limit, Some(memory)).await?;
         self.seq = packet.seq.wrapping_add(1);
         self.answered = false;

@@ -108,7 +108,7 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
     let id = entry.id();
     match tokio::time::timeout(login_timeout, login).await {
         Ok(Ok(client)) => {
-            let gone = Session::new(client, shared, entry, host).run().await;
+            let gone = Box::new(Session::new(client, shared, entry, host)).run().await;
             if let Gone::Left(why) = gone {
                 tracing::debug!(client = id, why, "client left");
             }

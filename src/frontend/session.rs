@@ -174,8 +174,8 @@ impl Session {
         session
     }
 
-    /// Serves the client until it leaves.
-    pub async fn run(mut self) -> Gone {
+    /// Serves the client until it leaves. In a box, so that the task of an idle client has it once.
+    pub async fn run(mut self: Box<Self>) -> Gone {
         let gone = match self.welcome().await {
             Ok(()) => self.serve().await,
             Err(gone) => gone,

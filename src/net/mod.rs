@@ -9,6 +9,7 @@ pub mod packets;
 pub mod shutter;
 pub mod simulated;
 pub mod socket;
+mod spare;
 pub mod stream;
 pub mod tls;
 mod transfer;

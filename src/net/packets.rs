@@ -1,6 +1,7 @@
 //! Packets over a stream, with bounded buffers.
 
 use super::budget::{Budget, Exhausted, SMALL, Share};
+use super::spare;
 use super::stream::{Socket, Stream, Transport};
 use super::transfer::{Compressed, glimpse, in_time, receive, send, send_listening};
 use crate::metrics::Traffic;
@@ -125,6 +126,9 @@ impl PacketStream {
 
     /// Bytes waiting for [`Self::flush`].
     pub fn output(&mut self) -> &mut Vec<u8> {
+        if self.output.capacity() == 0 {
+            self.output = spare::output();
+        }
         &mut self.output
     }
 
@@ -174,6 +178,21 @@ impl PacketStream {
             None => &mut self.input,
         };
         glimpse(&mut self.stream, into, self.traffic.as_ref()).await
+    }
+
+    /// Waits until the peer says something, if it has not. Meanwhile it has no buffers: it may be silent for long.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn listen(&mut self) -> io::Result<()> {
+        if self.received() > 0 {
+            return Ok(());
+        }
+        spare::keep_input(std::mem::take(&mut self.input));
+        if self.output.is_empty() {
+            spare::keep_output(std::mem::take(&mut self.output));
+        }
+        self.watch().await.map(drop)
     }
 
     /// Bytes received, looked at or not.

@@ -1,11 +1,13 @@
 //! Moves bytes between a stream and buffers, and counts them: as they travel, but for TLS.
 
+use super::spare;
 use super::stream::Stream;
 use crate::metrics::Traffic;
 use crate::protocol::compression::Compression;
 use bytes::BytesMut;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -78,9 +80,12 @@ pub(super) async fn receive(stream: &mut Stream, into: &mut BytesMut, traffic: O
 /// Waits for bytes of which most often none come: memory is taken only for those that do.
 pub(super) async fn glimpse(stream: &mut Stream, into: &mut BytesMut, traffic: Option<&Traffic>) -> io::Result<usize> {
     let n = poll_fn(|cx| {
-        let mut first = [0; 256];
-        let mut first = ReadBuf::new(&mut first);
+        let mut first = [const { MaybeUninit::uninit() }; 1024];
+        let mut first = ReadBuf::uninit(&mut first);
         ready!(Pin::new(&mut *stream).poll_read(cx, &mut first))?;
+        if into.capacity() == 0 && !first.filled().is_empty() {
+            *into = spare::input();
+        }
         into.extend_from_slice(first.filled());
         Poll::Ready(io::Result::Ok(first.filled().len()))
     })
