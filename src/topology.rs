@@ -170,6 +170,11 @@ impl Snapshot {
         self.servers.iter().any(is_open)
     }
 
+    /// The same, with nobody to wait for who would be the primary.
+    pub fn resigned(self: Arc<Self>) -> Arc<Self> {
+        if self.between_primaries { Arc::new(Self { between_primaries: false, ..(*self).clone() }) } else { self }
+    }
+
     /// Whether there will soon be a primary that tells what must be seen, so that a read had better wait for its word.
     pub fn may_soon_be_proven(&self) -> bool {
         self.is_unsettled() || self.between_primaries

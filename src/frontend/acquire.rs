@@ -155,6 +155,9 @@ impl Session {
             return self.acquire_without_primary(job, error).await;
         }
         let mut snapshot = self.shared.snapshot();
+        if !job.shows_data() {
+            snapshot = snapshot.resigned();
+        }
         let need = self.beside_a_successor(job, need, &snapshot);
         let reader = self.reader(job, &snapshot);
         let decide = |snapshot: &Snapshot| match whom {
@@ -171,10 +174,17 @@ impl Session {
         if decided.is_err() && may_soon_be(&snapshot) {
             // Clients may be earlier than the first probes, or in the middle of a change of roles.
             let mut topology = self.shared.topology.clone();
+            let (stop, leave) = (self.entry.handle().stop.clone(), self.entry.handle().leave.clone());
             let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !may_soon_be(snapshot));
-            // What it returns keeps the topology from being published: it must be gone before that is read again.
-            drop(tokio::time::timeout(FIRST_PROBES, settled).await);
-            snapshot = self.shared.snapshot();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Denied::Refused(errno::shutting_down())),
+                () = leave.cancelled() => return Err(Denied::Refused(self.why_to_leave())),
+                // What it returns keeps the topology from being published: it must be gone before that is read again.
+                waited = tokio::time::timeout(FIRST_PROBES, settled) => drop(waited),
+            }
+            // Whoever has waited long enough goes on with what there is.
+            snapshot = self.shared.snapshot().resigned();
             decided = decide(&snapshot);
         }
         let route = decided.map_err(|e| no_route(&e))?;

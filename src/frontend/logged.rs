@@ -59,7 +59,7 @@ impl Session {
     /// The connection was lost while a statement ran that is no read, and nobody knows whether it took effect.
     pub(super) fn log_uncertain(&mut self, job: &Job, server: &str) {
         let Some(text) = job.statement() else { return };
-        let mode = self.mode();
+        let mode = self.mode_of_job(job);
         tracing::warn!(
             client = self.entry.id(),
             user = self.account.user.as_str(),

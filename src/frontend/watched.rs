@@ -78,14 +78,18 @@ impl Session {
         if self.shared.digests.is_none() && self.shared.settings().slow.is_none() {
             return Watch { began: Instant::now(), mode: None };
         }
-        let mode = match &job.command {
+        Watch { began: Instant::now(), mode: Some(self.mode_of_job(job)) }
+    }
+
+    /// How the text of a job is to be read for its digest.
+    pub(super) fn mode_of_job(&mut self, job: &Job) -> Mode {
+        match &job.command {
             // It may have been another one when it was prepared; and what is no literal then may be one now.
             JobCommand::Execute(execution) if !Arc::ptr_eq(&execution.prepared_in, &self.state) => {
                 self.mode_in(&execution.prepared_in)
             }
             _ => self.mode(),
-        };
-        Watch { began: Instant::now(), mode: Some(mode) }
+        }
     }
 
     /// It is over.

@@ -19,12 +19,13 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What the pages show.
@@ -43,9 +44,23 @@ pub struct State {
 /// Pause after the system refused a connection, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// So many are served at a time: what is shown here must not take descriptors from clients of MySQL.
+const MOST_CONNECTIONS: usize = 64;
+/// So long a connection may wait for a request, or stop in the middle of one.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So long one lives; whoever goes on asking comes again.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(600);
+
 /// Serves until `stop`, as long as the shutter is open.
 pub async fn serve(listener: TcpListener, state: State, (shutter, stop): (Shutter, CancellationToken)) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
+        let place = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            // Nobody closes it.
+            Ok(place) = places.clone().acquire_owned() => place,
+        };
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -61,11 +76,15 @@ pub async fn serve(listener: TcpListener, state: State, (shutter, stop): (Shutte
                 let state = state.clone();
                 async move { Ok::<_, Infallible>(answer(&state, &request, peer.ip())) }
             });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let _place = place;
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 () = stop.cancelled() => {}
                 // A browser that goes away is not worth a word.
-                _ = connection => {}
+                _ = tokio::time::timeout(LONGEST_CONNECTION, connection) => {}
             }
         });
     }

@@ -9,7 +9,7 @@ use crate::status::{Show, Source};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, VIA,
     X_CONTENT_TYPE_OPTIONS,
 };
 use std::net::IpAddr;
@@ -64,11 +64,12 @@ pub(super) fn is_off(state: &State) -> bool {
 
 /// Whether somebody on this machine asks, for himself.
 pub(super) fn is_here(peer: IpAddr, headers: &HeaderMap) -> bool {
-    let for_others = [FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+    let names = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+    let for_others = [FORWARDED, VIA].into_iter().chain(names.map(HeaderName::from_static));
     let host = headers.get(HOST).map_or(Some("localhost"), |host| host.to_str().ok());
     peer.to_canonical().is_loopback()
         && host.is_some_and(is_no_name)
-        && for_others.iter().all(|name| !headers.contains_key(name))
+        && for_others.into_iter().all(|name| !headers.contains_key(name))
 }
 
 /// Whether a host with its port is an address, or this machine's own name for itself.

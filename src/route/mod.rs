@@ -214,18 +214,19 @@ fn read(reader: &Reader, snapshot: &Snapshot) -> Result<Route, NoRoute> {
     if token.uncertain_since.is_some() {
         match to_primary(snapshot, Reason::RecentWrite) {
             // Nobody was told that it was written.
-            Err(_) if !snapshot.is_unsettled() => {}
+            Err(_) if !snapshot.may_soon_be_proven() => {}
             decided => return decided,
         }
     }
+    let is_unproven = token.unnamed_since.is_some() || (reader.is_consistent && snapshot.floor.pending);
     let Some(replica) = assigned(snapshot, reader) else {
         // Old data is better than none, and nobody is promised fresher than his own writes.
-        return to_primary(snapshot, Reason::NoReplica).or_else(|down| late_replica(snapshot, token).ok_or(down));
+        let late = || late_replica(snapshot, token).filter(|_| !(is_unproven && snapshot.between_primaries));
+        return to_primary(snapshot, Reason::NoReplica).or_else(|down| late().ok_or(down));
     };
     if let Some(primary) = snapshot.primary().filter(|p| p.is_usable() && is_much_nearer(p, replica)) {
         return Ok(Route::to(primary, Reason::PrimaryIsNearer));
     }
-    let is_unproven = token.unnamed_since.is_some() || (reader.is_consistent && snapshot.floor.pending);
     if is_unproven {
         match to_primary(snapshot, Reason::Unproven) {
             Ok(route) => return Ok(route),

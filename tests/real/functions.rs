@@ -6,7 +6,7 @@ use mysql_async::prelude::*;
 
 const DECLARED: &str = r#"
 [route]
-read_functions = ["app.total", "anywhere"]
+read_functions = ["app.total", "app.mine", "anywhere"]
 [consistency]
 per_table = true
 "#;
@@ -24,6 +24,7 @@ async fn bed(flavor: Flavor) -> Bed {
         "INSERT INTO app.t (n) VALUES (1), (2)",
         "CREATE FUNCTION app.total(least INT) RETURNS INT READS SQL DATA RETURN (SELECT SUM(n) FROM app.t WHERE n >= least)",
         "CREATE FUNCTION app.anywhere() RETURNS INT NO SQL RETURN 7",
+        "CREATE FUNCTION app.mine() RETURNS INT NO SQL RETURN LAST_INSERT_ID()",
         "CREATE FUNCTION app.other() RETURNS INT NO SQL RETURN 8",
     ] {
         admin.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -71,4 +72,28 @@ async fn what_they_read_is_not_older_than_the_users_writes(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(declared_functions_run_on_the_replica, what_they_read_is_not_older_than_the_users_writes);
+/// A function may look at what the session's last INSERT made: never at what somebody else's did on that connection.
+async fn what_they_know_of_the_last_insert_is_the_sessions_own(flavor: Flavor) {
+    let bed = bed(flavor).await;
+    let (mut client, mut other) = (bed.client().await, bed.client().await);
+    for n in 1..4 {
+        client.query_drop(format!("INSERT INTO t (n) VALUES ({n})")).await.expect("writes");
+        let id: u64 = one(&mut client, "SELECT LAST_INSERT_ID()").await;
+        other.query_drop(format!("INSERT INTO t (n) VALUES ({n})")).await.expect("writes");
+        let theirs: u64 = one(&mut other, "SELECT LAST_INSERT_ID() FROM t LIMIT 1").await;
+        assert_ne!(id, theirs);
+        for hint in ["", "/* landbridge: primary */ "] {
+            let sql = format!("{hint}SELECT app.mine()");
+            assert_eq!(one::<u64>(&mut client, &sql).await, id, "{sql}");
+            let prepared: Option<u64> = other.exec_first(&sql, ()).await.expect("answered");
+            assert_eq!(prepared, Some(theirs), "{sql}, prepared");
+        }
+    }
+    bed.stop().await;
+}
+
+crate::on_both!(
+    what_they_know_of_the_last_insert_is_the_sessions_own,
+    declared_functions_run_on_the_replica,
+    what_they_read_is_not_older_than_the_users_writes
+);

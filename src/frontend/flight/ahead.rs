@@ -70,7 +70,9 @@ pub(super) fn insert_id_ahead(
     held: &Held,
     prelude: &Prelude,
 ) -> Option<u64> {
-    let seen = Traits::USES_LAST_INSERT_ID | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
+    // Functions may look at it, too, whatever they are declared to be.
+    let uses = Traits::USES_LAST_INSERT_ID | Traits::CALLS_READ_FUNCTION;
+    let seen = uses | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
     let may_stay = PINNING | Traits::CALC_FOUND_ROWS | Traits::CHANGES_SESSION | Traits::CONTROLS_TRANSACTION;
     let stays = session.binding.is_begun()
         || session.autocommit_off()
@@ -79,7 +81,7 @@ pub(super) fn insert_id_ahead(
         || job.traits.intersects(may_stay);
     let matters = if held.connection {
         // What it says is the session's own, unless the session came to it for another reason.
-        job.traits.contains(Traits::USES_LAST_INSERT_ID) && !session.last.insert_id_stale && conn.insert_id().is_some()
+        job.traits.intersects(uses) && !session.last.insert_id_stale && conn.insert_id().is_some()
     } else {
         !matches!(job.command, JobCommand::Prepare(..)) && (stays || job.traits.intersects(seen))
     };

@@ -35,6 +35,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
+/// What may look at the connection's `LAST_INSERT_ID()`.
+const LOOKS_AT_INSERT_ID: Traits =
+    Traits::USES_LAST_INSERT_ID.or(Traits::CALLS_READ_FUNCTION).or(Traits::CALLS_STORED_CODE);
+
 /// How an exchange failed.
 #[derive(Debug)]
 pub(super) enum Failed {
@@ -156,7 +160,7 @@ async fn fly(
     let guard = guard(session, job, pipelining && conn.statements().is_counted());
     let insert_id = insert_id_ahead(session, &conn, job, held, &prelude);
     // Where the statement itself may look at it, it is guarded like any other state.
-    let looks = job.traits.intersects(Traits::USES_LAST_INSERT_ID | Traits::CALLS_STORED_CODE);
+    let looks = job.traits.intersects(LOOKS_AT_INSERT_ID);
     let guarded = guard == Guard::SameText || prelude.statements > 0 || looks;
     if let Some(id) = insert_id.filter(|_| guarded) {
         prelude.push(&[set_insert_id(id).as_bytes()]);

@@ -11,9 +11,13 @@ const LONGEST: Duration = Duration::from_secs(10);
 impl Table {
     /// Whether a primary is about to be there.
     pub(super) fn is_between_primaries(&mut self, now: Instant) -> bool {
-        let mut others = self.servers.iter().filter(|s| !s.is_retired());
-        if self.choice.primary.is_some() || !others.all(|s| *s.opinion.health() == Health::Up) {
+        if self.choice.primary.is_some() {
             self.between_since = None;
+            return false;
+        }
+        let mut others = self.servers.iter().filter(|s| !s.is_retired());
+        if !others.all(|s| *s.opinion.health() == Health::Up) {
+            // Whoever comes and goes does not begin it anew.
             return false;
         }
         let since = *self.between_since.get_or_insert(now);

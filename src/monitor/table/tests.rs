@@ -277,6 +277,10 @@ fn between_two_primaries_there_is_a_moment_to_wait() {
     lab.fail(14, ID[0], &why);
     lab.fail(14, ID[0], &why);
     assert!(!is_between(&mut lab, 14), "it may have been the one");
+    for second in 22..25 {
+        lab.probe(second, ID[0], "0-1-5", true, Replication::Absent);
+    }
+    assert!(is_between(&mut lab, 22) && !is_between(&mut lab, 23), "once for each primary that is lost");
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl Scan<'_> {
         self.prev2().is_punct(b'.')
             && before.is_name()
             && !before.qualified
+            && !self.prev4().is_punct(b'.')
             && declared.holds(Some(&set::name(self.text(before))), &function)
     }
 

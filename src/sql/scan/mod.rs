@@ -19,8 +19,8 @@ use super::{
 #[allow(clippy::struct_excessive_bools, reason = "independent facts about the position")]
 pub(super) struct Scan<'a> {
     lexer: Lexer<'a>,
-    /// The last four tokens; a ring, because moving them costs more than reading them.
-    recent: [Lexeme; 4],
+    /// The last eight tokens; a ring, because moving them costs more than reading them.
+    recent: [Lexeme; 8],
     at: usize,
     pub(super) depth: u32,
     pub(super) traits: Traits,
@@ -50,7 +50,7 @@ impl<'a> Scan<'a> {
     pub(super) fn new(sql: &'a [u8], mode: Mode, skip_uncertain: bool, declared: Option<&Declared>) -> Self {
         let mut scan = Self {
             lexer: Lexer::new(sql, mode, skip_uncertain),
-            recent: [Lexeme::NONE; 4],
+            recent: [Lexeme::NONE; 8],
             at: 0,
             depth: 0,
             traits: Traits::NONE,
@@ -99,23 +99,23 @@ impl<'a> Scan<'a> {
     /// The token the scan stands on.
     #[inline]
     pub(super) fn cur(&self) -> Lexeme {
-        self.recent[self.at & 3]
+        self.recent[self.at & 7]
     }
 
     /// The token before it, in the same statement.
     #[inline]
     pub(super) fn prev(&self) -> Lexeme {
-        self.recent[self.at.wrapping_sub(1) & 3]
+        self.recent[self.at.wrapping_sub(1) & 7]
     }
 
     #[inline]
     fn prev2(&self) -> Lexeme {
-        self.recent[self.at.wrapping_sub(2) & 3]
+        self.recent[self.at.wrapping_sub(2) & 7]
     }
 
     #[inline]
     fn prev3(&self) -> Lexeme {
-        self.recent[self.at.wrapping_sub(3) & 3]
+        self.recent[self.at.wrapping_sub(3) & 7]
     }
 
     /// The current token spells `name` without quotes.
@@ -137,6 +137,10 @@ impl<'a> Scan<'a> {
         matches!(self.cur().token, Token::End | Token::Punct(b';'))
     }
 
+    fn prev4(&self) -> Lexeme {
+        self.recent[self.at.wrapping_sub(4) & 7]
+    }
+
     /// Moves to the first token of the next statement; false if there is none.
     pub(super) fn next_statement(&mut self) -> bool {
         while self.cur().is_punct(b';') {
@@ -147,8 +151,8 @@ impl<'a> Scan<'a> {
         self.in_with = false;
         self.column_list = false;
         self.defining = false;
-        self.recent[self.at.wrapping_sub(1) & 3] = Lexeme::NONE;
-        self.recent[self.at.wrapping_sub(2) & 3] = Lexeme::NONE;
+        self.recent[self.at.wrapping_sub(1) & 7] = Lexeme::NONE;
+        self.recent[self.at.wrapping_sub(2) & 7] = Lexeme::NONE;
         // The first token was observed as part of the statement before; see it again.
         self.observe();
         !self.done()
@@ -184,7 +188,7 @@ impl<'a> Scan<'a> {
 
     pub(super) fn advance(&mut self) {
         self.at = self.at.wrapping_add(1);
-        self.lexer.read(&mut self.recent[self.at & 3]);
+        self.lexer.read(&mut self.recent[self.at & 7]);
         // Most tokens of a long statement are values and commas.
         if self.pending || !matches!(self.cur().token, Token::Text | Token::Number) {
             self.observe();

@@ -35,6 +35,8 @@ fn declared_functions_are_known_by_schema_and_name() {
         (&["shop.total"], "shop", "SELECT other.total(1)", "user_function"),
         // Within something with one more name in front: a package, or nothing a server understands.
         (&["shop.total"], "shop", "SELECT a.shop.total(1)", "user_function"),
+        (&["shop.total"], "shop", "SELECT a. shop.total(1)", "user_function"),
+        (&["shop.total"], "shop", "SELECT a . shop . total(1)", "user_function"),
         (&["total", "tax"], "", "SELECT total(tax(1)) FROM t", "read"),
         (&["total"], "", "SELECT total(1), tax(1)", "user_function"),
         (&["total"], "", "SELECT total(id) FROM t FOR UPDATE", "locking_read"),
