@@ -64,5 +64,5 @@ fn the_file_counts_and_its_passwords_are_not_needed() {
     assert!(code == Some(2) && error.contains("absent.toml"), "{error}");
     std::fs::write(&file, FILE.replace("'replica'", "'boss'")).expect("written");
     let (code, _, error) = explain(dir.path(), &["SELECT 1"], "");
-    assert!(code == Some(2) && error.contains("proxy.toml:7:") && error.contains("boss"), "{error}");
+    assert!(code == Some(2) && error.contains("proxy.toml:8:") && error.contains("boss"), "{error}");
 }

@@ -288,7 +288,7 @@ fn who_logs_in_nowhere_needs_no_passwords() {
     let file = dir.path().join("proxy.toml");
     let text = "[[server]]\nname = 'p'\naddress = 'db'\nrole = 'primary'\n[[user]]\nname = 'a'\npassword = '${UNSET}'\n\
                 [[user]]\nname = 'b'\npassword_file = '${UNSET}/absent'\n[pool]\nmode = 'session'\n\
-                [monitor]\nuser = 'm'\npassword = '${UNSET}'\n[admin]\npassword_file = 'absent'\n";
+                [monitor]\nuser = 'm'\npassword = '${UNSET}'\n[admin]\nuser = 'o'\npassword_file = 'absent'\n";
     fs::write(&file, text).expect("written");
     assert!(load(&file, &env).expect_err("with passwords").to_string().contains("UNSET"));
     let settings = load_without_secrets(&file, &env).unwrap_or_else(|faults| panic!("{faults}"));
