@@ -7,7 +7,7 @@ mod running;
 mod translate;
 
 pub use self::running::{Reloaded, Request};
-pub use self::translate::{heartbeat, servers};
+pub use self::translate::{heartbeat, plan, servers, session_settings};
 
 use self::running::{Running, State};
 
@@ -91,7 +91,7 @@ impl App {
         let (tasks, sessions, stop) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let made = servers(settings, resolver)?;
         let ((news, written), (doubts, doubted)) = (watch::channel(()), watch::channel(None));
-        let plans = settings.servers.iter().map(|server| translate::plan(server, settings));
+        let plans = settings.servers.iter().map(|server| plan(server, settings));
         let watched: Vec<_> = made.iter().cloned().zip(plans).collect();
         let monitor_account = translate::monitor_account(settings);
         let (monitor, topology) = Monitor::start(
@@ -113,7 +113,7 @@ impl App {
         let drain = CancellationToken::new();
         let shared = Arc::new(Shared {
             door: ArcSwap::from_pointee(door),
-            settings: ArcSwap::from_pointee(translate::session_settings(settings)),
+            settings: ArcSwap::from_pointee(session_settings(settings)),
             changes: AtomicU64::default(),
             topology,
             pools,

@@ -85,7 +85,8 @@ pub(super) fn connector(server: &config::Server) -> Result<Option<Connector>> {
     Connector::new(&tls, host).map(Some).with_context(|| format!("server '{}'", server.name))
 }
 
-pub(super) fn plan(server: &config::Server, settings: &Settings) -> ServerPlan {
+/// What the file says of a server.
+pub fn plan(server: &config::Server, settings: &Settings) -> ServerPlan {
     ServerPlan {
         role: match server.role {
             config::Role::Primary => Planned::Primary,
@@ -191,7 +192,8 @@ fn rule(rule: &config::Rule) -> Rule {
     }
 }
 
-pub(super) fn session_settings(settings: &Settings) -> SessionSettings {
+/// What sessions are told of the file.
+pub fn session_settings(settings: &Settings) -> SessionSettings {
     let is_session = |pool: &config::UserPool| pool.mode == config::PoolMode::Session;
     let session_mode = SessionMode {
         listed: settings.users.iter().map(|user| (user.name.clone(), is_session(&user.pool))).collect(),

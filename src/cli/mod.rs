@@ -18,6 +18,9 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Where the configuration is, if nobody says so.
+const USUAL_FILE: &str = "proxy.toml";
+
 /// A MySQL connection pooler for applications an ocean away from their primary.
 ///
 /// Landbridge runs beside the application and speaks MySQL on localhost:3306. Reads go to the
@@ -27,7 +30,7 @@ use std::process::ExitCode;
 #[command(version, max_term_width = 100)]
 pub struct Cli {
     /// The configuration file.
-    #[arg(long, short, global = true, value_name = "FILE", default_value = "proxy.toml", env = "LANDBRIDGE_CONFIG")]
+    #[arg(long, short, global = true, value_name = "FILE", default_value = USUAL_FILE, env = "LANDBRIDGE_CONFIG")]
     config: PathBuf,
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,20 +52,10 @@ enum Command {
     },
     /// Say where a statement would go, and why
     ///
-    /// Nothing is contacted: the answer is that of a healthy primary with a caught-up replica.
-    Explain {
-        /// The statement
-        sql: String,
-        /// As if the same user had written a moment ago
-        #[arg(long)]
-        after_write: bool,
-        /// As if inside a transaction
-        #[arg(long)]
-        in_transaction: bool,
-        /// As a MariaDB server would read it
-        #[arg(long)]
-        mariadb: bool,
-    },
+    /// Nobody is contacted: the answer is that of servers that are all well. Rules, modes and functions are those of the
+    /// configuration file, if it is there; its passwords are not needed.
+    /// Exit codes: 0 explained, 2 the file or the command line cannot be used.
+    Explain(explain::Wish),
     /// Show what goes on in a running Landbridge, live
     ///
     /// What the status page shows, in a terminal: servers, pools, clients, round trips, routes and slow statements.
@@ -124,10 +117,7 @@ impl Cli {
             Command::Run => with_settings(&config, |settings| finish(run::run(&config, settings))),
             Command::Check { json } => with_settings(&config, |settings| check::check(settings, json)),
             Command::Health => with_settings(&config, health::health),
-            Command::Explain { sql, after_write, in_transaction, mariadb } => {
-                print(&explain::explain(&sql, after_write, in_transaction, mariadb));
-                ExitCode::SUCCESS
-            }
+            Command::Explain(wish) => explain::explain(&wish, &config),
             Command::Top { url, once, json, every } => top::top(&top::Wish { url, once, json, every }, &config),
             Command::Demo { rtt, flavor, once } => finish(demo::demo(rtt, flavor.as_deref(), once)),
             Command::Ocean { listen, to, rtt } => finish(ocean::ocean(listen, &to, rtt)),

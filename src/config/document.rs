@@ -46,6 +46,15 @@ impl<T> Found<T> {
     }
 }
 
+/// Whether passwords are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// They are: what is missing of them is a fault.
+    Read,
+    /// Nobody logs in anywhere: neither variables nor files with them need be there.
+    Ignored,
+}
+
 /// The text of the file and everything reported about it so far.
 pub(super) struct Document<'a> {
     file: Arc<str>,
@@ -53,6 +62,7 @@ pub(super) struct Document<'a> {
     line_starts: Vec<usize>,
     base_dir: &'a Path,
     env: &'a dyn Fn(&str) -> Option<String>,
+    secrets: Secrets,
     faults: RefCell<Vec<Fault>>,
     warnings: RefCell<Vec<Fault>>,
 }
@@ -67,9 +77,20 @@ impl<'a> Document<'a> {
             line_starts: std::iter::once(0).chain(breaks.map(|(index, _)| index + 1)).collect(),
             base_dir,
             env,
+            secrets: Secrets::Read,
             faults: RefCell::default(),
             warnings: RefCell::default(),
         }
+    }
+
+    /// The same, but for its passwords if they are not wanted.
+    pub(super) fn with(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// Whether passwords are wanted.
+    pub(super) fn secrets(&self) -> Secrets {
+        self.secrets
     }
 
     /// The text being read.

@@ -31,6 +31,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use self::document::Secrets;
 use self::fault::Problem;
 
 pub use self::address::{ListenAddress, ServerAddress};
@@ -52,6 +53,20 @@ pub use self::settings::{
 ///
 /// Every fault of the file at once.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Faults> {
+    load_with(path, env, Secrets::Read)
+}
+
+/// The same for whoever logs in nowhere: passwords are not looked at, so that neither the variables nor the files
+/// with them need be there. What stands in their place fits no account.
+///
+/// # Errors
+///
+/// Every other fault of the file at once.
+pub fn load_without_secrets(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Faults> {
+    load_with(path, env, Secrets::Ignored)
+}
+
+fn load_with(path: &Path, env: &dyn Fn(&str) -> Option<String>, secrets: Secrets) -> Result<Settings, Faults> {
     let name = path.display().to_string();
     let bytes = fs::read(path).map(Zeroizing::new).map_err(|error| {
         let problem = Problem::new(
@@ -67,7 +82,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Setting
         Faults::file(&name, Some(Position { line, column: 1 }), problem)
     })?;
     let base_dir = path.parent().unwrap_or(Path::new(""));
-    parse(text, &name, base_dir, env)
+    resolve::resolve(text, &name, base_dir, env, secrets)
 }
 
 /// A duration as people write it, such as `100ms`.
@@ -87,5 +102,5 @@ pub fn parse(
     base_dir: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, Faults> {
-    resolve::resolve(text, file_name, base_dir, env)
+    resolve::resolve(text, file_name, base_dir, env, Secrets::Read)
 }

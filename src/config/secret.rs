@@ -18,6 +18,11 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
+    /// What stands in the place of one that nobody wanted to read: not empty, and no password.
+    pub(super) fn unread() -> Self {
+        Self::new("unread".to_owned())
+    }
+
     /// The text itself. Every call is a place to look at in a review.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -304,7 +304,7 @@ impl Session {
 }
 
 /// Whether a schema holds tables about the server rather than data.
-fn is_about_server(schema: &[u8]) -> bool {
+pub fn is_about_server(schema: &[u8]) -> bool {
     const SCHEMAS: [&[u8]; 4] = [b"information_schema", b"mysql", b"performance_schema", b"sys"];
     SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
 }

@@ -156,6 +156,39 @@ pub(super) fn of_next_transaction(assignments: &[Assignment<'_>]) -> Option<Char
     }
 }
 
+/// Whether an assignment concerns the server and no session of today.
+pub(super) fn is_global(assignment: &Assignment<'_>) -> bool {
+    let of_variable = matches!(assignment.target, Target::Variable { scope: VariableScope::Global, .. });
+    of_variable || matches!(assignment.target, Target::Transaction { scope: TransactionScope::Global, .. })
+}
+
+/// What becomes of a `SET` in a session that holds no connection: foretold, as nobody has been asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Remembered for the next transaction.
+    NextTransaction,
+    /// It runs on the primary, and is over.
+    Global,
+    /// Checked by a server nearby, remembered, and set again wherever it is needed.
+    Carried,
+    /// Only one connection can know it.
+    Stays,
+}
+
+/// Foretells it.
+pub fn fate(assignments: &[Assignment<'_>]) -> Fate {
+    if of_next_transaction(assignments).is_some() {
+        return Fate::NextTransaction;
+    }
+    if assignments.iter().all(is_global) {
+        return Fate::Global;
+    }
+    match effect(&SessionState::default(), assignments, |_| None) {
+        Effect::Known(_) | Effect::Reported(..) => Fate::Carried,
+        Effect::Unknown => Fate::Stays,
+    }
+}
+
 /// Whether a `SET` is about what a connection has from its beginning to its end, and no login changes.
 pub(super) fn concerns_connections(assignments: &[Assignment<'_>]) -> bool {
     assignments.iter().any(|assignment| {

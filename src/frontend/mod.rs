@@ -15,7 +15,7 @@ mod confirm;
 mod defaults;
 pub mod definitions;
 pub mod digests;
-mod effect;
+pub mod effect;
 mod execute;
 mod flight;
 pub mod gate;
@@ -54,3 +54,5 @@ pub mod waits;
 mod watched;
 mod whom;
 mod witness;
+
+pub use acquire::is_about_server;

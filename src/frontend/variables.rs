@@ -3,7 +3,9 @@
 use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
 use super::confirm::{Confirmed, ask_variables, in_schema};
-use super::effect::{Effect, add_reported, concerns_connections, concerns_transactions, effect, of_next_transaction};
+use super::effect::{
+    Effect, add_reported, concerns_connections, concerns_transactions, effect, is_global, of_next_transaction,
+};
 use super::flight::{FOUND_ROWS_QUERY, WARNINGS_QUERY};
 use super::job::{Job, JobCommand};
 use super::proven::Accepted;
@@ -20,9 +22,7 @@ use crate::protocol::response::OkPacket;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::Put;
 use crate::route::{Need, Reason};
-use crate::sql::{
-    Assignment, Mode, Semicolons, Statement, Target, Traits, TransactionScope, ValueClass, VariableScope, Why,
-};
+use crate::sql::{Assignment, Mode, Semicolons, Statement, Traits, ValueClass, Why};
 use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -55,12 +55,7 @@ impl Session {
         // What concerns transactions must not overtake one that has begun.
         let held = self.holds_connection() || (self.binding.is_begun() && concerns_transactions(assignments));
         let exact = assignments.iter().all(|assignment| assignment.value.class != ValueClass::Default);
-        let global = |a: &Assignment<'_>| {
-            use Target::{Transaction, Variable};
-            let of_variable = matches!(a.target, Variable { scope: VariableScope::Global, .. });
-            of_variable || matches!(a.target, Transaction { scope: TransactionScope::Global, .. })
-        };
-        if assignments.iter().all(global) {
+        if assignments.iter().all(is_global) {
             // Nothing of it concerns this session.
             self.execute(Job { traits: statement.traits, ..set_job(&text, semicolons, false) }).await?;
             return self.variables_changed(concerns_connections(assignments)).await;
@@ -78,7 +73,7 @@ impl Session {
             }
         };
         done?;
-        if !assignments.iter().any(global) {
+        if !assignments.iter().any(is_global) {
             return Ok(());
         }
         self.variables_changed(concerns_connections(assignments)).await

@@ -79,12 +79,18 @@ impl Rules {
     /// What holds for a statement: nothing, unless it is a read that may name tables.
     #[must_use]
     pub fn effect_on(&self, text: &[u8], statement: &Statement<'_>, sender: Sender<'_>) -> Effect {
+        self.first_for(text, statement, sender).map(|(_, rule)| rule.effect).unwrap_or_default()
+    }
+
+    /// The rule that counts for a statement, and its place, from 0.
+    #[must_use]
+    pub fn first_for(&self, text: &[u8], statement: &Statement<'_>, sender: Sender<'_>) -> Option<(usize, &Rule)> {
         if self.is_empty() || statement.kind != Kind::Read || statement.traits.contains(Traits::TABLE_FREE) {
-            return Effect::default();
+            return None;
         }
         // Looked for once, and only if some rule asks.
         let mut named = None;
-        let fits = |rule: &&Rule| {
+        let mut fits = |rule: &Rule| {
             rule.user.as_deref().is_none_or(|user| user == sender.user)
                 && rule.schema.as_deref().is_none_or(|schema| Some(schema.as_bytes()) == sender.schema)
                 && (rule.tables.is_empty() || {
@@ -93,7 +99,7 @@ impl Rules {
                     named.iter().any(|name| rule.names(name, sender.schema))
                 })
         };
-        self.0.iter().find(fits).map(|rule| rule.effect).unwrap_or_default()
+        self.0.iter().enumerate().find(|(_, rule)| fits(rule))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The program itself: exit codes, `check`, `explain`, `run`, SIGTERM.
+//! The program itself: exit codes, `check`, `run`, SIGTERM. `explain` needs no servers: tests/explain.rs.
 
 use crate::support::{APP, PASSWORD};
 use landbridge::lab::{Flavor, Pair, PairOptions, accounts};
@@ -74,8 +74,6 @@ fn a_bad_file_tells_all_its_faults_and_exits_2() {
     let (code, _, error) = finish(&["check"], &dir.path().join("absent.toml"));
     assert!(code == Some(2) && error.contains("absent.toml"), "{error}");
     assert_eq!(finish(&["nonsense"], &file).0, Some(2));
-    let (code, text, _) = finish(&["explain", "DELETE FROM t"], &file);
-    assert!(code == Some(0) && text.contains("primary") && text.contains("delete"), "{text}");
 }
 
 async fn check_says_what_is_there_and_what_is_missing(flavor: Flavor) {

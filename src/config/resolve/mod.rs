@@ -23,7 +23,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::address::ServerAddress;
-use super::document::{Document, Found, Spot};
+use super::document::{Document, Found, Secrets, Spot};
 use super::fault::{Faults, Problem};
 use super::nearest::nearest;
 use super::reader::Section;
@@ -38,8 +38,9 @@ pub(super) fn resolve(
     file: &str,
     base_dir: &Path,
     env: &dyn Fn(&str) -> Option<String>,
+    secrets: Secrets,
 ) -> Result<Settings, Faults> {
-    let document = Document::new(text, file, base_dir, env);
+    let document = Document::new(text, file, base_dir, env).with(secrets);
     let (table, errors) = DeTable::parse_recoverable(document.text());
     let settings = if errors.is_empty() {
         read(Section::root(&document, table.into_inner()))

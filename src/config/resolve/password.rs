@@ -6,6 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::config::document::Secrets;
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
 use crate::config::secret::Secret;
@@ -35,6 +36,10 @@ impl Password {
 
 /// Reads whichever is there; the file is read now.
 pub(super) fn read(section: &mut Section<'_, '_>) -> Password {
+    if section.document().secrets() == Secrets::Ignored {
+        let (text, file) = (section.secret("password"), section.secret("password_file"));
+        return text.or(file).map_or(Password::Missing, |unread| Password::Given(unread.value));
+    }
     let (has_text, has_file) = (section.has("password"), section.has("password_file"));
     let text = section.secret("password");
     let file = section.path("password_file");

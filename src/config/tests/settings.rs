@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{LEAST, env, faults, settings, warnings};
 use crate::config::{
     Auth, Certificate, ClientTls, ListenAddress, PoolMode, ReadWait, Scope, Secret, StatusPage, TlsIdentity, load,
+    load_without_secrets,
 };
 
 /// The file of the project's introduction.
@@ -279,4 +280,25 @@ fn what_waits_for_the_primary() {
 fn functions_keep_the_case_of_their_schemas() {
     let text = format!("[route]\nread_functions = ['Shop.Total', 'TAX', 'tax']\n{LEAST}");
     assert_eq!(settings(&text).route.read_functions, ["Shop.total", "tax"]);
+}
+
+#[test]
+fn who_logs_in_nowhere_needs_no_passwords() {
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let file = dir.path().join("proxy.toml");
+    let text = "[[server]]\nname = 'p'\naddress = 'db'\nrole = 'primary'\n[[user]]\nname = 'a'\npassword = '${UNSET}'\n\
+                [[user]]\nname = 'b'\npassword_file = '${UNSET}/absent'\n[pool]\nmode = 'session'\n\
+                [monitor]\nuser = 'm'\npassword = '${UNSET}'\n[admin]\nuser = 'o'\npassword_file = 'absent'\n";
+    fs::write(&file, text).expect("written");
+    assert!(load(&file, &env).expect_err("with passwords").to_string().contains("UNSET"));
+    let settings = load_without_secrets(&file, &env).unwrap_or_else(|faults| panic!("{faults}"));
+    let names: Vec<_> = settings.users.iter().map(|user| (user.name.as_str(), user.pool.mode)).collect();
+    assert_eq!(names, [("a", PoolMode::Session), ("b", PoolMode::Session)]);
+    for (from, to, fault) in
+        [("password = '${UNSET}'\n[[", "[[", "password is missing"), ("'db'", "'${UNSET}'", "UNSET")]
+    {
+        fs::write(&file, text.replacen(from, to, 1)).expect("written");
+        let faults = load_without_secrets(&file, &env).expect_err(fault).to_string();
+        assert!(faults.contains(fault), "{faults}");
+    }
 }
