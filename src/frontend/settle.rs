@@ -279,10 +279,9 @@ impl Session {
             conn.may_be_in_transaction();
         }
         if !open {
-            self.sight.ends();
-        }
-        if !open {
+            // Ahead of the end, which forgets the keys that it concerns.
             self.sight.doubt(&self.shared);
+            self.sight.ends();
         }
         if !pins.is_empty() {
             if !pins.is_brief() {

@@ -19,7 +19,7 @@ pub(super) fn meaning(reason: Reason) -> &'static str {
             "Too soon after a write on servers without GTIDs (pin_for), or after a write whose answer was lost."
         }
         Reason::Unproven => {
-            "Something was seen at the primary, or on a replica that is gone, and is not known to be on a replica yet. Lasts about one round trip."
+            "Something was seen at the primary, or on a replica that is gone, and is not known to be on a replica yet. Lasts about one round trip to the primary; longer right after a start."
         }
         Reason::NoReplica => "No replica answers, is fresh enough and has a weight.",
         Reason::PrimaryIsNearer => "The primary is nearer than any replica that could answer.",
@@ -73,17 +73,17 @@ fn of_statement(why: Why) -> &'static str {
 pub(super) fn keeps(pin: PinReason) -> (&'static str, &'static str) {
     match pin {
         PinReason::TemporaryTable => {
-            ("CREATE TEMPORARY TABLE", "it is dropped and the session begins anew (COM_RESET_CONNECTION), or ends")
+            ("CREATE TEMPORARY TABLE", "the session begins anew (COM_RESET_CONNECTION), or ends")
         }
         PinReason::TableLock => ("LOCK TABLES, FLUSH .. WITH READ LOCK", "UNLOCK TABLES"),
-        PinReason::InstanceLock => ("LOCK INSTANCE, BACKUP STAGE, BACKUP LOCK", "the session ends"),
-        PinReason::NamedLock => ("GET_LOCK()", "RELEASE_ALL_LOCKS(), or the session ends"),
+        PinReason::InstanceLock => ("LOCK INSTANCE, BACKUP STAGE, BACKUP LOCK", "the session begins anew, or ends"),
+        PinReason::NamedLock => ("GET_LOCK()", "RELEASE_ALL_LOCKS(), the session begins anew, or ends"),
         PinReason::UserVariable => {
             ("@x got a value that only the server could compute", "the session begins anew, or ends")
         }
         PinReason::SqlPrepare => ("PREPARE as SQL", "the session begins anew, or ends"),
         PinReason::Handler => ("HANDLER .. OPEN", "the session begins anew, or ends"),
-        PinReason::Xa => ("an XA transaction", "the session ends"),
+        PinReason::Xa => ("an XA transaction", "the session begins anew, or ends"),
         PinReason::StoredCode => (
             "CALL, a stored function that is not declared, or a text that is not understood",
             "the session begins anew, or ends",
@@ -100,7 +100,9 @@ pub(super) fn keeps(pin: PinReason) -> (&'static str, &'static str) {
         PinReason::ConnectionId => {
             ("it was told the server's number of its connection, and may use it", "the session begins anew, or ends")
         }
-        PinReason::UnknownCommand => ("a command was passed through that Landbridge does not know", "the session ends"),
+        PinReason::UnknownCommand => {
+            ("a command was passed through that Landbridge does not know", "the session begins anew, or ends")
+        }
         PinReason::SessionMode => ("pool.mode = \"session\"", "the session ends"),
     }
 }
