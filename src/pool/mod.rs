@@ -223,9 +223,17 @@ impl Pool {
         match answer {
             Ok(Ok(result)) => result,
             Ok(Err(_sender_dropped)) => Err(CheckoutError::Closed),
-            Err(_) if self.counts().leased == 0 => Err(CheckoutError::Slow(waited)),
-            Err(_) => Err(CheckoutError::Exhausted { waited, max: self.settings.load().max }),
+            Err(_) => Err(self.late(waited)),
         }
+    }
+
+    /// Why no connection came in time: all are in use, or they could not be opened.
+    fn late(&self, waited: Duration) -> CheckoutError {
+        let (counts, max) = (self.counts(), self.settings.load().max);
+        if counts.leased + counts.resetting < max {
+            return CheckoutError::Slow(waited);
+        }
+        CheckoutError::Exhausted { waited, max }
     }
 
     fn take_idle(&self, wanted: &Arc<SessionState>) -> Option<Ready> {
