@@ -179,4 +179,16 @@ impl Ready {
         busy.reply().await?;
         Ok(busy.finish().ok_or(MORE)?)
     }
+
+    /// Sends two pings in one write: whether the server takes several commands in one flight. `None`: it does not, by
+    /// hanging up; others never answer, so that whoever asks needs a deadline.
+    pub async fn ping_twice(self) -> Option<Self> {
+        let mut busy = self.begin();
+        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
+        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
+        busy.flush().await.ok()?;
+        busy.reply().await.ok()?;
+        busy.reply().await.ok()?;
+        busy.finish()
+    }
 }

@@ -339,16 +339,7 @@ async fn learn_defaults(conn: Ready) -> Result<(Ready, Defaults), DialError> {
 
 /// Sends two pings in one write: a server that hangs on them must never be sent a prelude with a command.
 async fn probe_pipelining(conn: Ready) -> (Option<Ready>, bool) {
-    let probe = async {
-        let mut busy = conn.begin();
-        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
-        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
-        busy.flush().await.ok()?;
-        busy.reply().await.ok()?;
-        busy.reply().await.ok()?;
-        busy.finish()
-    };
-    let conn = tokio::time::timeout(PROBE_TIMEOUT, probe).await.ok().flatten();
+    let conn = tokio::time::timeout(PROBE_TIMEOUT, conn.ping_twice()).await.ok().flatten();
     let pipelines = conn.is_some();
     (conn, pipelines)
 }

@@ -9,8 +9,6 @@ use crate::config::{Role, Secret, Settings};
 use crate::consistency::gtid::Family;
 use crate::monitor::heartbeat::HeartbeatTable;
 use crate::protocol::capability::Capabilities;
-use crate::protocol::command::Command;
-use crate::protocol::exchange::Expect;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -309,13 +307,5 @@ fn column(reply: &Reply, names: [&str; 2]) -> Option<String> {
 }
 
 async fn pipelines(conn: Ready) -> bool {
-    let probe = async {
-        let mut busy = conn.begin();
-        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
-        busy.command(Expect::Ok, &[&[Command::Ping.byte()]]);
-        busy.flush().await.ok()?;
-        busy.reply().await.ok()?;
-        busy.reply().await.ok()
-    };
-    matches!(tokio::time::timeout(PROBE_TIMEOUT, probe).await, Ok(Some(_)))
+    matches!(tokio::time::timeout(PROBE_TIMEOUT, conn.ping_twice()).await, Ok(Some(_)))
 }
