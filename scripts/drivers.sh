@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the latest drivers of PyPI, npm and crates.io for tests/real/drivers, and Django for tests/real/examples,
-# below target/ and tests/drivers/node: the versions that are written down there, with what they need.
+# Installs the latest drivers of PyPI, npm and crates.io for tests/real/drivers, and Django and SQLAlchemy for
+# tests/real/examples and tests/real/optimistic, below target/ and tests/drivers/node: the versions that are written
+# down there, with what they need.
 # Those of the system's archive are installed by scripts/setup.sh, which calls this.
 set -euo pipefail
 cd "$(dirname "$0")/.."

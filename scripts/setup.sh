@@ -81,7 +81,7 @@ need() {
     "$@" >/dev/null 2>&1 || PACKAGES+=($packages)
 }
 
-# Languages and drivers, for tests/real/drivers, and parts of frameworks, for tests/real/examples.
+# Languages and drivers, for tests/real/drivers, and frameworks, for tests/real/examples and tests/real/optimistic.
 look_for_drivers() {
     need "python3 python3-pymysql" has_python pymysql
     need "python3-mysqldb" has_python MySQLdb
@@ -91,10 +91,12 @@ look_for_drivers() {
     need "libdbd-mariadb-perl" has_perl DBD::MariaDB
     need "golang-go golang-github-go-sql-driver-mysql-dev" has_go
     need "default-jdk-headless" has javac
+    need "libspring-jdbc-java" test -r /usr/share/java/spring3-jdbc.jar
     need "libmariadb-java" test -r /usr/share/java/mariadb-java-client.jar
     need "nodejs npm" has_node
     need "php-symfony-http-kernel" has_php_class Symfony/Component/HttpKernel
     need "php-doctrine-dbal" has_php_class Doctrine/DBAL
+    need "php-doctrine-orm" has_php_class Doctrine/ORM
     need "php-illuminate-database" has_php_class Illuminate/Database
     need "php-illuminate-http" has_php_class Illuminate/Http
 }

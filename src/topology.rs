@@ -78,6 +78,26 @@ pub struct ServerView {
 }
 
 impl ServerView {
+    /// A server that answers, is not behind, and of which nothing else is known. A replica is near.
+    pub fn of(id: ServerId, name: &str, role: Role) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            local: role == Role::Replica,
+            role,
+            health: Health::Up,
+            lag: Lag::Behind(Duration::ZERO),
+            held_lag: Some(Duration::ZERO),
+            max_lag: Duration::from_secs(10),
+            weight: 1,
+            is_rival: false,
+            is_doubtful: false,
+            rtt: None,
+            family: None,
+            executed: None,
+        }
+    }
+
     /// Whether statements may be sent to it: it answers, or nobody asked yet.
     pub fn is_usable(&self) -> bool {
         !matches!(self.health, Health::Down(_) | Health::Retired)

@@ -220,6 +220,59 @@ async fn statement_ids(flavor: Flavor) {
     assert_eq!(codes, [None, Some(1243), Some(1243)], "{flavor}: 7 is the last INSERT, 8 the one of SQL");
 }
 
+/// Whether a server that has executed `before` has by now executed more.
+async fn executed(conn: Ready, flavor: Flavor) -> (Ready, String) {
+    let sql = match flavor {
+        Flavor::MariaDb => "SELECT @@gtid_binlog_pos",
+        Flavor::MySql => "SELECT @@gtid_executed",
+    };
+    value(conn, sql).await
+}
+
+/// Transactions that move to the primary (`frontend/optimistic`) are guarded by a savepoint: it is gone where the
+/// transaction is.
+async fn savepoints(flavor: Flavor) {
+    let pair = Pair::start(flavor).await.expect("servers start");
+    pair.primary.sql("CREATE TABLE app.s (id INT AUTO_INCREMENT PRIMARY KEY, n INT)").await.expect("table");
+    pair.primary.sql("INSERT INTO app.s (n) VALUES (1)").await.expect("row");
+    let conn = dial(&pair).await;
+    let (conn, before) = executed(conn, flavor).await;
+
+    // No transaction, no savepoint: neither of autocommit nor of one that has ended.
+    for ahead in ["DO 0", "SAVEPOINT landbridge", "START TRANSACTION; SAVEPOINT landbridge; ROLLBACK"] {
+        let mut busy = conn_for_several(&pair).await.begin();
+        for sql in [ahead, "SELECT n FROM app.s", "RELEASE SAVEPOINT landbridge; INSERT INTO app.s (n) VALUES (2)"] {
+            busy.command(Expect::Results, &[&[3], sql.as_bytes()]);
+        }
+        busy.flush().await.expect("sent");
+        assert!(matches!(reply(&mut busy).await, Reply::Ok { .. }));
+        assert!(matches!(reply(&mut busy).await, Reply::Rows { .. }));
+        let Reply::Err(error) = reply(&mut busy).await else { panic!("{flavor}: {ahead}: it was there") };
+        assert_eq!(error.code, 1305, "{flavor}: {ahead}");
+        busy.finish().expect("over").close().await;
+    }
+
+    // One that is set and released leaves nothing in the log of a transaction that writes nothing.
+    let (conn, _) = ok(conn, "START TRANSACTION").await;
+    let (conn, _) = ok(conn, "SAVEPOINT landbridge").await;
+    let (conn, _) = value(conn, "SELECT COUNT(*) FROM app.s").await;
+    let (conn, _) = ok(conn, "RELEASE SAVEPOINT landbridge").await;
+    let (conn, _) = ok(conn, "UPDATE app.s SET n = 1 WHERE id = 99").await;
+    let (conn, reply_) = ok(conn, "COMMIT").await;
+    assert_eq!(changes(&reply_).2, None, "{flavor}: nothing was written");
+    let (conn, after) = executed(conn, flavor).await;
+    assert_eq!(before, after, "{flavor}: nothing was written");
+    conn.close().await;
+}
+
+async fn conn_for_several(pair: &Pair) -> Ready {
+    let mut busy = dial(pair).await.begin();
+    busy.set_multi_statements(true);
+    busy.flush().await.expect("sent");
+    reply(&mut busy).await;
+    busy.finish().expect("over")
+}
+
 async fn conn_query(pair: &Pair, sql: &str) -> (Ready, Reply) {
     let conn = dial(pair).await;
     let (conn, _) = ok(conn, "USE app").await;
@@ -230,10 +283,12 @@ async fn conn_query(pair: &Pair, sql: &str) -> (Ready, Reply) {
 async fn mysql() {
     facts(Flavor::MySql).await;
     statement_ids(Flavor::MySql).await;
+    savepoints(Flavor::MySql).await;
 }
 
 #[tokio::test]
 async fn mariadb() {
     facts(Flavor::MariaDb).await;
     statement_ids(Flavor::MariaDb).await;
+    savepoints(Flavor::MariaDb).await;
 }

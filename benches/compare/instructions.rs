@@ -4,6 +4,7 @@
 
 use super::load::{Load, Workload};
 use super::report;
+use super::resources;
 use super::ways::{Process, configure, find, is_ready, say, wait_until};
 use anyhow::{Context, Result};
 use landbridge::backend::conn::Ready;
@@ -22,10 +23,9 @@ use std::time::Duration;
 /// What `callgrind` writes.
 const OUT: &str = "callgrind.out";
 const SCOPES: [&str; 4] = ["off", "connection", "user", "sidecar"];
-/// Two lengths of a run: their difference has neither start nor end in it.
-const TIMES: [u32; 2] = [2_000, 22_000];
 
-/// Counts, and prints a table.
+/// Counts, and prints a table. `others`: how many clients are silent meanwhile, and how many connections to each server
+/// are kept open.
 ///
 /// With `profile` only the usual scope is counted, and what `callgrind` wrote of the longest run is kept there, for
 /// `callgrind_annotate`.
@@ -34,22 +34,24 @@ pub(crate) async fn compare(
     options: PairOptions,
     workloads: &[&Workload],
     profile: Option<&Path>,
+    others: (u32, u32),
 ) -> Result<()> {
+    resources::allow_files()?;
     say(&format!("starting a {flavor} primary and a replica"));
     let pair = Pair::start_with(flavor, options).await?;
     let load = Load::prepare(&pair, Duration::ZERO).await?;
     let directory = tempfile::tempdir()?;
     let mut table =
         vec!["| workload | scope | instructions per query | of scope off |".to_owned(), "|---|---|--:|--:|".into()];
-    for workload in workloads {
-        let mut off = None;
+    for workload in workloads.iter().filter(|workload| workload.is_countable()) {
+        let (mut off, lengths) = (None, workload.times());
         for scope in SCOPES.into_iter().filter(|scope| profile.is_none() || *scope == "user") {
             let mut counted = [0; 2];
-            for (counted, times) in counted.iter_mut().zip(TIMES) {
-                *counted = count(directory.path(), &pair, &load, workload, (scope, times)).await?;
+            for (counted, times) in counted.iter_mut().zip(lengths) {
+                *counted = count(directory.path(), &pair, &load, workload, (scope, times), others).await?;
             }
             let [short, long] = counted;
-            let each = u32::try_from(long.saturating_sub(short) / u64::from(TIMES[1] - TIMES[0]))?;
+            let each = u32::try_from(long.saturating_sub(short) / u64::from(lengths[1] - lengths[0]))?;
             let of_off = f64::from(each) / f64::from(*off.get_or_insert(each));
             table.push(format!("| {} | {scope} | {each} | {of_off:.3} |", workload.name));
         }
@@ -68,8 +70,11 @@ async fn count(
     load: &Load,
     workload: &Workload,
     (scope, times): (&str, u32),
+    (idle, warm): (u32, u32),
 ) -> Result<u64> {
     let (config, port, http) = configure(directory, "counted", pair, r#""off""#, scope)?;
+    let more = format!("[pool]\nmin_warm = {warm}\nmax = {}\n", warm.max(64));
+    fs::write(&config, fs::read_to_string(&config)? + &more)?;
     let log = directory.join("counted.log");
     let (out, tool) = (directory.join(OUT), "--tool=callgrind");
     let out_file = format!("--callgrind-out-file={}", out.display());
@@ -79,6 +84,7 @@ async fn count(
     wait_until(&log, || async { is_ready(http).await.unwrap_or(false) }).await?;
     write(port).await?;
     pair.wait_caught_up().await?;
+    let _silent = resources::hold(port, idle).await?;
     load.run_times(workload, times, port).await?;
     std::process::Command::new("kill").args(["-TERM", &process.id().to_string()]).status()?;
     process.wait()?;

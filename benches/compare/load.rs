@@ -1,13 +1,18 @@
 //! The loads: sysbench, and a loop of short connections.
 
-use super::ways::{Process, Way, find};
+use super::ways::{Process, Way, dialled, find};
 use anyhow::{Context, Result, bail};
+use bytes::Buf;
 use landbridge::backend::conn::Ready;
 use landbridge::backend::login::{self, Account};
 use landbridge::backend::query::Reply;
+use landbridge::backend::server::Server;
 use landbridge::config::Secret;
 use landbridge::lab::{Pair, accounts};
 use landbridge::protocol::capability::Capabilities;
+use landbridge::protocol::command::Command as Protocol;
+use landbridge::protocol::exchange::Expect;
+use landbridge::protocol::packet::{HEADER_LEN, Header};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,6 +26,8 @@ const TABLE_SIZE: u32 = 10_000;
 const TABLES: u32 = 4;
 /// What a short connection asks.
 const QUESTION: &str = "SELECT c FROM app.sbtest1 WHERE id = 1";
+/// A million rows of a thousand bytes, which no server has to look for.
+const LONG_QUESTION: &str = "SELECT REPEAT('landbridge', 100) FROM app.sbtest1 a JOIN app.sbtest2 b LIMIT 1000000";
 
 /// What is run.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +35,8 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     /// What a table counts: one or several of them make an event, of which latency is told.
     pub(crate) unit: &'static str,
+    /// With more clients than this it says nothing new.
+    pub(crate) most: u32,
     kind: Kind,
 }
 
@@ -37,26 +46,46 @@ enum Kind {
     Sysbench { script: &'static str, prepared: bool },
     /// Connect, log in, one statement, goodbye.
     Connections,
+    /// One long result.
+    Stream,
 }
 
 const fn sysbench(name: &'static str, script: &'static str, prepared: bool) -> Workload {
-    Workload { name, unit: "queries", kind: Kind::Sysbench { script, prepared } }
+    Workload { name, unit: "queries", most: u32::MAX, kind: Kind::Sysbench { script, prepared } }
 }
 
 /// All of them, in the order of the report.
-pub(crate) const WORKLOADS: [Workload; 7] = [
+pub(crate) const WORKLOADS: [Workload; 8] = [
     sysbench("point select, text", "oltp_point_select", false),
     sysbench("point select, prepared", "oltp_point_select", true),
     sysbench("read only, text", "oltp_read_only", false),
     sysbench("read only, prepared", "oltp_read_only", true),
     sysbench("read write, text", "oltp_read_write", false),
     sysbench("read write, prepared", "oltp_read_write", true),
-    Workload { name: "connect, select, quit", unit: "cycles", kind: Kind::Connections },
+    Workload { name: "connect, select, quit", unit: "cycles", most: u32::MAX, kind: Kind::Connections },
+    Workload { name: "one result of 1 GB", unit: "MB", most: 1, kind: Kind::Stream },
 ];
+
+impl Workload {
+    /// How often it is run to be counted: two lengths of a run, whose difference has neither start nor end in it.
+    pub(crate) fn times(&self) -> [u32; 2] {
+        match self.kind {
+            Kind::Sysbench { .. } => [2_000, 22_000],
+            Kind::Connections | Kind::Stream => [200, 1_200],
+        }
+    }
+
+    /// Whether instructions can be counted for each of its units.
+    pub(crate) fn is_countable(&self) -> bool {
+        !matches!(self.kind, Kind::Stream)
+    }
+}
 
 /// One measurement.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
+    /// How many queries there were.
+    pub(crate) queries: f64,
     /// Queries, or cycles of a short connection.
     pub(crate) per_second: f64,
     /// Milliseconds: the mean of an event.
@@ -110,10 +139,12 @@ impl Load {
         let outcome = match workload.kind {
             Kind::Sysbench { script, prepared } => self.sysbench(script, prepared, clients, way).await?,
             Kind::Connections => self.connections(clients, way).await?,
+            Kind::Stream => stream(way).await?,
         };
         let after = way.process.as_ref().map(Process::cpu).transpose()?;
         let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1e6);
         Ok(Sample {
+            queries: outcome.queries,
             per_second: outcome.per_second,
             mean: outcome.mean,
             p95: outcome.p95,
@@ -139,7 +170,17 @@ impl Load {
 
     /// Runs a workload of sysbench with one client, so many times.
     pub(crate) async fn run_times(&self, workload: &Workload, times: u32, port: u16) -> Result<()> {
-        let Kind::Sysbench { script, prepared } = workload.kind else { bail!("{} counts time", workload.name) };
+        let (script, prepared) = match workload.kind {
+            Kind::Sysbench { script, prepared } => (script, prepared),
+            Kind::Connections => {
+                let (server, account) = (dialled(port, None), app());
+                for _ in 0..times {
+                    cycle(&server, &account).await?;
+                }
+                return Ok(());
+            }
+            Kind::Stream => bail!("{} counts time", workload.name),
+        };
         let mut command = self.command(script, port);
         command.args([format!("--events={times}"), format!("--db-ps-mode={}", mode(prepared))]);
         command.args(["--threads=1", "--time=0", "--mysql-ssl=off", "--rand-type=uniform", "run"]);
@@ -163,8 +204,7 @@ impl Load {
 
     /// As an application without a pool does it: connect, log in, one statement, goodbye.
     async fn connections(&self, clients: u32, way: &Way) -> Result<Outcome> {
-        let password = Secret::new(accounts::APP.password.into());
-        let account = Arc::new(Account::listed(accounts::APP.user.into(), password));
+        let account = app();
         let started = Instant::now();
         let deadline = started + self.duration;
         let mut running = JoinSet::new();
@@ -174,15 +214,10 @@ impl Load {
                 let mut times = Vec::new();
                 while Instant::now() < deadline {
                     let began = Instant::now();
-                    let login = login::dial(&server, &account, Capabilities::empty(), Duration::from_secs(30)).await?;
-                    let (conn, reply) = Ready::new(login, server.clone(), account.clone()).query(QUESTION).await?;
-                    if !matches!(reply, Reply::Rows { .. }) {
-                        bail!("{QUESTION}: {reply:?}");
-                    }
-                    conn.close().await;
+                    cycle(&server, &account).await?;
                     times.push(began.elapsed().as_secs_f64() * 1e3);
                 }
-                Ok(times)
+                anyhow::Ok(times)
             });
         }
         let mut times = Vec::new();
@@ -195,6 +230,62 @@ impl Load {
         let p95 = times.get(times.len() * 95 / 100).copied().context("no connection in all this time")?;
         Ok(Outcome { queries: cycles, per_second: cycles / elapsed, mean: times.iter().sum::<f64>() / cycles, p95 })
     }
+}
+
+/// The account of the application.
+pub(crate) fn app() -> Arc<Account> {
+    let password = Secret::new(accounts::APP.password.into());
+    Arc::new(Account::listed(accounts::APP.user.into(), password))
+}
+
+/// Connects, asks and says goodbye.
+async fn cycle(server: &Arc<Server>, account: &Arc<Account>) -> Result<()> {
+    let login = login::dial(server, account, Capabilities::empty(), Duration::from_secs(30)).await?;
+    let (conn, reply) = Ready::new(login, server.clone(), account.clone()).query(QUESTION).await?;
+    if !matches!(reply, Reply::Rows { .. }) {
+        bail!("{QUESTION}: {reply:?}");
+    }
+    conn.close().await;
+    Ok(())
+}
+
+/// Takes one long result, of which it looks at nothing but how long its packets are.
+async fn stream(way: &Way) -> Result<Outcome> {
+    let account = app();
+    let login = login::dial(&way.server, &account, Capabilities::empty(), Duration::from_secs(30)).await?;
+    let mut busy = Ready::new(login, way.server.clone(), account).begin();
+    let started = Instant::now();
+    busy.command(Expect::Results, &[&[Protocol::Query.byte()], LONG_QUESTION.as_bytes()]);
+    busy.flush().await?;
+    let (packets, exchange) = busy.parts().context("a response is due")?;
+    let (mut bytes, mut left) = (0, 0);
+    loop {
+        let input = packets.input();
+        let passed = left.min(input.len());
+        input.advance(passed);
+        left -= passed;
+        match Header::peek(input) {
+            Some(header) if left == 0 && input.len() > HEADER_LEN => {
+                let is_row = exchange.in_rows() && exchange.is_row(header.len, input[HEADER_LEN]);
+                if !is_row && input.len() < HEADER_LEN + header.len {
+                    packets.fill().await?;
+                    continue;
+                }
+                bytes += HEADER_LEN + header.len;
+                left = HEADER_LEN + header.len;
+                if !is_row && exchange.packet(header.len, &input[HEADER_LEN..left])?.end {
+                    break;
+                }
+            }
+            _ => drop(packets.fill().await?),
+        }
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    let megabytes = f64::from(u32::try_from(bytes / 1_000_000)?);
+    if megabytes < 1000.0 {
+        bail!("{LONG_QUESTION}: {bytes} bytes");
+    }
+    Ok(Outcome { queries: megabytes, per_second: megabytes / elapsed, mean: elapsed * 1e3, p95: elapsed * 1e3 })
 }
 
 fn mode(prepared: bool) -> &'static str {

@@ -6,7 +6,9 @@
 
 mod instructions;
 mod load;
+mod relay;
 mod report;
+mod resources;
 mod ways;
 
 use anyhow::{Result, bail};
@@ -20,6 +22,7 @@ use ways::{Ways, say};
 
 /// Compares a direct connection, a TCP proxy and Landbridge.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "options of a command line: each is by itself")]
 struct Args {
     /// How often every figure is measured; the table shows medians
     #[arg(long, env = "ROUNDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -48,6 +51,21 @@ struct Args {
     /// A Markdown file whose marked place gets the tables
     #[arg(long)]
     write: Option<PathBuf>,
+    /// Instead of all this: count system calls per query, and memory per idle client
+    #[arg(long)]
+    resources: bool,
+    /// So many clients are there and say nothing, with `--resources` or `--instructions`
+    #[arg(long, default_value_t = 0)]
+    idle: u32,
+    /// So many connections to each server are kept open, with `--instructions`
+    #[arg(long, default_value_t = 4)]
+    warm: u32,
+    /// Be the blind relay: listen on this port..
+    #[arg(long, hide = true, requires = "relay_to")]
+    relay: Option<u16>,
+    /// .. and connect to this one
+    #[arg(long, hide = true)]
+    relay_to: Option<u16>,
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,13 +78,16 @@ fn options(flavor: Flavor) -> PairOptions {
         Flavor::MySql => "--innodb-redo-log-capacity=256M",
         Flavor::MariaDb => "--innodb-log-file-size=256M",
     };
-    let extra_args = ["--innodb-buffer-pool-size=256M", redo_log].map(str::to_owned).into();
+    let extra_args = ["--innodb-buffer-pool-size=256M", redo_log, "--max-connections=2000"].map(str::to_owned).into();
     PairOptions { extra_args, ..PairOptions::default() }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if let (Some(port), Some(to)) = (args.relay, args.relay_to) {
+        return relay::run(port, to).await;
+    }
     let Some(flavor) = Flavor::ALL.into_iter().find(|f| f.to_string().eq_ignore_ascii_case(&args.flavor)) else {
         bail!("--flavor is mysql or mariadb, not {}", args.flavor);
     };
@@ -75,15 +96,20 @@ async fn main() -> Result<()> {
         bail!("no workload is called {:?}: {}", args.only, WORKLOADS.map(|w| w.name).join(", "));
     }
     if args.instructions {
-        return instructions::compare(flavor, options(flavor), &workloads, args.profile.as_deref()).await;
+        let profile = args.profile.as_deref();
+        return instructions::compare(flavor, options(flavor), &workloads, profile, (args.idle, args.warm)).await;
     }
-    say(&format!("starting a {flavor} primary, a replica, HAProxy and Landbridge twice"));
+    if args.resources {
+        let idle = if args.idle == 0 { 10_000 } else { args.idle };
+        return resources::measure(flavor, options(flavor), Duration::from_secs(args.seconds.into()), idle).await;
+    }
+    say(&format!("starting a {flavor} primary, a replica, HAProxy, a blind relay and Landbridge twice"));
     let pair = Pair::start_with(flavor, options(flavor)).await?;
     let ways = Ways::start(&pair, args.scope_off).await?;
     let load = Load::prepare(&pair, Duration::from_secs(args.seconds.into())).await?;
     let mut report = Report::new(&pair, args.rounds, args.seconds).await?;
     for workload in workloads {
-        for clients in &args.clients {
+        for clients in args.clients.iter().filter(|clients| **clients <= workload.most) {
             let figures = measure(&pair, &ways, &load, workload, *clients, args.rounds).await?;
             report.add(workload, *clients, &ways, figures);
         }

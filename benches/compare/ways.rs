@@ -57,6 +57,7 @@ impl Ways {
         let directory = tempfile::tempdir()?;
         let primary = pair.primary.port();
         let (haproxy, haproxy_port) = haproxy(directory.path(), primary).await?;
+        let (relay, relay_port) = relay(directory.path(), primary).await?;
         let plain = r#""off""#.to_owned();
         let verified = format!(r#"{{ mode = "verify-full", ca = "{}" }}"#, pair.certs.ca.display());
         let (to_plain, plain_port) = landbridge(directory.path(), "plain", pair, &plain, "user").await?;
@@ -76,6 +77,7 @@ impl Ways {
         let mut ways = vec![
             way("direct", primary, None),
             way("HAProxy", haproxy_port, Some(haproxy)),
+            way("blind relay", relay_port, Some(relay)),
             way("Landbridge, tls off", plain_port, Some(to_plain)),
             direct_tls,
             way("Landbridge, verify-full", tls_port, Some(to_tls)),
@@ -92,7 +94,7 @@ impl Ways {
     }
 }
 
-fn dialled(port: u16, tls: Option<Connector>) -> Arc<Server> {
+pub(crate) fn dialled(port: u16, tls: Option<Connector>) -> Arc<Server> {
     let address = Address::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port };
     Arc::new(Server::new(ServerId(0), "bench".into(), address, tls))
 }
@@ -186,6 +188,16 @@ async fn haproxy(directory: &Path, primary: u16) -> Result<(Process, u16)> {
     Ok((process, port))
 }
 
+/// This program once more.
+async fn relay(directory: &Path, primary: u16) -> Result<(Process, u16)> {
+    let port = free_port()?;
+    let log = directory.join("relay.log");
+    let arguments = ["--relay", &port.to_string(), "--relay-to", &primary.to_string()];
+    let process = Process::start(&std::env::current_exe()?, &arguments, &log)?;
+    wait_until(&log, || async { TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() }).await?;
+    Ok((process, port))
+}
+
 /// The release binary with a configuration as users have it, but for `tls` and perhaps `scope`.
 async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str, scope: &str) -> Result<(Process, u16)> {
     let (config, port, http) = configure(directory, name, pair, tls, scope)?;
@@ -232,6 +244,8 @@ user = "{}"
 password = "{}"
 [consistency]
 scope = "{scope}"
+[limits]
+max_clients = 20000
 "#,
         app.user,
         app.password,

@@ -1,7 +1,7 @@
 //! What arrives before or with a command: framing, login, executions.
 
 use crate::Input;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use landbridge::frontend::prepared::{PreparedStatement, PreparedStatements};
 use landbridge::net::budget::Budget;
 use landbridge::net::packets::{PacketStream, ReadError};
@@ -169,9 +169,9 @@ pub fn execute(data: &[u8]) {
                 let body = input.piece();
                 let last = statements.meant(u32::MAX);
                 let Some(statement) = statements.find(last) else { continue };
-                let Ok(execution) = statement.complete(body, caps) else { continue };
+                let Ok(execution) = statement.complete(&Bytes::copy_from_slice(body), caps) else { continue };
                 let bytes = execution.encode(params, caps);
-                let again = statement.complete(&bytes, caps);
+                let again = statement.complete(&Bytes::copy_from_slice(&bytes), caps);
                 assert_eq!(again.map(|again| again.encode(params, caps)), Ok(bytes), "spelled out already");
                 let (pieces, bytes) = statement.take_long_data();
                 let pieces = pieces.unwrap_or_default();

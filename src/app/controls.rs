@@ -8,6 +8,7 @@ use crate::console::control::{Action, Control, Done, Entrance, Refusal, Setting}
 use crate::console::{self, Console};
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::Listener;
+use crate::frontend::succession::Wish;
 use crate::frontend::users::Users;
 use crate::net::listening::{Passed, Place};
 use anyhow::Result;
@@ -15,13 +16,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// So long a statement waits that comes while an operator has paused.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// So long a look at the servers may take before statements go on.
-const LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// So long processes that linger may take to do what is wanted of them.
+const ELDERS_WITHIN: Duration = Duration::from_secs(5);
 /// The least that is a whole file: what it leaves out has its default.
 const LEAST: &str =
     "[[server]]\nname = \"s\"\naddress = \"s\"\nrole = \"primary\"\n[[user]]\nname = \"u\"\npassword = \"p\"\n";
@@ -102,34 +103,55 @@ fn as_of_the_least(key: &str) -> String {
     }
 }
 
+/// Who is asked serves the clients that it has, and no others.
+fn elsewhere() -> Refusal {
+    Refusal::Failed("another process has taken over; connect again and ask that".into())
+}
+
 impl Controls {
+    /// Here, and at processes that linger since a take-over: how many connections are still in use at all of them. Who
+    /// holds one may finish: until this is 0, something is under way.
+    async fn pause(&self) -> Result<u64, Refusal> {
+        let shared = &self.0.shared;
+        let held_before = shared.gate.is_paused();
+        shared.gate.pause(PATIENCE);
+        match shared.succession.order(Wish::Pause(PATIENCE), ELDERS_WITHIN).await {
+            Ok(_) if shared.succession.is_lingering() => {
+                let _told_below = self.resume().await;
+                Err(elsewhere())
+            }
+            Ok(others) => Ok((shared.under_way() + others) as u64),
+            Err(deaf) if held_before => Err(Refusal::Failed(format!(
+                "{deaf}: the pause goes on elsewhere; end it with SIGTERM, or repeat this"
+            ))),
+            Err(deaf) => {
+                // Half a pause is none: whoever relies on it would lose what still comes.
+                let now =
+                    if self.resume().await.is_ok() { "nothing is paused" } else { "it may still be paused there" };
+                Err(Refusal::Failed(format!("{deaf}: {now}; end it with SIGTERM, or repeat this")))
+            }
+        }
+    }
+
+    /// Lets all go on: how many statements have waited.
+    async fn resume(&self) -> Result<u64, Refusal> {
+        let shared = &self.0.shared;
+        let waiting = shared.resume().await;
+        match shared.succession.order(Wish::Resume, ELDERS_WITHIN).await {
+            Ok(others) => Ok((waiting + others) as u64),
+            Err(deaf) => Err(Refusal::Failed(format!("{deaf}: its clients may still wait; repeat this"))),
+        }
+    }
+
     async fn act(&self, action: Action) -> Result<u64, Refusal> {
         let shared = &self.0.shared;
         match action {
             Action::Pause(Some(_)) | Action::Resume(Some(_)) => {
                 Err(Refusal::Failed("servers cannot be paused by themselves; leave the name out".into()))
             }
-            Action::Pause(None) if shared.succession.elders() > 0 => {
-                let why = "clients that came before the last take-over are still served by another process, which \
-                           this does not pause; end it with SIGTERM, or wait until they have left";
-                Err(Refusal::Failed(why.into()))
-            }
-            Action::Pause(None) => {
-                shared.gate.pause(PATIENCE);
-                // Who holds a connection may finish: until this is 0, something is under way.
-                Ok(shared.under_way() as u64)
-            }
-            Action::Resume(None) => {
-                let waiting = shared.gate.waiting() as u64;
-                // Roles may have changed meanwhile, and nobody may have looked since.
-                let now = Instant::now();
-                shared.doubts.send_replace(Some(now));
-                let mut topology = shared.topology.clone();
-                let looked = topology.wait_for(|seen| seen.report.as_ref().is_none_or(|report| report.asked > now));
-                drop(tokio::time::timeout(LOOK_WITHIN, looked).await);
-                shared.gate.resume();
-                Ok(waiting)
-            }
+            Action::Pause(None) | Action::Resume(None) if shared.succession.is_lingering() => Err(elsewhere()),
+            Action::Pause(None) => self.pause().await,
+            Action::Resume(None) => self.resume().await,
             Action::Reload => {
                 let (answer, answered) = oneshot::channel();
                 if !self.0.request(Request::Reload(answer)).await {

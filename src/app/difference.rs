@@ -18,9 +18,7 @@ pub(super) fn keep_what_needs_a_restart(running: &Settings, new: &mut Settings) 
     keep("[listen] http", &running.listen.http, &mut new.listen.http, &mut keys);
     keep("[listen] unix_mode", &running.listen.unix_mode, &mut new.listen.unix_mode, &mut keys);
     keep("[pool] pipelining", &running.pool.pipelining, &mut new.pool.pipelining, &mut keys);
-    keep("[pool] max_parallel_dials", &running.pool.max_parallel_dials, &mut new.pool.max_parallel_dials, &mut keys);
     keep("[admin] digests", &running.admin.digests, &mut new.admin.digests, &mut keys);
-    keep("[limits] memory", &running.limits.memory, &mut new.limits.memory, &mut keys);
     keep("[consistency] scope", &running.consistency.scope, &mut new.consistency.scope, &mut keys);
     keep("[consistency] per_table", &running.consistency.per_table, &mut new.consistency.per_table, &mut keys);
     keep("[log] format", &running.log.format, &mut new.log.format, &mut keys);

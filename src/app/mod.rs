@@ -19,6 +19,7 @@ use crate::frontend::digests::Digests;
 use crate::frontend::gate::Gate;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
+use crate::frontend::optimistic::Spoiled;
 use crate::frontend::passthrough::Passthrough;
 use crate::frontend::pools::Pools;
 use crate::frontend::proven::Proven;
@@ -118,7 +119,7 @@ impl App {
             topology,
             pools,
             scopes: Arc::new(Scopes::default()),
-            definitions: settings.consistency.per_table.then(Definitions::default),
+            definitions: Definitions::new(settings.consistency.per_table),
             news,
             doubts,
             metrics: metrics.session.clone(),
@@ -127,12 +128,14 @@ impl App {
             waits: Waits::default(),
             gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
+            spoiled: Spoiled::default(),
             digests: Digests::new(settings.admin.digests as usize),
             drain,
             succession: Succession::default(),
         });
         tasks.spawn(shared.clone().attend_gate(stop.clone()));
         tasks.spawn(shared.clone().follow_primary(stop.clone()));
+        tasks.spawn(shared.clone().follow_lasting(stop.clone()));
         let tended = shared.clone();
         tasks.spawn(async move { tended.pools.tend().await });
         let state = State::new(settings.clone(), made, monitor_account);
@@ -182,7 +185,7 @@ impl App {
 
     /// Counts a file that could not be read as a reload that was refused.
     pub fn reload_refused(&self) {
-        self.metrics.config.reloads.with_label_values(&["refused"]).inc();
+        self.running.reload_refused();
     }
 
     /// Has `tell` told which log level is asked for: by the file after each reload, or at the console. It returns
@@ -214,7 +217,7 @@ impl App {
 
     /// Lets clients finish what they began, for as long as `shutdown.drain_timeout`, then ends.
     pub async fn shut_down(mut self) {
-        self.shared.drain.cancel();
+        self.shared.registry.drain();
         self.doors.close(self.shared.succession.is_lingering());
         self.sessions.close();
         let drain_timeout = self.shutdown().await.drain_timeout;

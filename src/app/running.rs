@@ -147,12 +147,20 @@ impl Running {
 
     /// Somebody's certificates have changed on disk: whether they can be used is shown until that changes.
     pub(super) fn note_certificates(&self, owner: &str, are_good: bool) {
-        let mut plan = Plan::clone(&self.status.load());
-        plan.bad_certificates.retain(|bad| bad != owner);
-        if !are_good {
-            plan.bad_certificates.push(owner.to_owned());
-        }
-        self.status.store(Arc::new(plan));
+        self.status.rcu(|plan| {
+            let mut plan = Plan::clone(plan);
+            plan.bad_certificates.retain(|bad| bad != owner);
+            if !are_good {
+                plan.bad_certificates.push(owner.to_owned());
+            }
+            plan
+        });
+    }
+
+    /// The file was read again and cannot be used: that is shown until one can.
+    pub(super) fn reload_refused(&self) {
+        self.metrics.config.reloads.with_label_values(&["refused"]).inc();
+        self.status.rcu(|plan| Plan { is_reload_refused: true, ..Plan::clone(plan) });
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -163,12 +171,13 @@ impl Running {
     pub(super) async fn reload(&self, settings: Settings) -> Result<Reloaded> {
         let mut state = self.state.lock().await;
         let reloaded = self.replace(&mut state, settings).await;
-        let result = match &reloaded {
-            Ok(reloaded) if reloaded.applied.is_empty() => "unchanged",
-            Ok(_) => "applied",
-            Err(_) => "refused",
-        };
-        self.metrics.config.reloads.with_label_values(&[result]).inc();
+        match &reloaded {
+            Ok(reloaded) => {
+                let result = if reloaded.applied.is_empty() { "unchanged" } else { "applied" };
+                self.metrics.config.reloads.with_label_values(&[result]).inc();
+            }
+            Err(_) => self.reload_refused(),
+        }
         reloaded
     }
 
@@ -297,7 +306,11 @@ impl Running {
                 tls.renew(connector);
             }
         }
+        for server in &servers {
+            server.reach.let_dial(settings.pool.max_parallel_dials as usize);
+        }
         let shared = &self.shared;
+        shared.memory.configure(settings.limits.memory as usize, settings.pool.checkout_timeout);
         if let (Some(passthrough), Some(terms)) = (&door.users.passthrough, translate::passthrough(&settings)) {
             passthrough.configure(terms);
         }

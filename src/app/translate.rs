@@ -13,7 +13,7 @@ use crate::net::socket::Address;
 use crate::net::tls::{Acceptor, Connector, ServerTls, TlsError, Verify};
 use crate::pool::PoolSettings;
 use crate::route::rules::{Effect, Rule, RuleTable, Rules};
-use crate::sql::{HintTarget, ReadFunctions};
+use crate::sql::{HintTarget, ReadFunctions, Transactions};
 use crate::status::{Plan, Show};
 use crate::topology::ServerId;
 use anyhow::{Context, Result};
@@ -189,6 +189,22 @@ fn rule(rule: &config::Rule) -> Rule {
             max_lag: rule.max_lag,
             on_empty: rule.on_empty == Some(config::OnEmpty::Primary),
         },
+        transactions: rule.transactions.map(transactions),
+    }
+}
+
+fn transactions(place: config::Transactions) -> Transactions {
+    match place {
+        config::Transactions::Primary => Transactions::Primary,
+        config::Transactions::Optimistic => Transactions::Optimistic,
+    }
+}
+
+/// How long a statement waits for a primary, if at all.
+fn without_primary(what: config::PrimaryDown) -> Option<Duration> {
+    match what {
+        config::PrimaryDown::Fail => None,
+        config::PrimaryDown::Wait(longest) => Some(longest),
     }
 }
 
@@ -214,6 +230,14 @@ pub fn session_settings(settings: &Settings) -> SessionSettings {
         },
         pin_for: settings.consistency.pin_for,
         max_lag_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_lag?))).collect(),
+        transactions: transactions(settings.route.transactions),
+        transactions_by_user: settings
+            .users
+            .iter()
+            .filter_map(|user| Some((user.name.clone(), transactions(user.transactions?))))
+            .collect(),
+        transaction_replay: settings.route.transaction_replay,
+        verify_transactions: settings.verify_transactions,
         read_functions: Arc::new(ReadFunctions::new(&settings.route.read_functions)),
         rules: Rules::new(settings.rules.iter().map(rule).collect()),
         session_mode,
@@ -226,10 +250,12 @@ pub fn session_settings(settings: &Settings) -> SessionSettings {
         kill_abandoned: settings.limits.kill_abandoned,
         version: settings.listen.server_version.clone(),
         slow: settings.log.slow,
-        primary_down: match settings.route.primary_down {
-            config::PrimaryDown::Fail => None,
-            config::PrimaryDown::Wait(longest) => Some(longest),
-        },
+        primary_down: without_primary(settings.route.primary_down),
+        primary_down_by_user: settings
+            .users
+            .iter()
+            .filter_map(|user| Some((user.name.clone(), without_primary(user.primary_down?))))
+            .collect(),
         max_waiting: settings.limits.max_waiting as usize,
         limits_by_user: settings.users.iter().filter_map(|u| Some((u.name.clone(), u.max_clients?))).collect(),
     }
@@ -248,5 +274,35 @@ pub(super) fn status_plan(settings: &Settings) -> Plan {
             config::StatusPage::Off => Show::Off,
         },
         bad_certificates: Vec::new(),
+        is_reload_refused: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// A hint counts more than a rule, a rule more than the user, the user more than the rest.
+    #[test]
+    fn whose_word_counts_about_transactions() {
+        const TEXT: &str = "[route]\ntransactions = 'optimistic'\n[[server]]\nname = 'p'\naddress = 'db'\n\
+                            role = 'primary'\n[[user]]\nname = 'a'\npassword = ''\ntransactions = 'primary'\n\
+                            [[user]]\nname = 'b'\npassword = ''\n[[rule]]\nuser = 'a'\nschema = 'shop'\n\
+                            transactions = 'optimistic'\n[[rule]]\nschema = 'bank'\ntransactions = 'primary'\n";
+        let settings = config::parse(TEXT, "test.toml", Path::new("/"), &|_| None).expect("valid");
+        let settings = session_settings(&settings);
+        let (primary, optimistic) = (Transactions::Primary, Transactions::Optimistic);
+        for (hint, user, schema, want) in [
+            (None, "a", "", primary),
+            (None, "a", "shop", optimistic),
+            (None, "b", "", optimistic),
+            (None, "b", "bank", primary),
+            (Some(optimistic), "b", "bank", optimistic),
+            (Some(primary), "a", "shop", primary),
+        ] {
+            let schema = (!schema.is_empty()).then_some(schema.as_bytes());
+            assert_eq!(settings.transactions_for(hint, user, schema), want, "{hint:?} {user} {schema:?}");
+        }
     }
 }

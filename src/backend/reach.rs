@@ -3,7 +3,8 @@
 //!
 //! A server that comes back is not trampled: however many pools want connections to it, they take turns.
 
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use crate::net::permits::Permits;
+use tokio::sync::{Notify, SemaphorePermit, watch};
 
 /// Dials at a time, unless somebody says otherwise.
 const DIALS: usize = 4;
@@ -11,7 +12,7 @@ const DIALS: usize = 4;
 /// What those share who dial one server.
 #[derive(Debug)]
 pub struct Reach {
-    turns: Semaphore,
+    turns: Permits,
     /// Counts how often it answered again after it had not.
     returns: watch::Sender<u64>,
     suspicion: Notify,
@@ -26,7 +27,7 @@ impl Default for Reach {
 impl Reach {
     /// With so many dials at a time.
     pub fn new(dials: usize) -> Self {
-        Self { turns: Semaphore::new(dials), returns: watch::channel(0).0, suspicion: Notify::new() }
+        Self { turns: Permits::new(dials), returns: watch::channel(0).0, suspicion: Notify::new() }
     }
 
     /// Waits, in order, for a turn to dial; it lasts until what is returned is dropped.
@@ -34,7 +35,12 @@ impl Reach {
     /// # Cancel safety
     /// Cancel safe: the place is given up.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+        self.turns.semaphore().acquire().await.ok()
+    }
+
+    /// From now on so many dial at a time. Must be called within a runtime.
+    pub fn let_dial(&self, dials: usize) {
+        self.turns.resize(dials);
     }
 
     /// It answers again: whoever waits with the next dial need not, and who dials since before begins anew, because
@@ -75,6 +81,9 @@ mod tests {
         assert!(tokio::time::timeout(Duration::ZERO, reach.turn()).await.is_err(), "two at a time");
         drop(first);
         assert!(tokio::time::timeout(Duration::ZERO, reach.turn()).await.is_ok());
+        reach.let_dial(3);
+        let _third = (reach.turn().await, reach.turn().await);
+        assert!(tokio::time::timeout(Duration::ZERO, reach.turn()).await.is_err(), "three at a time by now");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use super::defaults::Defaults;
 use super::query::Row;
 use super::reach::Reach;
+use super::space::Space;
 use crate::consistency::gtid::Family;
 use crate::net::names::{Names, Resolver};
 use crate::net::socket::Address;
@@ -33,6 +34,8 @@ pub struct Server {
     pub early_tls: EarlyTls,
     /// What all who dial it share.
     pub reach: Reach,
+    /// Whether its disks are full.
+    pub space: Space,
     /// Whose defaults count; shared by all servers of one configuration.
     reference: Arc<Reference>,
     setup: ArcSwapOption<Levelled>,
@@ -48,6 +51,8 @@ pub struct Reference {
     /// The primary's id, and one more, so that 0 is nobody.
     primary: AtomicUsize,
     facts: ArcSwapOption<Facts>,
+    /// Grows, behind the change, with all that is told of any server: whoever finds another number looks again.
+    told: AtomicU64,
     /// Grows when server-wide variables change: sessions that are open already have the old ones.
     variables: AtomicU64,
     /// Grows when accounts or privileges change: a login keeps what it had.
@@ -70,6 +75,12 @@ enum Early {
     Offered(Capabilities),
     /// It is not to be tried, or was tried in vain.
     Never,
+}
+
+impl Reference {
+    fn tell(&self) {
+        self.told.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl EarlyTls {
@@ -110,8 +121,8 @@ pub struct Setup {
 /// A set-up, and from what it was worked out.
 #[derive(Debug)]
 struct Levelled {
-    own: Option<Arc<Facts>>,
-    reference: Option<Arc<Facts>>,
+    /// What had been [told](Reference::told) by then.
+    told: u64,
     setup: Arc<Setup>,
 }
 
@@ -155,6 +166,7 @@ impl Server {
             facts: ArcSwapOption::empty(),
             early_tls: EarlyTls::default(),
             reach: Reach::default(),
+            space: Space::default(),
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),
@@ -165,6 +177,12 @@ impl Server {
     /// The configuration has it no more: it gets no new connection, and those it has go when they are free.
     pub fn retire(&self) {
         self.retired.cancel();
+        self.reference.tell();
+    }
+
+    /// Grows with all that is told of this server and of those of the same configuration.
+    pub fn told(&self) -> u64 {
+        self.reference.told.load(Ordering::Acquire)
     }
 
     /// Whether the configuration has it no more.
@@ -183,7 +201,7 @@ impl Server {
     /// It refuses to have its defaults changed for a session: it is left as it is.
     pub fn cannot_be_levelled(&self) {
         self.unlevelled.store(true, Ordering::Release);
-        self.setup.store(None);
+        self.reference.tell();
     }
 
     /// Has its name resolved by somebody else than the system.
@@ -217,6 +235,7 @@ impl Server {
         let id = usize::from(self.id.0) + 1;
         if self.reference.primary.swap(id, Ordering::AcqRel) != id {
             self.reference.facts.store(self.facts());
+            self.reference.tell();
         }
     }
 
@@ -232,20 +251,15 @@ impl Server {
 
     /// What a connection to it needs before it serves anybody.
     pub fn setup(&self, family: Family) -> Arc<Setup> {
-        let (own, reference) = (self.facts.load(), self.reference.facts.load());
-        let same = |a: &Option<Arc<Facts>>, b: &Option<Arc<Facts>>| match (a, b) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        let variables = self.reference.variables.load(Ordering::Acquire);
+        // Ahead of what it counts: what is told meanwhile is looked at next time.
+        let told = self.told();
         if let Some(known) = &*self.setup.load()
-            && known.setup.variables == variables
-            && same(&known.own, &own)
-            && same(&known.reference, &reference)
+            && known.told == told
         {
             return known.setup.clone();
         }
-        let (own, reference) = (own.clone(), reference.clone());
+        let variables = self.reference.variables.load(Ordering::Acquire);
+        let (own, reference) = (self.facts.load_full(), self.reference.facts.load_full());
         let level = own.as_deref().filter(|_| !self.unlevelled.load(Ordering::Acquire));
         let setup = Arc::new(Setup { variables, ..Setup::new(family, level, reference.as_deref()) });
         // Of two who work it out at once one is forgotten: both mean the same, but connections set up
@@ -254,7 +268,7 @@ impl Server {
             Some(known) if known.setup == setup => known.setup.clone(),
             _ => setup,
         };
-        self.setup.store(Some(Arc::new(Levelled { own, reference, setup: kept.clone() })));
+        self.setup.store(Some(Arc::new(Levelled { told, setup: kept.clone() })));
         kept
     }
 
@@ -270,6 +284,7 @@ impl Server {
         if self.is_primary() {
             self.reference.facts.store(Some(facts));
         }
+        self.reference.tell();
     }
 
     /// Notes that a server-wide variable was set here, so that `reset` is what new sessions get now:
@@ -280,6 +295,7 @@ impl Server {
             self.learn(Facts { defaults, ..Facts::clone(&facts) });
         }
         self.reference.variables.fetch_add(1, Ordering::AcqRel);
+        self.reference.tell();
     }
 
     /// Notes that accounts, privileges or what connections have read of a schema changed: every connection

@@ -28,16 +28,11 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
         shutdown,
         admin,
         warnings: _,
+        verify_transactions: _,
     } = settings;
     let mut rows = Rows(Vec::new());
     rows.add("region", or_none(region.as_ref()));
-    match auth {
-        Auth::File => rows.add("auth", "file"),
-        Auth::Passthrough { recheck } => {
-            rows.add("auth", "passthrough");
-            rows.add("auth_recheck", span(*recheck));
-        }
-    }
+    rows.auth(*auth);
     for server in servers {
         rows.server(server);
     }
@@ -87,13 +82,9 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("consistency.pin_for", span(consistency.pin_for));
     rows.add("consistency.per_table", consistency.per_table);
     rows.add("route.read_functions", route.read_functions.join(", "));
-    rows.add(
-        "route.primary_down",
-        match route.primary_down {
-            PrimaryDown::Fail => "fail".to_owned(),
-            PrimaryDown::Wait(longest) => format!("wait {}", span(longest)),
-        },
-    );
+    rows.add("route.primary_down", without_primary(route.primary_down));
+    rows.add("route.transactions", route.transactions);
+    rows.add("route.transaction_replay", route.transaction_replay);
     rows.add("rules", rules.len());
     rows.add("limits.max_clients", limits.max_clients);
     rows.add("limits.login_timeout", span(limits.login_timeout));
@@ -121,6 +112,16 @@ impl Rows {
         self.0.push((key.into(), value.to_string()));
     }
 
+    fn auth(&mut self, auth: Auth) {
+        match auth {
+            Auth::File => self.add("auth", "file"),
+            Auth::Passthrough { recheck } => {
+                self.add("auth", "passthrough");
+                self.add("auth_recheck", span(recheck));
+            }
+        }
+    }
+
     fn server(&mut self, server: &Server) {
         let Server { name, address, role, region, weight, max_lag, tls } = server;
         let key = |key: &str| format!("server.{name}.{key}");
@@ -141,13 +142,22 @@ impl Rows {
     }
 
     fn user(&mut self, user: &User) {
-        let User { name, password: _, max_clients, max_lag, pool } = user;
+        let User { name, password: _, max_clients, max_lag, transactions, primary_down, pool } = user;
         let key = |key: &str| format!("user.{name}.{key}");
         self.add(key("max_clients"), or_none(max_clients.as_ref()));
         self.add(key("max_lag"), or_none(max_lag.map(span)));
+        self.add(key("transactions"), or_none(transactions.as_ref()));
+        self.add(key("primary_down"), or_none(primary_down.map(without_primary)));
         self.add(key("pool_mode"), pool.mode);
         self.add(key("min_warm"), pool.min_warm);
         self.add(key("max"), pool.max);
+    }
+}
+
+fn without_primary(what: PrimaryDown) -> String {
+    match what {
+        PrimaryDown::Fail => "fail".to_owned(),
+        PrimaryDown::Wait(longest) => format!("wait {}", span(longest)),
     }
 }
 

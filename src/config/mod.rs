@@ -42,7 +42,7 @@ pub use self::secret::Secret;
 pub use self::settings::{
     Admin, Auth, Certificate, ClientTls, Consistency, Limits, Listen, Log, LogFormat, LogLevel, Monitor, OnEmpty,
     Pipelining, Pool, PoolMode, PrimaryDown, ReadFrom, ReadWait, Role, Route, Rule, RuleTable, Scope, Server,
-    ServerTls, Settings, Shutdown, StatusPage, TlsIdentity, Trust, User, UserPool,
+    ServerTls, Settings, Shutdown, StatusPage, TlsIdentity, Transactions, Trust, User, UserPool,
 };
 
 /// Reads the file at `path`; relative paths in it are relative to its directory.

@@ -46,6 +46,8 @@ pub struct Told {
 struct Plain {
     /// A write to it changes nothing else and shows nothing else.
     is_for_writes: bool,
+    /// A write to it is undone with its transaction, and so is all that it sets off.
+    is_transactional: bool,
     /// When it was made: another one of the same name is another table.
     made: Option<String>,
 }
@@ -65,6 +67,8 @@ pub struct Catalogue {
 }
 
 const ENGINES: [&str; 3] = ["InnoDB", "MyISAM", "Aria"];
+/// The one among them that undoes what a transaction did. Foreign keys exist only between its tables.
+const TRANSACTIONAL: &str = "InnoDB";
 const TRIGGER: &str = "TRIGGER";
 
 impl Plains {
@@ -86,6 +90,7 @@ impl Plains {
             let [Some(schema), Some(name)] = &row[..] else { return Err(UNREADABLE) };
             not_for_writes.extend(Table::of(schema.as_bytes(), name.as_bytes()));
         }
+        let triggers = not_for_writes.clone();
         for row in &told.foreign_keys {
             let [Some(schema), Some(name), Some(to_schema), Some(to)] = &row[..] else { return Err(UNREADABLE) };
             // A write to either may change the other, or shows by its success what is in it.
@@ -97,7 +102,9 @@ impl Plains {
             let [Some(schema), Some(name), engine, made] = &row[..] else { return Err(UNREADABLE) };
             let Some(table) = Table::of(schema.as_bytes(), name.as_bytes()) else { continue };
             if engine.as_deref().is_some_and(|engine| ENGINES.contains(&engine)) && sees.triggers_of(schema) {
-                let plain = Plain { is_for_writes: !not_for_writes.contains(&table), made: made.clone() };
+                let is_transactional = engine.as_deref() == Some(TRANSACTIONAL) && !triggers.contains(&table);
+                let is_for_writes = !not_for_writes.contains(&table);
+                let plain = Plain { is_for_writes, is_transactional, made: made.clone() };
                 all.insert(table, plain);
             }
         }
@@ -194,6 +201,11 @@ impl Catalogue {
     /// Whether a write to this table changes and shows nothing else.
     pub fn changes_only(&self, table: &Table) -> bool {
         self.plains.0.get(table).is_some_and(|plain| plain.is_for_writes)
+    }
+
+    /// Whether a write to this table, with all that it sets off, is undone where its transaction is.
+    pub fn is_transactional(&self, table: &Table) -> bool {
+        self.plains.0.get(table).is_some_and(|plain| plain.is_transactional)
     }
 
     /// What a replica must have for the catalogue to be right about it.

@@ -5,7 +5,7 @@ use super::parse::{Command, Filter, Show};
 use super::tables::{Table, ago, cell, clients, lag, pools, routes, servers, stats, tokens};
 use super::variables::{self, Asker, SCHEMA};
 use crate::frontend::digests::Digests;
-use crate::frontend::registry::Holds;
+use crate::frontend::holds::Holds;
 use crate::pool::Counts;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;

@@ -5,6 +5,7 @@ use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
 use super::outlast::Denied;
 use super::session::Session;
+use super::tenure::{Chosen, Tenure};
 use super::whom::Whom;
 use crate::consistency::gtid::GtidSet;
 use crate::pool::{CheckoutError, Disposition, Lease, Pool};
@@ -16,41 +17,33 @@ use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// A lease from a pool, and how its server was chosen.
+pub(super) type Taken = (Lease, Chosen);
+
 /// A lease for a job, and how it came about.
 pub(super) struct Acquired {
     /// The lease.
     pub lease: Lease,
-    /// What the session held of it already.
-    pub held: Held,
-    /// Why it is on that server.
-    pub reason: Reason,
-}
-
-/// What the session held when a job began.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Held {
-    /// Whether it held the connection the job runs on.
-    pub connection: bool,
-    /// Why, besides a transaction.
-    pub pins: PinSet,
-    /// Whether the job runs beside the session's transaction, on another connection.
-    pub beside: bool,
-    /// Why another connection was chosen, if one was.
-    pub reason: Option<Reason>,
-    /// The replicas that served reads when that was decided.
-    pub epoch: u64,
+    /// How the job has it.
+    pub tenure: Tenure,
 }
 
 /// How long clients wait for the first probes of the servers.
 const FIRST_PROBES: Duration = Duration::from_secs(10);
 /// How long a read may look for a server, while that the primary is gone has not been noticed.
 pub(super) const PATIENCE: Duration = FIRST_PROBES;
-/// A primary that cannot be reached, and is not known to be down, is tried again after this.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// So long a read may ask a replica again that is behind, once the primary is known to be gone.
+const A_MOMENT_BEHIND: Duration = Duration::from_millis(500);
+/// A primary that cannot be reached, and is not known to be down, is tried again after this: that it lets us in again is
+/// not always a change that is told.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Session {
     /// The connection the session holds, or one from the pool of the server it is routed to.
     pub(super) async fn acquire(&mut self, job: &Job, whom: Whom) -> Result<Acquired, ServerError> {
+        if let Some(acquired) = self.acquire_on_trial(job, whom).await? {
+            return Ok(acquired);
+        }
         let mut beside = self.may_run_beside(job);
         if beside && matches!(self.binding, Binding::InTransaction(_)) {
             // Nearby or not at all: here there is a connection that can do it.
@@ -69,17 +62,16 @@ impl Session {
                 self.binding = Binding::Pinned(lease, pins);
                 return Err(asked_elsewhere());
             }
-            let reason = if pins.is_empty() { Reason::InTransaction } else { Reason::Pinned };
-            let held = Held { connection: true, pins, beside, ..Held::default() };
-            return Ok(Acquired { lease, held, reason });
+            return Ok(Acquired { lease, tenure: Tenure::Own(pins) });
         }
         let need = self.need(job, beside);
-        let acquired = self.acquire_for(job, need, whom).await?;
-        Ok(Acquired { held: Held { beside, ..acquired.held }, ..acquired })
+        let (lease, chosen) = self.acquire_for(job, need, whom).await?;
+        let tenure = if beside { Tenure::Beside(chosen) } else { Tenure::Taken(chosen) };
+        Ok(Acquired { lease, tenure })
     }
 
     /// What matters of this session where a job may be read.
-    fn reader(&mut self, job: &Job, snapshot: &Snapshot) -> Reader {
+    pub(super) fn reader(&mut self, job: &Job, snapshot: &Snapshot) -> Reader {
         let patience = Some(self.wait_budget());
         Reader { patience, ..self.sight.reader(&self.shared, job, snapshot) }
     }
@@ -98,7 +90,7 @@ impl Session {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
-        Some(Acquired { lease, held: Held { beside: true, ..Held::default() }, reason: route.reason })
+        Some(Acquired { lease, tenure: Tenure::Beside(Chosen { reason: route.reason, epoch: snapshot.epoch }) })
     }
 
     /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
@@ -113,9 +105,9 @@ impl Session {
 
     /// Whether a job may run on another connection than the session's transaction, or before the
     /// session's transaction begins: it sees nothing of it and adds nothing to it.
-    fn may_run_beside(&self, job: &Job) -> bool {
+    pub(super) fn may_run_beside(&self, job: &Job) -> bool {
         match &self.binding {
-            Binding::Begun(_) | Binding::InTransaction(_) => job.only_prepares(),
+            Binding::Begun(_) | Binding::Optimistic(..) | Binding::InTransaction(_) => job.only_prepares(),
             Binding::Free => {
                 self.autocommit_off()
                     && (job.only_prepares() || (job.need == Need::Read && job.traits.contains(Traits::TABLE_FREE)))
@@ -124,31 +116,33 @@ impl Session {
         }
     }
 
-    async fn acquire_for(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Acquired, ServerError> {
+    /// A connection from a pool for a job, and how its server was chosen; if it must be, later.
+    pub(super) async fn acquire_for(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Taken, ServerError> {
         match self.acquire_now(job, need, whom).await {
-            Ok(acquired) => Ok(acquired),
+            Ok(taken) => Ok(taken),
             Err(denied) => self.outlast(job, need, whom, denied).await,
         }
     }
 
     /// A connection for a job, unless none can be had now.
-    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Acquired, Denied> {
-        let acquired = loop {
+    pub(super) async fn acquire_now(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Taken, Denied> {
+        let (lease, chosen) = loop {
             match self.acquire_anyway(job, need, whom).await {
-                Ok(acquired) => break acquired,
+                Ok(taken) => break taken,
                 // The configuration has changed, and what was chosen may have gone with the one before.
                 Err(_) if self.keep_up() => {}
                 Err(denied) => return Err(denied),
             }
         };
-        if self.shared.gate.is_paused() {
-            acquired.lease.give_back(Disposition::Clean);
+        // Transactions may come to their end, at the primary if they have to go there.
+        if self.shared.gate.is_paused() && !matches!(self.binding, Binding::Optimistic(..)) {
+            lease.give_back(Disposition::Clean);
             return Err(Denied::Paused);
         }
-        Ok(acquired)
+        Ok((lease, chosen))
     }
 
-    async fn acquire_anyway(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Acquired, Denied> {
+    async fn acquire_anyway(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Taken, Denied> {
         // What belongs at the primary for the session's sake, such as the first read of a transaction, waits for it.
         if whom == Whom::WithoutPrimary && need == Need::Read {
             let error = errno::unreachable("the primary", "each connection to it was lost");
@@ -173,23 +167,15 @@ impl Session {
         };
         if decided.is_err() && may_soon_be(&snapshot) {
             // Clients may be earlier than the first probes, or in the middle of a change of roles.
-            let mut topology = self.shared.topology.clone();
-            let (stop, leave) = (self.entry.handle().stop.clone(), self.entry.handle().leave.clone());
-            let settled = topology.wait_for(|snapshot| decide(snapshot).is_ok() || !may_soon_be(snapshot));
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Err(Denied::Refused(errno::shutting_down())),
-                () = leave.cancelled() => return Err(Denied::Refused(self.why_to_leave())),
-                // What it returns keeps the topology from being published: it must be gone before that is read again.
-                waited = tokio::time::timeout(FIRST_PROBES, settled) => drop(waited),
-            }
+            let settled = |snapshot: &Snapshot| decide(snapshot).is_ok() || !may_soon_be(snapshot);
+            self.wait_until_seen(FIRST_PROBES, settled).await.map_err(Denied::Refused)?;
             // Whoever has waited long enough goes on with what there is.
             snapshot = self.shared.snapshot().resigned();
             decided = decide(&snapshot);
         }
         let route = decided.map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await {
-            Ok(Ok(lease)) => Ok(acquired(lease, route.reason, snapshot.epoch)),
+            Ok(Ok(lease)) => Ok(taken(lease, route.reason, snapshot.epoch)),
             Ok(Err(seen)) => {
                 // As others see it by now.
                 let snapshot = self.shared.snapshot();
@@ -197,12 +183,12 @@ impl Session {
                 if let Some(other) = other
                     && let Ok(Ok(lease)) = self.lease_for(&other, job).await
                 {
-                    return Ok(acquired(lease, other.reason, snapshot.epoch));
+                    return Ok(taken(lease, other.reason, snapshot.epoch));
                 }
-                self.lease_primary(job, Reason::ReplicaBehind).await
+                self.fall_back_on_primary(job, Reason::ReplicaBehind).await
             }
             Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
-                self.lease_primary(job, Reason::NoReplica).await
+                self.fall_back_on_primary(job, Reason::NoReplica).await
             }
             Err(Denied::ForNow(error)) if need == Need::Read && (whom.has_patience() || whom == Whom::PrimaryFirst) => {
                 self.acquire_without_primary(job, error).await
@@ -225,7 +211,7 @@ impl Session {
         if !beside && (self.binding.is_begun() || self.autocommit_off()) {
             return Need::Primary(Reason::InTransaction);
         }
-        if self.shared.settings().session_mode.is_for(&self.account.user) {
+        if self.settings().session_mode.is_for(&self.account.user) {
             return Need::Primary(Reason::SessionMode);
         }
         // Unqualified names in these schemas speak of the server itself.
@@ -236,10 +222,23 @@ impl Session {
         job.need
     }
 
+    /// For a read that no replica can answer now.
+    async fn fall_back_on_primary(&mut self, job: &Job, reason: Reason) -> Result<Taken, Denied> {
+        match self.lease_primary(job, reason).await {
+            // Either of them may only be away, or behind, for a moment.
+            Err(Denied::ForNow(error)) if self.shared.snapshot().primary().is_some_and(ServerView::is_usable) => {
+                self.acquire_without_primary(job, error).await
+            }
+            other => other,
+        }
+    }
+
     /// A read was to go to the primary, which cannot be reached although nobody has noticed yet.
-    async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Acquired, Denied> {
+    async fn acquire_without_primary(&mut self, job: &Job, error: ServerError) -> Result<Taken, Denied> {
         let give_up = Instant::now() + PATIENCE;
+        let mut behind_until = None;
         loop {
+            let mut is_behind = false;
             let snapshot = self.shared.snapshot();
             let reader = self.reader(job, &snapshot);
             let is_noticed = snapshot.primary().is_none_or(|primary| !primary.is_usable());
@@ -247,29 +246,53 @@ impl Session {
             let is_seen = reader.token.unnamed_since.is_some() || snapshot.floor.pending;
             if is_noticed || !(is_seen || self.shared.succession.is_lingering()) {
                 let without = snapshot.without_primary(&error.message);
-                if let Ok(route) = route::decide(Need::Read, &reader, &without)
-                    && let Ok(Ok(lease)) = self.lease_for(&route, job).await
-                {
-                    return Ok(acquired(lease, route.reason, snapshot.epoch));
+                if let Ok(route) = route::decide(Need::Read, &reader, &without) {
+                    match self.lease_for(&route, job).await {
+                        Ok(Ok(lease)) => return Ok(taken(lease, route.reason, snapshot.epoch)),
+                        Ok(Err(_)) => is_behind = true,
+                        Err(_) => {}
+                    }
                 }
             }
-            // What a replica has not got, the primary has, if it is only away for a moment.
-            if is_noticed || Instant::now() > give_up {
+            // What a replica has not got, the primary has, if it is only away for a moment; and the replica may be about
+            // to have it.
+            let is_open = snapshot.may_soon_be_proven();
+            let until = if is_noticed && is_behind {
+                *behind_until.get_or_insert_with(|| Instant::now() + A_MOMENT_BEHIND)
+            } else {
+                give_up
+            };
+            // In doubt it will soon be found to be gone, or there.
+            let is_hopeless = is_noticed && !is_behind && !is_open;
+            if is_hopeless || Instant::now() > until {
                 return Err(Denied::ForNow(error));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            if is_noticed {
+                let changes = |snapshot: &Snapshot| {
+                    snapshot.primary().is_some_and(ServerView::is_usable) || is_open != snapshot.may_soon_be_proven()
+                };
+                self.wait_until_seen(LOOK_AGAIN, changes).await.map_err(Denied::Refused)?;
+            } else {
+                self.wait_for_notice().await.map_err(Denied::Refused)?;
+            }
             let snapshot = self.shared.snapshot();
             let need = self.beside_a_successor(job, Need::Read, &snapshot);
             if let Ok(route) = route::decide(need, &reader, &snapshot)
                 && let Ok(Ok(lease)) = self.lease_for(&route, job).await
             {
-                return Ok(acquired(lease, route.reason, snapshot.epoch));
+                return Ok(taken(lease, route.reason, snapshot.epoch));
             }
         }
     }
 
+    /// Waits until the primary that could not be asked is known to be gone, or until it is time to try it again.
+    pub(super) async fn wait_for_notice(&mut self) -> Result<(), ServerError> {
+        let is_gone = |snapshot: &Snapshot| snapshot.primary().is_none_or(|primary| !primary.is_usable());
+        self.wait_until_seen(LOOK_AGAIN, is_gone).await
+    }
+
     /// Where another process serves new clients, only the primary has all that those wrote and saw.
-    fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
+    pub(super) fn beside_a_successor(&self, job: &Job, need: Need, snapshot: &Snapshot) -> Need {
         let concerned = need == Need::Read && self.shared.succession.is_lingering();
         if !concerned || !self.sight.is_consistent() || job.traits.contains(Traits::TABLE_FREE) {
             return need;
@@ -279,11 +302,11 @@ impl Session {
         if is_there { Need::Primary(Reason::TakenOver) } else { need }
     }
 
-    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Acquired, Denied> {
+    async fn lease_primary(&mut self, job: &Job, reason: Reason) -> Result<Taken, Denied> {
         let snapshot = self.shared.snapshot();
         let route = route::to_primary(&snapshot, reason).map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await? {
-            Ok(lease) => Ok(acquired(lease, reason, snapshot.epoch)),
+            Ok(lease) => Ok(taken(lease, reason, snapshot.epoch)),
             Err(_) => Err(no_route(&NoRoute::NoPrimary)),
         }
     }
@@ -330,6 +353,6 @@ fn checkout_error(pool: &Pool, error: &CheckoutError) -> Denied {
     }
 }
 
-fn acquired(lease: Lease, reason: Reason, epoch: u64) -> Acquired {
-    Acquired { lease, held: Held { reason: Some(reason), epoch, ..Held::default() }, reason }
+fn taken(lease: Lease, reason: Reason, epoch: u64) -> Taken {
+    (lease, Chosen { reason, epoch })
 }

@@ -1,8 +1,9 @@
 //! Who holds what: whether a session owns a backend connection, and why.
 
+use super::optimistic::Trial;
 use crate::backend::conn::Ready;
 use crate::pool::Lease;
-use crate::sql::{Access, Isolation, Traits};
+use crate::sql::{Access, Isolation, Traits, Transactions};
 
 /// Why a session must stay on its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -200,6 +201,8 @@ pub struct Beginning {
     pub characteristics: Characteristics,
     /// `READ ONLY` or `READ WRITE`, if `START TRANSACTION` said so.
     pub access: Option<Access>,
+    /// Where it shall read until it first writes, if a hint said so.
+    pub wish: Option<Transactions>,
 }
 
 /// What `SET TRANSACTION` says of one transaction.
@@ -246,6 +249,8 @@ pub enum Binding {
     Free,
     /// A transaction was begun and no statement has needed a server yet.
     Begun(Beginning),
+    /// A connection to a replica, for a transaction that has only read so far.
+    Optimistic(Lease, Box<Trial>),
     /// A connection, for as long as the transaction on it is open.
     InTransaction(Lease),
     /// A connection that holds state of the session.
@@ -266,7 +271,7 @@ impl Binding {
                 *self = Self::Begun(begin);
                 None
             }
-            Self::InTransaction(lease) => Some((lease, PinSet::default())),
+            Self::Optimistic(lease, _) | Self::InTransaction(lease) => Some((lease, PinSet::default())),
             Self::Pinned(lease, pins) => Some((lease, pins)),
         }
     }
@@ -274,7 +279,7 @@ impl Binding {
     /// The connection that is held, if any.
     pub fn lease(&self) -> Option<&Lease> {
         match self {
-            Self::InTransaction(lease) | Self::Pinned(lease, _) => Some(lease),
+            Self::Optimistic(lease, _) | Self::InTransaction(lease) | Self::Pinned(lease, _) => Some(lease),
             Self::Free | Self::Begun(_) => None,
         }
     }
@@ -282,7 +287,7 @@ impl Binding {
     /// The connection that is held, if it is there.
     pub fn conn_mut(&mut self) -> Option<&mut Ready> {
         match self {
-            Self::InTransaction(lease) | Self::Pinned(lease, _) => lease.conn_mut(),
+            Self::Optimistic(lease, _) | Self::InTransaction(lease) | Self::Pinned(lease, _) => lease.conn_mut(),
             Self::Free | Self::Begun(_) => None,
         }
     }
@@ -307,7 +312,7 @@ mod tests {
         assert_eq!(text(Beginning::default()).as_deref(), Some("START TRANSACTION"));
         let characteristics =
             Characteristics { isolation: Some(Isolation::ReadCommitted), access: Some(Access::ReadOnly) };
-        let beginning = Beginning { characteristics, access: Some(Access::ReadWrite) };
+        let beginning = Beginning { characteristics, access: Some(Access::ReadWrite), wish: None };
         assert_eq!(beginning.access(), Some(Access::ReadWrite));
         assert_eq!(
             text(beginning).as_deref(),

@@ -67,7 +67,7 @@ impl Session {
 
     /// How long a read may wait on a replica: about what asking the primary would cost.
     pub(super) fn wait_budget(&self) -> Duration {
-        self.shared.settings().wait.unwrap_or_else(|| {
+        self.settings().wait.unwrap_or_else(|| {
             let rtt = self.shared.snapshot().primary().and_then(|p| p.rtt);
             rtt.unwrap_or(Duration::from_millis(100)).clamp(Duration::from_millis(10), Duration::from_secs(1))
         })

@@ -10,7 +10,7 @@ use super::session::{Gone, Last, Session};
 use super::sight::Sight;
 use crate::consistency::gtid::Family;
 use crate::consistency::touched::Touch;
-use crate::metrics::Saved;
+use crate::metrics::{Outcome, Saved};
 use crate::protocol::capability::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
@@ -21,7 +21,7 @@ use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Why};
+use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Transactions, Why};
 use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -45,7 +45,9 @@ impl Session {
         if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
-        if let Some(kill) = super::kill::parse(text, &self.state).filter(|kill| Self::is_client_id(*kill)) {
+        // `KILL` is none.
+        let is_read = statement.is_read();
+        if !is_read && let Some(kill) = super::kill::parse(text, &self.state).filter(|kill| Self::is_client_id(*kill)) {
             return self.kill(kill).await;
         }
         if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
@@ -60,18 +62,21 @@ impl Session {
         self.reports |= reports_chosen(text, &statement);
         if matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_)) {
             self.release_brief().await;
+            if self.end_on_replica() {
+                self.shared.metrics.optimistic.count(Outcome::EndedLocally);
+            }
         }
         match &statement.kind {
             // Comments alone are no error to a server; nothing at all is.
             Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
-            Kind::Begin(begin) if self.may_defer(*begin) => self.begin(*begin).await,
+            Kind::Begin(begin) if self.may_defer(*begin) => self.begin(*begin, statement.hint.transactions).await,
             Kind::Commit(end) | Kind::Rollback(end) if !self.holds_connection() => self.end_nothing(*end).await,
             _ if self.asks_about_elsewhere(text, &statement) => self.refuse(&asked_elsewhere()).await,
             Kind::Set(assignments) => self.set((**text).into(), assignments, &statement).await,
             Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], &text[..]].concat()).await,
             _ => {
                 let job = self.text_job(text, &statement);
-                match super::kill::parse_user(text) {
+                match Some(text).filter(|_| !is_read).and_then(|text| super::kill::parse_user(text)) {
                     Some(kill) => self.kill_user(kill, job).await?,
                     None => self.execute(job).await?,
                 }
@@ -100,12 +105,12 @@ impl Session {
     /// Whether a statement asks for what an earlier statement left on a connection that has been
     /// given back since.
     pub(super) fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
-        // SIGNAL makes diagnostics and asks for none.
-        let verb = super::kill::without_comments(text).get(..6);
-        if verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"signal")) {
+        if !statement.traits.intersects(ASKING) || self.holds_connection() || statement.parts != Parts::Single {
             return false;
         }
-        statement.traits.intersects(ASKING) && !self.holds_connection() && statement.parts == Parts::Single
+        // SIGNAL makes diagnostics and asks for none.
+        let verb = super::kill::without_comments(text).get(..6);
+        !verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"signal"))
     }
 
     /// A transaction begins with its first statement, unless its beginning fixes a snapshot, ends another
@@ -114,9 +119,9 @@ impl Session {
         !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite) && !self.holds_connection()
     }
 
-    async fn begin(&mut self, begin: Begin) -> Result<(), Gone> {
+    async fn begin(&mut self, begin: Begin, wish: Option<Transactions>) -> Result<(), Gone> {
         let characteristics = self.next_transaction.take().unwrap_or_default();
-        self.binding = Binding::Begun(Beginning { characteristics, access: begin.access });
+        self.binding = Binding::Begun(Beginning { characteristics, access: begin.access, wish });
         self.shared.metrics.saved(Saved::Begin);
         self.done_locally().await
     }
@@ -128,7 +133,7 @@ impl Session {
         self.binding = match (std::mem::take(&mut self.binding), end.chain) {
             // A chained transaction is of the same kind as the one before it.
             (Binding::Begun(beginning), Some(true)) => Binding::Begun(beginning),
-            (_, Some(true)) => Binding::Begun(Beginning { characteristics, access: None }),
+            (_, Some(true)) => Binding::Begun(Beginning { characteristics, ..Beginning::default() }),
             _ => Binding::Free,
         };
         self.shared.metrics.saved(Saved::Commit);
@@ -166,7 +171,8 @@ impl Session {
 
     /// `COM_PING`
     pub(super) async fn ping(&mut self) -> Result<(), Gone> {
-        if self.binding.conn_mut().is_some_and(|conn| !conn.is_healthy()) {
+        let is_on_trial = matches!(self.binding, Binding::Optimistic(..));
+        if !is_on_trial && self.binding.conn_mut().is_some_and(|conn| !conn.is_healthy()) {
             // What the session holds is gone; on a direct connection this command would find out, too.
             return Err(Gone::Left("the connection that it held was lost".into()));
         }

@@ -27,13 +27,25 @@ pub(super) struct Confirmed {
     pub accepted: Accepted,
 }
 
+/// In which schema something is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the session's own: what is asked depends on it, such as `SET CHARACTER SET`.
+    Here,
+    /// In whatever schema the connection was left in: what is asked does not depend on it, and the session's own may be
+    /// gone, or be the one in question.
+    Anywhere,
+    /// In none.
+    Nowhere,
+}
+
 impl Session {
     /// Whether this user may choose `schema`, by the word of a server nearby, or of the primary.
     pub(super) async fn check_schema(&mut self, schema: &[u8]) -> Result<(), ServerError> {
         if self.shared.proven.has_schema(&self.account.user, schema) {
             return Ok(());
         }
-        let confirmed = self.confirm(&[&[Command::InitDb.byte()], schema], Expect::Ok).await;
+        let confirmed = self.confirm(&[&[Command::InitDb.byte()], schema], Expect::Ok, Place::Anywhere).await;
         let mut state = (*self.state).clone();
         state.set_schema(Some(schema));
         match confirmed {
@@ -59,10 +71,15 @@ impl Session {
     }
 
     /// Asks a server nearby to do something that only concerns the session. What a replica
-    /// refuses, the primary is asked: the replica may only be late.
-    pub(super) async fn confirm(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
+    /// refuses, the primary is asked: the replica may only be late. `place`: where it is to be understood.
+    pub(super) async fn confirm(
+        &mut self,
+        payload: &[&[u8]],
+        expect: Expect,
+        place: Place,
+    ) -> Result<Confirmed, ServerError> {
         loop {
-            match self.confirm_somewhere(payload, expect).await {
+            match self.confirm_somewhere(payload, expect, place).await {
                 // The configuration has changed, and who was asked may have gone with the one before.
                 Err(error) if error.code == errno::UNREACHABLE && self.keep_up() => {}
                 confirmed => return confirmed,
@@ -70,14 +87,20 @@ impl Session {
         }
     }
 
-    async fn confirm_somewhere(&mut self, payload: &[&[u8]], expect: Expect) -> Result<Confirmed, ServerError> {
+    async fn confirm_somewhere(
+        &mut self,
+        payload: &[&[u8]],
+        expect: Expect,
+        place: Place,
+    ) -> Result<Confirmed, ServerError> {
         let snapshot = self.shared.snapshot();
         let near = self.nearest(&snapshot);
         let primary = snapshot.primary().map(|p| p.id);
         let mut refused = None;
         for id in near.into_iter().chain(primary.filter(|p| Some(*p) != near)) {
             let Some(pool) = self.pools.get(usize::from(id.0)).cloned() else { continue };
-            let confirmed = tokio::time::timeout(CONFIRM_TIMEOUT, self.confirm_at(&pool, payload, expect)).await;
+            let confirmed =
+                tokio::time::timeout(CONFIRM_TIMEOUT, self.confirm_at(&pool, payload, (expect, place))).await;
             let silent = |_| Err(errno::unreachable(&pool.server().name, "it does not answer"));
             match confirmed.unwrap_or_else(silent) {
                 Ok(confirmed) => return Ok(confirmed),
@@ -88,13 +111,12 @@ impl Session {
         Err(refused.unwrap_or_else(|| errno::unreachable("any server", "none is configured")))
     }
 
-    /// A connection in the session's state, in the schema that it was left in, or in none: what is asked
-    /// there does not depend on it, and the session's own may be gone, or be the one in question.
+    /// A connection in the session's state, most often in another schema.
     pub(super) async fn to_confirm(
         &self,
         pool: &Arc<Pool>,
         name: &str,
-        in_its_own: bool,
+        place: Place,
     ) -> Result<(Lease, Ready), ServerError> {
         let unreachable = |why: String| errno::unreachable(name, &why);
         let mut lease = pool.checkout(&self.state).await.map_err(|error| match &error {
@@ -104,12 +126,18 @@ impl Session {
             _ => unreachable(error.to_string()),
         })?;
         let conn = lease.take().ok_or_else(|| unreachable("no connection".into()))?;
-        let state = in_schema(&self.state, conn.applied().schema().filter(|_| in_its_own));
+        let state = match place {
+            Place::Here => self.state.clone(),
+            Place::Anywhere => in_schema(&self.state, conn.applied().schema()),
+            Place::Nowhere => in_schema(&self.state, None),
+        };
         let conn = flight::bring_to(conn, &state, name).await.map_err(|failed| match failed {
             Failed::Refused(error) => error,
-            Failed::Lost { .. } | Failed::ClientLeft(..) | Failed::Stopped(_) => {
-                unreachable("the connection was lost".into())
-            }
+            Failed::Lost { .. }
+            | Failed::ClientLeft(..)
+            | Failed::Stopped(_)
+            | Failed::Differs(_)
+            | Failed::Unread(..) => unreachable("the connection was lost".into()),
         })?;
         Ok((lease, conn))
     }
@@ -118,13 +146,13 @@ impl Session {
         &mut self,
         pool: &Arc<Pool>,
         payload: &[&[u8]],
-        expect: Expect,
+        (expect, place): (Expect, Place),
     ) -> Result<Confirmed, ServerError> {
         let name = pool.server().name.clone();
-        let ready = match self.to_confirm(pool, &name, true).await {
+        let ready = match self.to_confirm(pool, &name, place).await {
             // The connection's schema has gone since, or is for others now. That is nobody's concern here.
             Err(error) if [errno::UNKNOWN_SCHEMA, errno::SCHEMA_DENIED].contains(&error.code) => {
-                self.to_confirm(pool, &name, false).await
+                self.to_confirm(pool, &name, Place::Nowhere).await
             }
             ready => ready,
         };

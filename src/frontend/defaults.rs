@@ -10,6 +10,7 @@ use std::time::Duration;
 impl Session {
     /// The session begins, once more perhaps, with what sessions find now that set nothing.
     pub(super) fn begin_with_defaults(&mut self) {
+        self.standing.facts = None;
         self.reference = self.shared.reference();
         let autocommit = self.shared.default_of("autocommit");
         self.autocommit_off_by_default = autocommit.is_some_and(|value| !is_on(value.as_bytes()));
@@ -22,6 +23,12 @@ impl Session {
             // That connection is not set up anew, and may have more set than the session remembers.
             return;
         }
+        // Before they are read: what changes meanwhile is looked at next time.
+        let facts = self.facts_now();
+        if facts.is_some() && self.standing.facts == facts {
+            return;
+        }
+        self.standing.facts = facts;
         let now = self.shared.reference();
         let (Some(then), Some(facts)) = (&self.reference, &now) else {
             self.reference = now;
@@ -83,7 +90,7 @@ impl Session {
     pub(super) fn patience(&self) -> Option<Duration> {
         let chosen = self.state.get(b"wait_timeout").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         let chosen = chosen.map(Duration::from_secs);
-        [self.shared.settings().idle_timeout, chosen].into_iter().flatten().min()
+        [self.settings().idle_timeout, chosen].into_iter().flatten().min()
     }
 
     /// Whether statements begin transactions by themselves.
@@ -97,7 +104,8 @@ impl Session {
     /// Whether transactions are read-only if nothing is said.
     pub(super) fn reads_only(&self) -> bool {
         if let Some(value) = self.state.get(b"transaction_read_only") {
-            return value.ends_with(b"READ ONLY") || is_on(value);
+            // A statement of its own, or the value of a variable.
+            return value.ends_with(b"READ ONLY") || !value.ends_with(b"READ WRITE") && is_on(value);
         }
         let of_all = |name| self.shared.default_of(name).is_some_and(|value| is_on(value.as_bytes()));
         of_all("transaction_read_only") || of_all("tx_read_only")

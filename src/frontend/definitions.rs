@@ -29,6 +29,8 @@ const MOST_ACCOUNTS: usize = 256;
 /// What is known of tables, by account: servers tell each of them something else.
 #[derive(Debug, Default)]
 pub struct Definitions {
+    /// Whether reads wait only for writes to their tables (`consistency.per_table`).
+    pub tell_apart: bool,
     accounts: Mutex<HashMap<String, Arc<Known>>>,
     changes: Arc<Changes>,
     generations: Arc<AtomicU64>,
@@ -91,6 +93,11 @@ struct Reading {
 }
 
 impl Definitions {
+    /// With nothing known yet.
+    pub fn new(tell_apart: bool) -> Self {
+        Self { tell_apart, ..Self::default() }
+    }
+
     /// What an account knows.
     pub(super) fn of_account(&self, user: &str) -> Arc<Known> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,30 +1,56 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
-use super::acquire::{Acquired, Held, LOOK_AGAIN, PATIENCE};
-use super::binding::{Binding, PinReason};
+use super::acquire::{Acquired, PATIENCE};
+use super::binding::Binding;
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
+use super::record::Record;
 use super::ruled::{at_the_primary, wherever_it_can};
 use super::session::{Gone, Session};
 use super::settle::LAST_QUESTION;
-use super::summary::Summary;
+use super::tenure::Tenure;
 use super::watched::Went;
 use super::whom::Whom;
-use crate::consistency::token::Noted;
 use crate::metrics::Saved;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
-use crate::sql::Traits;
 use crate::topology::Health;
 use std::borrow::Cow;
-use std::io;
 use std::time::Instant;
 
 /// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
 const MOST_FOUND_DEAD: u32 = 64;
+
+/// What has been tried for a job.
+#[derive(Debug, Default)]
+struct Tries {
+    /// Whom to ask next.
+    whom: Whom,
+    /// Connections that turned out to be dead before anything was sent on them.
+    found_dead: u32,
+    primary_lost_since: Option<Instant>,
+    /// A replica's refusal to prepare, until the primary has been asked.
+    refusal: Option<ServerError>,
+    /// The job's transaction, which has lost its connection and is to be run again.
+    record: Option<Box<Record>>,
+}
+
+impl Tries {
+    /// Whether a connection must show that it lives before it is used: where one was lost, the others of its pool most
+    /// often were at the same moment.
+    fn doubt(&self, tenure: &Tenure) -> bool {
+        let is_again = !self.whom.is_first() || matches!(tenure, Tenure::Again { .. });
+        is_again && !tenure.is_own() && self.found_dead < MOST_FOUND_DEAD
+    }
+
+    /// Whether there is time for another one.
+    fn have_patience(&self) -> bool {
+        self.whom.has_patience() || self.primary_lost_since.is_some_and(|at| at.elapsed() < PATIENCE)
+    }
+}
 
 impl Session {
     /// Runs a job and answers the client.
@@ -51,98 +77,135 @@ impl Session {
         let _changing = self.keep_definitions(job);
         self.sight.begins(&self.shared, job);
         let mut job = Cow::Borrowed(job);
-        let (mut whom, mut found_dead) = (Whom::FIRST, 0);
-        let mut primary_lost_since: Option<Instant> = None;
-        // A replica's refusal to prepare, until the primary has been asked.
-        let mut refusal = None;
+        let mut tries = Tries::default();
         loop {
-            let Acquired { mut lease, held, reason } = match self.acquire(&job, whom).await {
+            let acquired = match tries.record.take() {
+                Some(record) => self.acquire_again(&job, record).await,
+                None => self.acquire(&job, tries.whom).await,
+            };
+            let Acquired { mut lease, tenure } = match acquired {
                 Ok(acquired) => acquired,
                 Err(_) if job.need == Need::Primary(Reason::OnEmpty) => {
                     job = Cow::Owned(wherever_it_can(job.into_owned()));
                     continue;
                 }
-                Err(error) => return self.refuse(&refusal.unwrap_or(error)).await,
+                Err(error) => return self.refuse(&tries.refusal.unwrap_or(error)).await,
             };
-            if held.connection
-                && let Some(error) = self.deposed(&lease, &job)
-            {
+            let keep = self.keep_record(&job, &tenure);
+            if let Some(error) = self.deposed(&lease, &tenure, &job) {
                 drop(lease);
-                return self.leave_deposed(&held, &error).await;
+                if self.may_run_again(&job, &tenure, keep, false) {
+                    tries.record = self.lose_but_remember();
+                    continue;
+                }
+                return self.leave_deposed(&tenure, &error).await;
             }
-            if !whom.is_first() && !held.connection && found_dead < MOST_FOUND_DEAD && !still_answers(&mut lease).await
-            {
-                found_dead += 1;
+            if tries.doubt(&tenure) && !still_answers(&mut lease).await {
+                tries.found_dead += 1;
+                tries.record = self.put_back(lease, tenure);
                 continue;
             }
-            self.count(&job, &lease, reason);
-            match flight::exchange(self, &mut lease, &job, &held).await {
-                Ok(Summary { untold: true, error: None, .. }) if job.wishes.on_empty => {
-                    lease.give_back(Disposition::Clean);
-                    job = Cow::Owned(at_the_primary(&job));
+            self.count(&job, &lease, tenure.reason());
+            match flight::exchange(self, &mut lease, &job, &tenure).await {
+                Ok(summary) if !summary.untold => return self.settle(lease, (tenure, keep), &job, summary).await,
+                Ok(summary) => {
+                    if summary.error.is_none() && job.wishes.on_empty {
+                        job = Cow::Owned(at_the_primary(&job));
+                    } else {
+                        // The replica may only be late: what is an error is for the primary to say.
+                        tries.refusal = summary.error.filter(|_| tenure.on_trial().is_none());
+                        tries.whom = Whom::OnlyPrimary;
+                    }
+                    self.let_others_try(lease, tenure);
                 }
-                Ok(Summary { untold: true, error, .. }) => {
-                    lease.give_back(Disposition::Clean);
-                    refusal = error;
-                    whom = Whom::OnlyPrimary;
+                Err(Failed::Lost { sent, .. }) if self.may_run_again(&job, &tenure, keep, sent) => {
+                    drop(lease);
+                    self.shared.metrics.lost.inc();
+                    tries.record = self.lose_but_remember();
                 }
-                Ok(summary) => return self.settle(lease, held, &job, summary).await,
-                Err(Failed::ClientLeft(error, thread_id)) => {
-                    self.is_uncertain(&job);
-                    return Err(self.abandon(lease, thread_id, &error));
-                }
-                Err(Failed::Stopped(thread_id)) => {
-                    self.is_uncertain(&job);
-                    lease.kill(thread_id);
-                    return Err(Gone::Left("it was told to go while a statement ran".into()));
-                }
-                Err(Failed::Lost { sent, .. })
-                    if !held.connection
-                        && !self.client.answered
-                        && (whom.has_patience()
-                            || primary_lost_since.is_some_and(|since| since.elapsed() < PATIENCE))
-                        && (!sent || job.is_repeatable()) =>
-                {
-                    self.shared.metrics.retried_reads.inc();
-                    whom = whom.after_loss(job.need == Need::Read && self.is_at_primary(&lease));
-                    if whom == Whom::WithoutPrimary {
-                        // It may even let us in, such as one that is stopping.
-                        primary_lost_since.get_or_insert_with(Instant::now);
-                        tokio::time::sleep(LOOK_AGAIN).await;
+                Err(Failed::Lost { sent, .. }) if self.may_try_again(&tries, &job, &tenure, sent) => {
+                    if let Err(error) = self.try_again(&mut tries, &job, lease, tenure).await {
+                        return self.refuse(&error).await;
                     }
                 }
-                Err(Failed::Lost { server, sent }) => {
-                    self.lost(&job, &held, &server, sent).await?;
-                    return Self::end_if_bereft(&held);
-                }
-                Err(Failed::Refused(error))
-                    if [errno::UNKNOWN_SCHEMA, errno::SCHEMA_DENIED].contains(&error.code)
-                        && !(held.connection || *homeless)
-                        && job.needs_no_schema() =>
-                {
+                Err(Failed::Refused(error)) if !*homeless && has_no_home(&job, &tenure, &error) => {
                     drop(lease);
                     self.shared.proven.forget();
                     // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
                     // who is in it can go on, as on a direct connection, with what needs no schema.
-                    if whom == Whom::OnlyPrimary || job.need != Need::Read {
+                    if tries.whom == Whom::OnlyPrimary || job.need != Need::Read {
                         *homeless = true;
                         self.state = in_schema(&self.state, None);
                     }
-                    whom = Whom::OnlyPrimary;
+                    tries.whom = Whom::OnlyPrimary;
                 }
-                Err(Failed::Refused(error)) => {
-                    drop(lease);
-                    return self.not_run(&held, error).await;
-                }
+                Err(failed) => return self.fail(lease, tenure, &job, failed).await,
             }
         }
     }
 
+    /// A connection was dead before anything was sent on it: a transaction that was to go there is where it was. The
+    /// one to be run again, if that is what it was for.
+    fn put_back(&mut self, lease: Lease, tenure: Tenure) -> Option<Box<Record>> {
+        if let Tenure::Again { record, .. } = tenure {
+            self.binding = Binding::Free;
+            return Some(record);
+        }
+        self.back_on_trial(lease, tenure);
+        None
+    }
+
+    /// A server answered that it is not for it to answer.
+    fn let_others_try(&mut self, lease: Lease, tenure: Tenure) {
+        match tenure {
+            Tenure::OnTrial { .. } => self.back_on_trial(lease, tenure),
+            _ => lease.give_back(Disposition::Clean),
+        }
+    }
+
+    /// Whether a job may be tried again whose connection was lost.
+    fn may_try_again(&self, tries: &Tries, job: &Job, tenure: &Tenure, sent: bool) -> bool {
+        if self.client.answered {
+            return false;
+        }
+        let is_alone = !tenure.has_own();
+        let may_be_repeated = is_alone && tries.have_patience() && (!sent || job.is_repeatable());
+        tenure.on_trial().is_some() || may_be_repeated
+    }
+
+    /// Prepares for another try.
+    ///
+    /// # Errors
+    /// Nobody is left to be asked.
+    async fn try_again(
+        &mut self,
+        tries: &mut Tries,
+        job: &Job,
+        lease: Lease,
+        tenure: Tenure,
+    ) -> Result<(), ServerError> {
+        self.shared.metrics.retried_reads.inc();
+        if tenure.on_trial().is_some() || matches!(tenure, Tenure::Moving { .. }) {
+            // What was read on the replica can be read again at the primary.
+            self.back_on_trial(lease, tenure);
+            tries.whom = Whom::OnlyPrimary;
+            return Ok(());
+        }
+        tries.whom = tries.whom.after_loss(job.need == Need::Read && self.is_at_primary(&lease));
+        drop(lease);
+        if tries.whom == Whom::WithoutPrimary {
+            // It may even let us in, such as one that is stopping.
+            tries.primary_lost_since.get_or_insert_with(Instant::now);
+            self.wait_for_notice().await?;
+        }
+        Ok(())
+    }
+
     /// Why a job must not run on the connection that the session holds: it led to the primary, and another server is
     /// that now. What would be written, or committed, would be so where nobody looks any more.
-    fn deposed(&self, lease: &Lease, job: &Job) -> Option<ServerError> {
+    fn deposed(&self, lease: &Lease, tenure: &Tenure, job: &Job) -> Option<ServerError> {
         let server = lease.pool().server();
-        if self.anchor != Some(server.id) || job.need == Need::Read || job.only_prepares() {
+        if !tenure.is_own() || self.anchor != Some(server.id) || job.need == Need::Read || job.only_prepares() {
             return None;
         }
         let snapshot = self.shared.snapshot();
@@ -152,43 +215,6 @@ impl Session {
         }
         let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
         Some(errno::deposed(&server.name, &primary.name))
-    }
-
-    /// Gives up a transaction on a server that is not the primary any more.
-    async fn leave_deposed(&mut self, held: &Held, error: &ServerError) -> Result<(), Gone> {
-        self.binding = Binding::Free;
-        self.sight.doubt(&self.shared);
-        self.last.insert_id_stale = false;
-        self.refuse(error).await?;
-        Self::end_if_bereft(held)
-    }
-
-    /// The client has gone, or stopped taking its answer, while its statement ran.
-    fn abandon(&self, lease: Lease, thread_id: u32, error: &io::Error) -> Gone {
-        if error.kind() == io::ErrorKind::TimedOut {
-            self.shared.metrics.stalled.inc();
-        }
-        // Without, the statement comes to its end first; the connection is closed either way.
-        if self.shared.settings().kill_abandoned {
-            lease.kill(thread_id);
-        }
-        Gone::Left(error.to_string())
-    }
-
-    /// A statement was not run, because what had to come ahead of it failed; its connection is gone.
-    async fn not_run(&mut self, held: &Held, error: ServerError) -> Result<(), Gone> {
-        self.sight.doubt(&self.shared);
-        // What a server accepted before, one refuses now.
-        self.shared.proven.forget();
-        self.last.insert_id_stale &= !held.connection;
-        let error = if held.connection && !self.client.answered {
-            // The transaction has gone with the connection.
-            errno::lost_transaction_because(&error)
-        } else {
-            error
-        };
-        self.refuse(&error).await?;
-        Self::end_if_bereft(held)
     }
 
     fn count(&mut self, job: &Job, lease: &Lease, reason: Reason) {
@@ -206,82 +232,17 @@ impl Session {
             (_, true) => {}
         }
     }
-
-    /// Tells the client why its statement was not run.
-    pub(super) async fn refuse(&mut self, error: &ServerError) -> Result<(), Gone> {
-        self.last.diagnostics = None;
-        self.last.warnings = 0;
-        self.shared.metrics.errors.own(error.code);
-        self.last.error = Some(error.clone());
-        self.last.row_count = -1;
-        if self.client.answered {
-            // Half an answer cannot be taken back or completed.
-            return Err(Gone::Left(error.to_string()));
-        }
-        self.tell_successor().await?;
-        Ok(self.client.send_error(error).await?)
-    }
-
-    /// Locks, temporary tables and variables have gone with the connection that held them. A direct
-    /// connection would have ended, too: going on would be going on without them.
-    fn end_if_bereft(held: &Held) -> Result<(), Gone> {
-        if held.pins.is_empty() || held.pins.is_brief() {
-            return Ok(());
-        }
-        let pins: Vec<&str> = held.pins.iter().map(PinReason::as_str).collect();
-        Err(Gone::Left(format!("the connection with its state ({}) was lost", pins.join(", "))))
-    }
-
-    /// Nobody saw the answer to a job: if it writes, its scope must find out what was written.
-    fn is_uncertain(&mut self, job: &Job) {
-        if !job.is_repeatable() {
-            // Only a primary that names its transactions can resolve the uncertainty later.
-            let named = self.shared.snapshot().primary().is_none_or(|p| p.executed.is_some());
-            let noted = if named { Noted::Uncertain } else { Noted::Untold };
-            self.sight.note(&self.shared, &noted, job.changes());
-        }
-    }
-
-    /// The connection was lost while the statement ran: says what that means for it.
-    async fn lost(&mut self, job: &Job, held: &Held, server: &str, sent: bool) -> Result<(), Gone> {
-        self.shared.metrics.lost.inc();
-        // What only the lost connection knew, nobody knows.
-        self.last.insert_id_stale &= !held.connection;
-        let in_transaction = (held.connection || self.binding.is_begun()) && !held.beside;
-        if !held.beside {
-            self.binding = Binding::Free;
-            self.sight.doubt(&self.shared);
-        }
-        let commits = (job.ends.is_some() && !job.rolls_back)
-            || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
-        if sent {
-            self.is_uncertain(job);
-        }
-        if job.pins == Some(PinReason::UnknownCommand) {
-            // Servers hang up on commands that they have never heard of either.
-            return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
-        }
-        let error = if in_transaction && !(commits && sent) {
-            errno::lost_transaction(server)
-        } else if !sent {
-            errno::unreachable(server, "its connections broke one after another")
-        } else {
-            if !job.is_repeatable() {
-                self.log_uncertain(job, server);
-            }
-            errno::lost_connection(server, held.connection && commits)
-        };
-        if self.client.answered {
-            // In the middle of rows an error packet ends the answer properly.
-            self.shared.metrics.errors.own(error.code);
-            return Err(Gone::Left(error.to_string()));
-        }
-        self.refuse(&error).await
-    }
 }
 
-/// Whether an idle connection still answers. Where one was lost, the others most often were at the same moment,
-/// and none of them may have been found dead yet.
+/// Whether a job could run if the session were in no schema, and was refused because of the one that it is in.
+fn has_no_home(job: &Job, tenure: &Tenure, error: &ServerError) -> bool {
+    [errno::UNKNOWN_SCHEMA, errno::SCHEMA_DENIED].contains(&error.code)
+        && !tenure.is_own()
+        && tenure.journal().is_none()
+        && job.needs_no_schema()
+}
+
+/// Whether an idle connection still answers.
 async fn still_answers(lease: &mut Lease) -> bool {
     let Some(conn) = lease.take() else { return false };
     let Ok(Ok(conn)) = tokio::time::timeout(LAST_QUESTION, conn.ping()).await else { return false };

@@ -1,10 +1,12 @@
 //! What is not counted while clients are served, but asked when somebody looks: pools, what sessions hold, certificates.
 
-use super::registry::Holds;
+use super::holds::Holds;
 use super::shared::Shared;
+use crate::backend::server::Server;
 use crate::metrics::Metrics;
 use crate::pool::Counts;
 use prometheus::IntGauge;
+use std::sync::Arc;
 
 impl Shared {
     /// Has the metrics show how things are now: for [`Metrics::look`], which lets in one at a time.
@@ -12,6 +14,7 @@ impl Shared {
         self.publish_pools(metrics);
         self.publish_sessions(metrics);
         self.publish_certificates(metrics);
+        self.publish_space(metrics);
         metrics.session.paused.set(self.gate.is_paused().into());
     }
 
@@ -52,7 +55,7 @@ impl Shared {
             match holds {
                 Holds::Nothing => nothing.inc(),
                 Holds::Begun => begun.inc(),
-                Holds::Transaction(_) => transaction.inc(),
+                Holds::Optimistic(_) | Holds::Transaction(_) => transaction.inc(),
                 Holds::Pinned(_, reasons) => {
                     held.inc();
                     for reason in reasons {
@@ -63,23 +66,57 @@ impl Shared {
         }
     }
 
+    fn publish_space(&self, metrics: &Metrics) {
+        let gauge = &metrics.server.disk_full;
+        gauge.reset();
+        for server in self.pools.servers().in_use() {
+            gauge.with_label_values(&[&server.name]).set(server.space.lack().is_some().into());
+        }
+    }
+
+    /// Servers that show that a disk of theirs is full, and by what.
+    pub fn lacks_of_space(&self) -> Vec<(String, String)> {
+        let lack = |server: &Arc<Server>| Some((server.name.clone(), server.space.lack()?.to_string()));
+        self.pools.servers().in_use().iter().filter_map(lack).collect()
+    }
+
     fn publish_certificates(&self, metrics: &Metrics) {
         let gauge = &metrics.server.certificates;
         gauge.reset();
-        let show = |kind, server, at: Option<i64>| {
-            if let Some(at) = at {
-                gauge.with_label_values(&[kind, server]).set(at);
-            }
-        };
-        show("listen", "", self.door.load().tls.as_ref().and_then(|tls| tls.expiry()));
+        for (shown, at) in self.certificates() {
+            let labels = match &shown {
+                Shown::ToClients => ["listen", ""],
+                Shown::To(server) => ["client", server],
+                Shown::By(server) => ["server", server],
+            };
+            gauge.with_label_values(&labels).set(at);
+        }
+    }
+
+    /// The certificates in use that were seen, and when each expires, in seconds since 1970.
+    pub fn certificates(&self) -> Vec<(Shown, i64)> {
+        let listen = self.door.load().tls.as_ref().and_then(|tls| tls.expiry());
+        let mut found: Vec<(Shown, i64)> = listen.map(|at| (Shown::ToClients, at)).into_iter().collect();
         for server in self.pools.servers().all().iter().filter(|server| !server.is_retired()) {
             if let Some(tls) = &server.tls {
                 let (own, peer) = tls.expiries();
-                show("client", &*server.name, own);
-                show("server", &*server.name, peer);
+                found.extend(own.map(|at| (Shown::To(server.name.as_str().into()), at)));
+                found.extend(peer.map(|at| (Shown::By(server.name.as_str().into()), at)));
             }
         }
+        found
     }
+}
+
+/// Which certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// The one that clients are shown.
+    ToClients,
+    /// The one that the server of this name is shown.
+    To(Box<str>),
+    /// The one that the server of this name shows.
+    By(Box<str>),
 }
 
 fn add(gauge: &IntGauge, n: usize) {

@@ -4,15 +4,12 @@ use super::binding::PinReason;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::Changed;
 use crate::consistency::touched::Touch;
-use crate::protocol::capability::Capabilities;
-use crate::protocol::command::Command;
 use crate::protocol::exchange::Expect;
 use crate::protocol::parameters;
 use crate::route::{Need, Reason};
-use crate::sql::{Completion, Semicolons, Traits, Why};
+use crate::sql::{Completion, Kind, Semicolons, Statement, Traits, Transactions, Why};
 use crate::state::SessionState;
 use bytes::Bytes;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +47,8 @@ pub struct Wishes {
     pub max_lag: Option<Duration>,
     /// Where a replica has no row, the primary is asked.
     pub on_empty: bool,
+    /// Where the transaction reads that it begins.
+    pub transactions: Option<Transactions>,
 }
 
 /// The forms of commands that run on servers.
@@ -89,13 +88,14 @@ pub(super) enum Body {
     InBulk(Vec<u8>),
 }
 
-impl Body {
-    /// The command, and what follows the id, for a server with these capabilities.
-    pub(super) fn encode(&self, caps: Capabilities) -> (Command, Cow<'_, [u8]>) {
-        match self {
-            Self::Once(execution, params) => (Command::StmtExecute, execution.encode(*params, caps).into()),
-            Self::InBulk(body) => (Command::StmtBulkExecute, body.into()),
-        }
+impl Execution {
+    /// How many bytes it keeps, about.
+    pub(super) fn size(&self) -> usize {
+        let body = match &self.body {
+            Body::Once(execution, _) => execution.size(),
+            Body::InBulk(body) => body.len(),
+        };
+        self.text.len() + body + self.long_data.iter().map(Vec::len).sum::<usize>()
     }
 }
 
@@ -114,6 +114,16 @@ impl Job {
             wishes: Wishes::default(),
             touch: Touch::Anything,
         }
+    }
+
+    /// A statement as text, with what is known of it by itself.
+    pub(super) fn of_statement(text: Bytes, statement: &Statement<'_>, need: Need) -> Self {
+        let ends = match statement.kind {
+            Kind::Commit(end) | Kind::Rollback(end) => Some(end),
+            _ => None,
+        };
+        let (traits, semicolons) = (statement.traits, statement.semicolons);
+        Self { traits, ends, semicolons, ..Self::new(JobCommand::Text(text), need) }
     }
 
     /// Whoever asks a server for the number of its connection will use it there: to look itself up, to

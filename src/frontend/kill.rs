@@ -1,5 +1,6 @@
 //! `KILL` with the ids that clients see: the handshake's, which are ours, not a server's.
 
+use super::confirm::Place;
 use super::job::Job;
 use super::registry::FIRST_ID;
 use super::session::{Gone, Session};
@@ -117,7 +118,7 @@ impl Session {
         let primary = self.shared.snapshot().primary().map(|primary| usize::from(primary.id.0));
         let Some(pool) = primary.and_then(|id| self.pools.get(id)) else { return false };
         let asked = async {
-            let (mut lease, conn) = self.to_confirm(pool, &pool.server().name, true).await.ok()?;
+            let (mut lease, conn) = self.to_confirm(pool, &pool.server().name, Place::Anywhere).await.ok()?;
             let (conn, reply) = conn.query(PRIVILEGES_QUERY).await.ok()?;
             lease.put(conn);
             lease.give_back(Disposition::Clean);

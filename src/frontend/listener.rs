@@ -10,6 +10,7 @@ use crate::net::shutter::Shutter;
 use crate::net::socket::tune;
 use crate::net::stream::Socket;
 use crate::protocol::errno;
+use socket2::SockRef;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +34,14 @@ impl Listener {
     /// Accepts from a listening socket. Must be called within a runtime.
     ///
     /// # Errors
-    /// No descriptor is left.
+    /// No descriptor is left, or the system refuses an option.
     pub fn on(socket: &Listening) -> io::Result<Self> {
         let fd = socket.acceptor()?;
         Ok(match socket.tcp() {
-            Some(_) => Self::Tcp(TcpListener::from_std(fd.into())?),
+            Some(_) => {
+                tune(&SockRef::from(&fd))?;
+                Self::Tcp(TcpListener::from_std(fd.into())?)
+            }
             None => Self::Unix(UnixListener::from_std(fd.into())?),
         })
     }
@@ -50,7 +54,6 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                tune(&stream)?;
                 Ok((Socket::Tcp(stream), peer.ip().to_string()))
             }
             Self::Unix(listener) => {
@@ -91,28 +94,32 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracke
 
 /// Serves one client until it has gone.
 pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
+    // In a box, so that the task of a client that has logged in does not keep the room for it.
+    let Some((session, _connected)) = Box::pin(come_in(socket, host, shared)).await else { return };
+    let id = session.id();
+    if let Gone::Left(why) = session.run().await {
+        tracing::debug!(client = id, why, "client left");
+    }
+}
+
+/// The session of a client that may come in.
+async fn come_in(socket: Socket, host: String, shared: Arc<Shared>) -> Option<(Box<Session>, Connected)> {
     shared.metrics.accepted.inc();
     let packets = PacketStream::plain(socket);
     let Some(entry) = shared.registry.enter(shared.settings().max_clients, &host) else {
         let error = errno::too_many_connections();
         shared.metrics.errors.own(error.code);
         let _gone = Client::new(packets).send_error(&error).await;
-        return;
+        return None;
     };
     shared.metrics.connected.inc();
-    let gauge = shared.metrics.connected.clone();
-    let _connected = Connected(gauge);
+    let connected = Connected(shared.metrics.connected.clone());
     let (welcome, door) = (shared.welcome(), shared.door.load_full());
     let login_timeout = shared.settings().login_timeout;
-    let login = handshake(&door, &welcome, packets, entry.id(), &host);
     let id = entry.id();
+    let login = handshake(&door, &welcome, packets, id, &host);
     match tokio::time::timeout(login_timeout, login).await {
-        Ok(Ok(client)) => {
-            let gone = Box::new(Session::new(client, shared, entry, host)).run().await;
-            if let Gone::Left(why) = gone {
-                tracing::debug!(client = id, why, "client left");
-            }
-        }
+        Ok(Ok(client)) => return Some((Box::new(Session::new(client, shared, entry, host)), connected)),
         Ok(Err(rejected)) => {
             if let Rejected::Told(error) = &rejected {
                 shared.metrics.login_failures.inc();
@@ -123,6 +130,7 @@ pub async fn serve(socket: Socket, host: String, shared: Arc<Shared>) {
         }
         Err(_) => tracing::debug!(client = id, host, "login took too long"),
     }
+    None
 }
 
 /// Counts a client for as long as it is connected.

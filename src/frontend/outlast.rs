@@ -1,7 +1,8 @@
 //! A statement that cannot run now, because an operator has paused or because there is no primary: it waits at the
-//! gate until it can, or for too long. Nothing of it has been sent.
+//! gate until it can, or for too long. Nothing of it has been sent. Whoever waits hears that its client leaves, and that
+//! it is told to go.
 
-use super::acquire::Acquired;
+use super::acquire::Taken;
 use super::gate::Place;
 use super::job::Job;
 use super::relay::READ_AHEAD;
@@ -11,7 +12,9 @@ use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
+use crate::topology::Snapshot;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -41,7 +44,7 @@ impl Session {
         need: Need,
         whom: Whom,
         mut denied: Denied,
-    ) -> Result<Acquired, ServerError> {
+    ) -> Result<Taken, ServerError> {
         let started = Instant::now();
         let shared = self.shared.clone();
         let mut place = None;
@@ -50,7 +53,7 @@ impl Session {
                 Denied::Paused => Some(shared.gate.patience()),
                 // Others can answer it.
                 Denied::ForNow(_) if job.need == Need::Primary(Reason::OnEmpty) => None,
-                Denied::ForNow(_) => shared.settings().primary_down,
+                Denied::ForNow(_) => shared.settings().primary_down_for(&self.account.user),
                 Denied::Refused(_) => None,
             };
             let Some(longest) = longest else { return Err(in_vain(denied, None)) };
@@ -68,7 +71,7 @@ impl Session {
                 },
             }
             denied = match self.acquire_now(job, need, whom).await {
-                Ok(acquired) => return Ok(acquired),
+                Ok(taken) => return Ok(taken),
                 Err(denied) => denied,
             };
         }
@@ -100,18 +103,40 @@ impl Session {
         Ok(Ok(()))
     }
 
+    /// Waits until the servers are seen as wanted, or until it has taken too long; or with the error that the client
+    /// is to be told.
+    pub(super) async fn wait_until_seen(
+        &mut self,
+        longest: Duration,
+        is_wanted: impl Fn(&Snapshot) -> bool,
+    ) -> Result<(), ServerError> {
+        let mut topology = self.shared.topology.clone();
+        // What it returns keeps the topology from being published: it must be gone before that is read again.
+        let seen = async { drop(topology.wait_for(|snapshot| is_wanted(snapshot)).await) };
+        match self.listen_until(seen, Instant::now() + longest).await {
+            Ok(()) | Err(Ended::TooLong) => Ok(()),
+            Err(Ended::Told(error)) => Err(error),
+            Err(Ended::Left(_)) => Err(errno::left_while_waiting()),
+        }
+    }
+
     async fn wait_at(&mut self, place: &Place<'_>, deadline: Instant) -> Result<(), Ended> {
-        let (stop, leave) = (self.entry.handle().stop.clone(), self.entry.handle().leave.clone());
+        self.listen_until(place.called(), deadline).await
+    }
+
+    async fn listen_until(&mut self, awaited: impl Future<Output = ()>, deadline: Instant) -> Result<(), Ended> {
+        let told = self.entry.handle().clone();
+        let mut awaited = pin!(awaited);
         loop {
             let listens = self.client.packets.received() < READ_AHEAD;
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
-                () = leave.cancelled() => return Err(Ended::Told(self.why_to_leave())),
+                () = told.stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
+                () = told.leave.cancelled() => return Err(Ended::Told(self.why_to_leave())),
                 said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
                 () = tokio::time::sleep_until(deadline) => return Err(Ended::TooLong),
                 // Last: where each try takes long, somebody has always called meanwhile.
-                () = place.called() => return Ok(()),
+                () = &mut awaited => return Ok(()),
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::protocol::wire::{Malformed, Reader};
 use crate::route::Need;
 use crate::sql::Traits;
 use crate::state::SessionState;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -82,8 +83,8 @@ impl PreparedStatement {
     ///
     /// # Errors
     /// The body is too short for its parameters.
-    pub fn complete(&mut self, body: &[u8], caps: Capabilities) -> Result<parameters::Execution, Malformed> {
-        let mut execution = parameters::Execution::decode(body, self.params, caps)?;
+    pub fn complete(&mut self, body: &Bytes, caps: Capabilities) -> Result<parameters::Execution, Malformed> {
+        let mut execution = parameters::Execution::decode(body, self.params, caps, &self.types)?;
         match &execution.bound {
             Some(types) => self.types = types.clone(),
             None if execution.fits(&self.types) => execution.bound = Some(self.types.clone()),
@@ -105,7 +106,7 @@ impl PreparedStatement {
         }
         let known = !self.types.is_empty();
         let flags = if known { flags | SEND_TYPES } else { flags };
-        Ok([&flags.to_le_bytes()[..], &self.types.plain(), r.rest()].concat())
+        Ok([&flags.to_le_bytes()[..], self.types.plain(), r.rest()].concat())
     }
 }
 
@@ -228,9 +229,9 @@ mod tests {
     fn types_are_remembered_between_executions() {
         let mut s = statement(2);
         let caps = Capabilities::empty();
-        let first = b"\0\x01\0\0\0\x00\x01\x08\x00\xfd\x00VALUES";
+        let first = &Bytes::from_static(b"\0\x01\0\0\0\x00\x01\x08\x00\xfd\x00VALUES");
         assert_eq!(s.complete(first, caps).map(|e| e.encode(2, caps)), Ok(first.to_vec()));
-        let again = b"\0\x01\0\0\0\x00\x00VALUES";
+        let again = &Bytes::from_static(b"\0\x01\0\0\0\x00\x00VALUES");
         assert_eq!(s.complete(again, caps).map(|e| e.encode(2, caps)), Ok(first.to_vec()));
         assert_eq!(statement(2).complete(again, caps).map(|e| e.encode(2, caps)), Ok(again.to_vec()));
     }

@@ -1,6 +1,7 @@
 //! Who is connected, and what each of them runs where: for KILL, limits and drain.
 
-use super::binding::{Binding, PinReason};
+use super::holds::Holds;
+use super::signal::Signal;
 use crate::consistency::scope::Scope;
 use crate::pool::Pool;
 use crate::topology::ServerId;
@@ -20,7 +21,7 @@ pub const FIRST_ID: u32 = 1 << 30;
 pub struct Registry {
     /// Ids given out; see [`FIRST_ID`].
     given: AtomicU32,
-    /// Tells all of them to go when they hold nothing.
+    /// Cancelled when all of them are to go once they hold nothing.
     drain: CancellationToken,
     sessions: Mutex<HashMap<u32, Arc<Handle>>>,
 }
@@ -28,11 +29,11 @@ pub struct Registry {
 /// One client, as others see it.
 #[derive(Debug)]
 pub struct Handle {
-    /// Cancelled to end the session.
-    pub stop: CancellationToken,
-    /// Cancelled when all are to go, or when the file lists its user no more: the session ends as soon as it holds
+    /// Told to end the session.
+    pub stop: Signal,
+    /// Told when all are to go, or when the file lists its user no more: the session ends as soon as it holds
     /// nothing.
-    pub leave: CancellationToken,
+    pub leave: Signal,
     host: String,
     connected: Instant,
     about: Mutex<About>,
@@ -61,19 +62,6 @@ struct Running {
     kills: usize,
 }
 
-/// What a session holds between two commands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holds {
-    /// Nothing.
-    Nothing,
-    /// A transaction that no server knows of yet.
-    Begun,
-    /// A connection, for a transaction.
-    Transaction(ServerId),
-    /// A connection, for these reasons.
-    Pinned(ServerId, Vec<PinReason>),
-}
-
 /// A client at one moment.
 #[derive(Debug, Clone)]
 pub struct ClientView {
@@ -97,32 +85,6 @@ pub struct ClientView {
     pub scope: Option<Arc<Scope>>,
 }
 
-impl Holds {
-    /// Two bits for what it is, 16 for the server, and the bits of the pins.
-    pub(super) fn encode(binding: &Binding) -> u64 {
-        let server = binding.lease().map_or(0, |lease| u64::from(lease.pool().server().id.0)) << 32;
-        match binding {
-            Binding::Free => 0,
-            Binding::Begun(_) => 1 << 62,
-            Binding::InTransaction(_) => 2 << 62 | server,
-            Binding::Pinned(_, pins) => 3 << 62 | server | u64::from(pins.bits()),
-        }
-    }
-
-    fn decode(bits: u64) -> Self {
-        let server = ServerId(u16::try_from(bits >> 32 & 0xFFFF).unwrap_or_default());
-        match bits >> 62 {
-            0 => Self::Nothing,
-            1 => Self::Begun,
-            2 => Self::Transaction(server),
-            _ => {
-                let is_set = |reason: &PinReason| bits & u64::from(reason.bit()) != 0;
-                Self::Pinned(server, PinReason::ALL.into_iter().filter(is_set).collect())
-            }
-        }
-    }
-}
-
 /// A place in the registry; leaving it removes the client.
 #[derive(Debug)]
 pub struct Entry {
@@ -132,7 +94,7 @@ pub struct Entry {
 }
 
 impl Registry {
-    /// A registry whose clients go, when they hold nothing, once this is cancelled.
+    /// A registry that notes there when all clients are to go.
     pub fn new(drain: CancellationToken) -> Self {
         Self { drain, ..Self::default() }
     }
@@ -140,12 +102,16 @@ impl Registry {
     /// Registers a client and gives it an id, unless there are `max` already.
     pub fn enter(self: &Arc<Self>, max: usize, host: &str) -> Option<Entry> {
         let id = FIRST_ID | (self.given.fetch_add(1, Ordering::Relaxed) & !FIRST_ID);
-        let handle = Arc::new(Handle { leave: self.drain.child_token(), ..Handle::new(host) });
+        let handle = Arc::new(Handle::new(host));
         let mut sessions = self.lock();
         if sessions.len() >= max {
             return None;
         }
         sessions.insert(id, handle.clone());
+        // Whoever has all of them go has it noted first: this one it finds here, or this one finds the note.
+        if self.drain.is_cancelled() {
+            handle.leave.cancel();
+        }
         Some(Entry { registry: self.clone(), id, handle })
     }
 
@@ -189,6 +155,21 @@ impl Registry {
         self.lock().values().map(|handle| Holds::decode(handle.holds.load(Ordering::Relaxed))).collect()
     }
 
+    /// Whether a statement runs on a server that began before `since`.
+    pub fn runs_since(&self, server: ServerId, since: Instant) -> bool {
+        self.lock().values().any(|handle| {
+            let running = handle.lock();
+            let is_there = running.on.as_ref().is_some_and(|(pool, _)| pool.server().id == server);
+            is_there && running.since.is_some_and(|began| began < since)
+        })
+    }
+
+    /// Has every client go, and whoever comes, once it holds nothing.
+    pub fn drain(&self) {
+        self.drain.cancel();
+        self.dismiss(|_| true);
+    }
+
     /// Tells every client to go.
     pub fn stop_all(&self) {
         for handle in self.lock().values() {
@@ -219,8 +200,8 @@ impl Registry {
 impl Handle {
     fn new(host: &str) -> Self {
         Self {
-            stop: CancellationToken::new(),
-            leave: CancellationToken::new(),
+            stop: Signal::default(),
+            leave: Signal::default(),
             host: host.to_owned(),
             connected: Instant::now(),
             about: Mutex::default(),
@@ -351,7 +332,6 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::binding::Beginning;
     use super::*;
 
     #[test]
@@ -364,19 +344,6 @@ mod tests {
         drop(one);
         assert!(registry.enter(2, "c").is_some());
         assert_eq!(registry.len(), 1);
-    }
-
-    #[test]
-    fn what_is_held_is_told_as_it_was_noted() {
-        let (server, pins) = (ServerId(7), [PinReason::TableLock, PinReason::NamedLock, PinReason::SessionMode]);
-        for (place, reason) in PinReason::ALL.into_iter().enumerate() {
-            assert_eq!(reason.bit(), 1 << place, "{}", reason.as_str());
-        }
-        let bits = pins.iter().fold(3 << 62 | 7 << 32, |bits, pin| bits | u64::from(pin.bit()));
-        assert_eq!(Holds::decode(bits), Holds::Pinned(server, pins.to_vec()));
-        assert_eq!(Holds::decode(2 << 62 | 7 << 32), Holds::Transaction(server));
-        assert_eq!(Holds::decode(Holds::encode(&Binding::Free)), Holds::Nothing);
-        assert_eq!(Holds::decode(Holds::encode(&Binding::Begun(Beginning::default()))), Holds::Begun);
     }
 
     #[test]

@@ -13,8 +13,11 @@ use crate::protocol::command::Command;
 use crate::protocol::errno;
 use crate::protocol::exchange::Expect;
 use crate::protocol::packet::{HEADER_LEN, Header, frame};
+use crate::protocol::response::ServerError;
 use crate::protocol::track::Reports;
+use crate::protocol::wire::Malformed;
 use bytes::Buf;
+use std::hash::RandomState;
 use std::io;
 use std::time::Duration;
 
@@ -54,19 +57,25 @@ pub struct Expected {
     pub only_with_rows: bool,
     /// Whether another connection can do the same, so that the word of a server that stops is no answer.
     pub elsewhere: bool,
+    /// Whether another server may know better than one that answers with an error, unless somebody has ended the
+    /// statement: without, the answer is `untold`.
+    pub no_errors: bool,
 }
 
 /// So long a server may be silent in the middle of several statements before it is asked something.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Relays the response to the command under way and tells what it said.
+/// Relays the response to the command under way and tells what it said; with a key also what its rows were.
 ///
 /// # Errors
 /// Either end went away. The connection must not be used again then.
-pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> Result<Summary, RelayError> {
-    let first_seq = busy.first_seq();
-    let side = Side { caps: busy.caps(), family: busy.family(), status: busy.status(), first_seq };
-    let mut translator = Translator::new(side, client.caps, expected, client.seq);
+pub async fn relay(
+    busy: &mut Busy,
+    client: &mut Client,
+    expected: Expected,
+    sums: Option<&RandomState>,
+) -> Result<Summary, RelayError> {
+    let mut translator = Translator::new(side(busy), client.caps, expected, client.seq).with_sum(sums);
     let begun_at = client.packets.output().len();
     let mut patience = expected.may_go_silent.then_some(SILENCE);
     while let Some((packets, exchange)) = busy.parts() {
@@ -130,11 +139,53 @@ pub async fn relay(busy: &mut Busy, client: &mut Client, expected: Expected) -> 
     if expected.elsewhere && !client.answered && summary.error.as_ref().is_some_and(errno::is_about_server) {
         return Err(lost(io::ErrorKind::ConnectionAborted.into()));
     }
+    let is_for_others = |error: &ServerError| !errno::is_interrupted(error);
+    if expected.no_errors && !client.answered && summary.error.as_ref().is_some_and(is_for_others) {
+        client.packets.output().truncate(begun_at);
+        busy.set_status(summary.status);
+        return Ok(Summary { untold: true, ..summary });
+    }
     client.seq = seq;
     let unsent = !client.answered;
     client.answered |= !client.packets.output().is_empty();
     busy.set_status(summary.status);
     Ok(Summary { unsent, ..summary })
+}
+
+/// Takes in the response to the command under way, for nobody but us: what it said, and what its rows were.
+///
+/// # Errors
+/// The server went away or talked nonsense. The connection must not be used again then.
+pub async fn sum_up(busy: &mut Busy, sums: &RandomState) -> Result<Summary, Lost> {
+    let caps = busy.caps();
+    let mut translator = Translator::new(side(busy), caps, Expected::default(), 1).with_sum(Some(sums));
+    let mut nobody = Vec::new();
+    while let Some((packets, exchange)) = busy.parts() {
+        let input = packets.input();
+        let progress = translator.advance(input, exchange, &mut nobody)?;
+        nobody.clear();
+        match progress {
+            Progress::Over { consumed } => {
+                input.advance(consumed);
+                busy.exchange_over();
+                break;
+            }
+            Progress::Verbatim { consumed, len } => input.advance(consumed + len),
+            Progress::More { consumed } => {
+                input.advance(consumed);
+                packets.fill().await.map_err(Lost::after_send)?;
+            }
+            Progress::LocalInfile { .. } => return Err(Malformed("answer: a file was asked for").into()),
+        }
+    }
+    let summary = translator.into_summary();
+    busy.set_status(summary.status);
+    Ok(summary)
+}
+
+fn side(busy: &mut Busy) -> Side {
+    let first_seq = busy.first_seq();
+    Side { caps: busy.caps(), family: busy.family(), status: busy.status(), first_seq }
 }
 
 fn lost(error: io::Error) -> RelayError {

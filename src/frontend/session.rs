@@ -1,10 +1,12 @@
 //! A logged-in client: its state, and the loop that reads its commands.
 
-use super::binding::{Binding, Characteristics, PinReason};
+use super::binding::{Beginning, Binding, Characteristics, PinReason};
 use super::client::Client;
+use super::desk;
 use super::handshake::Authenticated;
 use super::keep_up::Standing;
 use super::prepared::PreparedStatements;
+use super::record::Record;
 use super::registry::Entry;
 use super::shared::Shared;
 use super::sight::Sight;
@@ -14,7 +16,7 @@ use crate::backend::query::Row;
 use crate::backend::server::Facts;
 use crate::consistency::gtid::GtidSet;
 use crate::metrics::Saved;
-use crate::net::packets::{Packet, ReadError};
+use crate::net::packets::Packet;
 use crate::pool::{Disposition, Pool};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::command::Command;
@@ -30,10 +32,6 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// So long a connection is kept for a client that may ask about its last statement.
-const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// The session is over.
 #[derive(Debug)]
@@ -93,6 +91,8 @@ pub struct Session {
     /// The collation it logged in with.
     pub(super) collation: Option<u16>,
     pub(super) binding: Binding,
+    /// What the transaction has done on the connection that the session holds, if it could be run again elsewhere.
+    pub(super) record: Option<Box<Record>>,
     /// The primary to which the connection leads that it holds, as it was when the session came to hold it, or since.
     pub(super) anchor: Option<ServerId>,
     /// Whether sessions that say nothing about it begin transactions by themselves.
@@ -137,7 +137,7 @@ impl Session {
         let (client, account, nonce, schema, collation) = client.into_parts();
         let mut session = Self {
             pools: Arc::new([]),
-            standing: Standing::default(),
+            standing: Standing::now(&shared),
             sight: Sight::new(&shared, &account.user, entry.id(), client.key.as_deref()),
             multi_statements: client.caps.contains(Capabilities::MULTI_STATEMENTS),
             client,
@@ -149,6 +149,7 @@ impl Session {
             state: Arc::default(),
             collation: Some(collation),
             binding: Binding::Free,
+            record: None,
             anchor: None,
             autocommit_off_by_default: false,
             attributes: None,
@@ -174,16 +175,27 @@ impl Session {
         session
     }
 
-    /// Serves the client until it leaves. In a box, so that the task of an idle client has it once.
+    /// The client's id, as it sees it.
+    pub fn id(&self) -> u32 {
+        self.entry.id()
+    }
+
+    /// Serves the client until it leaves.
+    ///
+    /// This is what a silent client's task holds: what is large and soon over is in boxes, what each command
+    /// needs at its desk.
     pub async fn run(mut self: Box<Self>) -> Gone {
-        let gone = match self.welcome().await {
-            Ok(()) => self.serve().await,
-            Err(gone) => gone,
-        };
+        let mut done = Box::pin(self.welcome()).await;
+        while done.is_ok() {
+            done = self.hear().await;
+            if done.is_ok() {
+                (self, done) = desk::serve(self).await;
+            }
+        }
         self.let_go();
         // It is over either way.
-        let _too_late = self.tell_successor().await;
-        gone
+        let _too_late = Box::pin(self.tell_successor()).await;
+        done.err().unwrap_or(Gone::Goodbye)
     }
 
     /// Answers the login: with the OK, or with why it cannot be had.
@@ -194,7 +206,7 @@ impl Session {
             self.client.send_error(&error).await?;
             return Err(Gone::Goodbye);
         }
-        if let Some(stall) = self.shared.settings().stall {
+        if let Some(stall) = self.settings().stall {
             self.client.packets.stalls_after(stall);
         }
         self.shared.metrics.saved(Saved::Login);
@@ -205,73 +217,23 @@ impl Session {
         Ok(())
     }
 
-    async fn serve(&mut self) -> Gone {
-        loop {
-            match self.next_command().await {
-                Ok(packet) => {
-                    let Packet { payload, share: _until_it_is_over, .. } = packet;
-                    if let Err(gone) = self.command(&payload.freeze()).await {
-                        return gone;
-                    }
-                    if let Err(error) = self.tell_and_flush().await {
-                        return error.into();
-                    }
-                    self.show();
-                }
-                Err(gone) => return gone,
-            }
-        }
+    /// One command, of which the beginning is here, and its answer.
+    pub(super) async fn serve(mut self: Box<Self>) -> (Box<Self>, Result<(), Gone>) {
+        let done = self.serve_one().await;
+        (self, done)
+    }
+
+    async fn serve_one(&mut self) -> Result<(), Gone> {
+        let Packet { payload, share: _until_it_is_over, .. } = self.next_command().await?;
+        self.command(&payload.freeze()).await?;
+        self.tell_and_flush().await?;
+        self.show();
+        Ok(())
     }
 
     async fn tell_and_flush(&mut self) -> io::Result<()> {
         self.tell_successor().await?;
         self.client.packets.flush().await
-    }
-
-    async fn next_command(&mut self) -> Result<Packet, Gone> {
-        // A client that says nothing for a moment keeps no connection for what it may ask next.
-        if self.holds_for_questions() {
-            tokio::select! {
-                biased;
-                // The command itself must not be read here: half of it would be lost.
-                _said_or_gone = self.client.packets.peek_header() => {}
-                () = tokio::time::sleep(A_MOMENT) => {
-                    self.ask_ahead().await;
-                    self.show();
-                }
-            }
-        }
-        let limit = self.shared.settings().max_packet;
-        let stop = self.entry.handle().stop.clone();
-        // Whoever holds a connection may finish what it began; see `shutdown` for the deadline.
-        let leaving = matches!(self.binding, Binding::Free).then(|| self.entry.handle().leave.clone());
-        let idle = self.patience();
-        let read = tokio::select! {
-            biased;
-            read = self.client.read_command(limit, &self.shared.memory) => read,
-            () = stop.cancelled() => return self.turn_away(errno::shutting_down()).await,
-            () = cancelled(leaving) => return self.turn_away(self.why_to_leave()).await,
-            () = silence(idle) => return Err(Gone::Left("silent for longer than it may be".into())),
-        };
-        match read {
-            Ok(packet) => Ok(packet),
-            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                self.shared.metrics.stalled.inc();
-                Err(Gone::Left("it stopped in the middle of a command".into()))
-            }
-            Err(ReadError::Io(error)) => Err(error.into()),
-            Err(ReadError::Exhausted(_)) => self.turn_away(errno::out_of_memory()).await,
-            Err(ReadError::TooLarge { .. }) => self.turn_away(errno::packet_too_large()).await,
-            Err(ReadError::OutOfOrder { .. }) => self.turn_away(errno::out_of_order()).await,
-        }
-    }
-
-    async fn turn_away<T>(&mut self, error: ServerError) -> Result<T, Gone> {
-        self.shared.metrics.errors.own(error.code);
-        // Not an answer to anything, but numbered like one.
-        self.client.seq = 1;
-        self.client.send_error(&error).await?;
-        Err(Gone::Left(error.to_string()))
     }
 
     async fn command(&mut self, payload: &Bytes) -> Result<(), Gone> {
@@ -296,7 +258,7 @@ impl Session {
             Command::Query => self.query_with_attributes(&payload.slice_ref(body)).await,
             Command::InitDb => self.init_db(body).await,
             Command::StmtPrepare => self.prepare(body).await,
-            Command::StmtExecute => self.execute_statement(body).await,
+            Command::StmtExecute => self.execute_statement(payload.slice_ref(body)).await,
             Command::StmtBulkExecute => self.execute_in_bulk(body).await,
             Command::StmtSendLongData => {
                 self.long_data(body);
@@ -335,16 +297,22 @@ impl Session {
         status.set(Status::ANSI_QUOTES, mode.ansi_quotes && mode.mariadb);
         match &self.binding {
             Binding::Free => {}
-            Binding::Begun(beginning) => {
-                status |= Status::IN_TRANS;
-                let read_only = beginning.access().map_or_else(|| self.reads_only(), |a| a == Access::ReadOnly);
-                status.set(Status::IN_TRANS_READONLY, read_only);
-            }
+            Binding::Begun(beginning) => status |= self.status_in(beginning),
+            // Open, whatever has become of the replica.
+            Binding::Optimistic(_, trial) => status |= self.status_in(&trial.beginning),
             Binding::InTransaction(lease) | Binding::Pinned(lease, _) => {
                 let server = lease.conn().map_or(Status::empty(), |conn| conn.status());
                 status |= server & (Status::IN_TRANS | Status::IN_TRANS_READONLY);
             }
         }
+        status
+    }
+
+    /// What the status says of a transaction that began so, and that no server need know of.
+    fn status_in(&self, beginning: &Beginning) -> Status {
+        let mut status = Status::IN_TRANS;
+        let read_only = beginning.access().map_or_else(|| self.reads_only(), |a| a == Access::ReadOnly);
+        status.set(Status::IN_TRANS_READONLY, read_only);
         status
     }
 
@@ -357,24 +325,10 @@ impl Session {
             Some((lease, _)) => self.give_back(lease, Disposition::NeedsReset),
             None => {}
         }
-        self.binding = Binding::Free;
+        (self.binding, self.record) = (Binding::Free, None);
         self.sight.ends();
         self.next_transaction = None;
         self.reports = Reports::default();
         self.cursors.clear();
-    }
-}
-
-async fn cancelled(token: Option<tokio_util::sync::CancellationToken>) {
-    match token {
-        Some(token) => token.cancelled().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn silence(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,14 +1,16 @@
 //! After an answer: what the session must remember, and whether it keeps the connection.
 
-use super::acquire::Held;
 use super::binding::{Binding, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
 use super::job::{Execution, Job, JobCommand};
 use super::logged::Answer;
+use super::record::Keep;
 use super::session::{Gone, Session};
 use super::summary::Summary;
+use super::tenure::Tenure;
 use crate::backend::query::Reply;
+use crate::metrics::Replayed;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
 use crate::protocol::errno;
@@ -28,11 +30,11 @@ impl Session {
     pub(super) async fn settle(
         &mut self,
         mut lease: Lease,
-        held: Held,
+        (mut tenure, keep): (Tenure, Keep),
         job: &Job,
         summary: Summary,
     ) -> Result<(), Gone> {
-        let Held { pins: before, beside, connection: held_before, .. } = held;
+        let (beside, is_own) = (tenure.is_beside(), tenure.is_own());
         if let Need::Primary(Reason::Statement(Why::Ddl | Why::Admin)) = job.need {
             // Schemas or privileges may be others now.
             self.shared.proven.forget();
@@ -48,6 +50,10 @@ impl Session {
         }
         if let Some(error) = &summary.error {
             self.shared.metrics.errors.server(error.code);
+            if errno::lacks_space(error) {
+                let server = lease.pool().server();
+                server.space.refused(&server.name, error);
+            }
         }
         if summary.error.as_ref().is_some_and(errno::is_read_only) {
             // The client has been told. Somebody else may be the primary by now.
@@ -74,7 +80,8 @@ impl Session {
             lease.give_back(Disposition::Clean);
             return Ok(());
         }
-        let mut left_state = !before.is_empty() && !before.is_brief();
+        let mut left_state = tenure.holds_state();
+        let before = if let Tenure::Own(pins) = &mut tenure { std::mem::take(pins) } else { PinSet::default() };
         let mut pins = self.pins_after(before, job, &summary, &lease);
         self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
         if left_state {
@@ -88,11 +95,34 @@ impl Session {
             }
         }
         let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
-        let open = !beside && self.is_open(job, &summary);
-        if self.anchor.is_none() || !held_before {
+        let mut open = !beside && self.is_open(job, &summary);
+        let is_alone = !is_own && matches!(self.binding, Binding::Free) && !self.autocommit_off();
+        if open && is_alone && job.need == Need::Read {
+            // A plain read begins no transaction: who says so must not be believed any more, least of all with a write.
+            drop(lease.take());
+            open = false;
+        }
+        if self.anchor.is_none() || !is_own {
             self.anchor = Some(lease.pool().server().id).filter(|server| self.is_primary(*server));
         }
-        self.bind(lease, pins, open).await;
+        match tenure {
+            Tenure::OnTrial { trial, fate, .. } => self.settle_trial(lease, (trial, fate), job, &summary, open),
+            Tenure::Moving { trial, replica, .. } => {
+                self.has_moved(*trial, replica);
+                self.note_in_record(keep, job, &summary);
+                self.bind(lease, pins, open).await;
+            }
+            Tenure::Again { record, .. } => {
+                self.shared.metrics.replayed.count(Replayed::WentOn);
+                self.record = Some(record);
+                self.note_in_record(keep, job, &summary);
+                self.bind(lease, pins, open).await;
+            }
+            Tenure::Taken(_) | Tenure::Beside(_) | Tenure::Own(_) => {
+                self.note_in_record(keep, job, &summary);
+                self.bind(lease, pins, open).await;
+            }
+        }
         if released {
             self.client.packets.flush().await?;
             self.binding = Binding::Free;
@@ -118,8 +148,11 @@ impl Session {
             _ => -1,
         };
         let counts_otherwise = job.traits.contains(Traits::SKIPS_ROWS);
+        let shows_less = counts_otherwise || job.traits.contains(Traits::CALC_FOUND_ROWS);
         match (summary.affected_rows, &summary.error) {
-            (None, None) => last.found_rows = Some(summary.rows).filter(|_| !counts_otherwise),
+            (None, None) => last.found_rows = Some(summary.rows).filter(|_| !shows_less),
+            // What MySQL finds to update is found, too.
+            (Some(_), None) if summary.matched_rows.is_some() => last.found_rows = summary.matched_rows,
             // What it selects to insert is found, too.
             (Some(_), _) if counts_otherwise || job.need == Need::Primary(Reason::Statement(Why::Ddl)) => {
                 last.found_rows = None;
@@ -141,7 +174,7 @@ impl Session {
 
     /// Whether the value of `LAST_INSERT_ID()` must be asked behind this job, because the
     /// connection that knows it may be given back after it.
-    pub(super) fn must_ask_insert_id(&self, job: &Job, held: &Held) -> bool {
+    pub(super) fn must_ask_insert_id(&self, job: &Job, tenure: &Tenure) -> bool {
         if matches!(job.command, JobCommand::Prepare(..) | JobCommand::Raw(..)) {
             return false;
         }
@@ -150,7 +183,7 @@ impl Session {
             .or(Traits::UNLOCKS_TABLES)
             .or(Traits::RELEASES_ALL_NAMED_LOCKS);
         let ends = job.ends.is_some() || job.becomes.is_some() || job.traits.intersects(releasing);
-        let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !tenure.is_own();
         let stays = job.pins.is_some() || job.traits.intersects(PINNING);
         (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
     }
@@ -241,7 +274,7 @@ impl Session {
         if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {
             self.count_pin(PinReason::Cursor);
         }
-        if self.shared.settings().session_mode.is_for(&self.account.user) && self.is_at_primary(lease) {
+        if self.settings().session_mode.is_for(&self.account.user) && self.is_at_primary(lease) {
             pins.insert(PinReason::SessionMode);
         }
         pins
@@ -279,6 +312,7 @@ impl Session {
             conn.may_be_in_transaction();
         }
         if !open {
+            self.record = None;
             // Ahead of the end, which forgets the keys that it concerns.
             self.sight.doubt(&self.shared);
             self.sight.ends();

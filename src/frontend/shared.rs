@@ -4,6 +4,7 @@ use super::definitions::Definitions;
 use super::digests::Digests;
 use super::gate::Gate;
 use super::handshake::{Door, Welcome};
+use super::optimistic::Spoiled;
 use super::pools::Pools;
 use super::proven::Proven;
 use super::registry::Registry;
@@ -18,7 +19,7 @@ use crate::net::budget::Budget;
 use crate::protocol::auth::Scramble;
 use crate::protocol::capability::Capabilities;
 use crate::route::rules::Rules;
-use crate::sql::ReadFunctions;
+use crate::sql::{ReadFunctions, Transactions};
 use crate::state::literal;
 use crate::topology::{ServerId, Snapshot};
 use arc_swap::{ArcSwap, Guard};
@@ -31,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Whatever clients do, all servers are asked at once no sooner than this after the last time.
 const NOT_SO_OFTEN: Duration = Duration::from_secs(1);
+/// So long a look at the servers may take before statements go on that an operator has held back.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked whether nothing is under way, while an operator waits for that.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -86,7 +89,15 @@ pub struct SessionSettings {
     pub pin_for: Duration,
     /// How far a replica may be behind for users with a limit of their own.
     pub max_lag_by_user: HashMap<String, Duration>,
-    /// What happens to which reads.
+    /// Where transactions read until they first write; hints, rules and users may say otherwise.
+    pub transactions: Transactions,
+    /// The same for users with a wish of their own.
+    pub transactions_by_user: HashMap<String, Transactions>,
+    /// Whether a transaction is run again whose connection is lost.
+    pub transaction_replay: bool,
+    /// Whether what optimistic transactions read is verified; false only in the test of the test.
+    pub verify_transactions: bool,
+    /// What happens to which reads and transactions.
     pub rules: Rules,
     /// Stored functions that are declared to only read.
     pub read_functions: Arc<ReadFunctions>,
@@ -114,8 +125,17 @@ pub struct SessionSettings {
     pub slow: Option<Duration>,
     /// How long what needs the primary waits for one; `None`: not at all.
     pub primary_down: Option<Duration>,
+    /// The same for users with a wish of their own.
+    pub primary_down_by_user: HashMap<String, Option<Duration>>,
     /// Most statements that wait at the gate.
     pub max_waiting: usize,
+}
+
+impl SessionSettings {
+    /// How long what a user needs the primary for waits for one.
+    pub fn primary_down_for(&self, user: &str) -> Option<Duration> {
+        self.primary_down_by_user.get(user).copied().unwrap_or(self.primary_down)
+    }
 }
 
 /// What sessions share.
@@ -133,8 +153,8 @@ pub struct Shared {
     pub pools: Pools,
     /// Consistency scopes of users and keys.
     pub scopes: Arc<Scopes>,
-    /// What is known of tables, if they are told apart.
-    pub definitions: Option<Definitions>,
+    /// What is known of tables, for those who want to know.
+    pub definitions: Definitions,
     /// Tells the monitor of each write: replicas will apply it in a moment.
     pub news: watch::Sender<()>,
     /// Has the monitor ask all servers at once: something is not as it is known to be.
@@ -151,6 +171,8 @@ pub struct Shared {
     pub gate: Gate,
     /// What servers have accepted before.
     pub proven: Proven,
+    /// Reads that transactions do not begin with on a replica for now.
+    pub spoiled: Spoiled,
     /// Which statements there were, where they went and how long they took; `None`: nobody wants to know.
     pub digests: Option<Digests>,
     /// Accept no new clients and let the present ones finish.
@@ -168,9 +190,7 @@ impl Shared {
 
     /// Somebody else may have changed the definitions of tables, and told nobody.
     pub fn definitions_may_differ(&self) {
-        if let Some(definitions) = &self.definitions {
-            drop(definitions.change());
-        }
+        drop(self.definitions.change());
     }
 
     /// The servers as last seen.
@@ -208,6 +228,18 @@ impl Shared {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         false
+    }
+
+    /// Lets go on who waits because it is paused, once the servers have been looked at: roles may have changed meanwhile,
+    /// and nobody may have looked since. How many statements have waited.
+    pub async fn resume(&self) -> usize {
+        let (waiting, now) = (self.gate.waiting(), Instant::now());
+        self.doubts.send_replace(Some(now));
+        let mut topology = self.topology.clone();
+        let looked = topology.wait_for(|seen| seen.report.as_ref().is_none_or(|report| report.asked > now));
+        drop(tokio::time::timeout(LOOK_WITHIN, looked).await);
+        self.gate.resume();
+        waiting
     }
 
     /// Whoever is the primary, its defaults are what sessions find everywhere, until `stop`.

@@ -47,8 +47,10 @@ pub(super) struct Sight {
     /// For choosing among equal replicas.
     pick: u64,
     max_lag: Option<Duration>,
-    /// What its account knows of tables, if they are told apart.
-    definitions: Option<Arc<Known>>,
+    /// What its account knows of tables.
+    definitions: Arc<Known>,
+    /// Whether tables are told apart.
+    tells_apart: bool,
     /// What the transaction under way has touched, or else the job.
     touched: Touched,
     /// Whether something that it saw before that is still to be named.
@@ -74,7 +76,7 @@ impl Sight {
             }
         };
         let max_lag = shared.settings().max_lag_by_user.get(user).copied();
-        let told_apart = shared.definitions.as_ref().filter(|_| !matches!(sharing, Sharing::Off));
+        let tells_apart = shared.definitions.tell_apart && !matches!(sharing, Sharing::Off);
         Self {
             sharing,
             carried: Scope::default(),
@@ -86,7 +88,8 @@ impl Sight {
             replica: None,
             pick,
             max_lag,
-            definitions: told_apart.map(|definitions| definitions.of_account(user)),
+            definitions: shared.definitions.of_account(user),
+            tells_apart,
             touched: Touched::Nothing,
             observed_before: None,
             untold: false,
@@ -122,7 +125,8 @@ impl Sight {
         !matches!(self.sharing, Sharing::Off)
     }
 
-    fn key(&self, job: &Job) -> Option<Key> {
+    /// Whose writes a job must see, besides the session's own and its user's.
+    pub(super) fn key(&self, job: &Job) -> Option<Key> {
         match &self.sharing {
             Sharing::Keyed { usual, .. } => job.wishes.key.or(*usual),
             Sharing::Off | Sharing::With(_) => None,
@@ -178,7 +182,7 @@ impl Sight {
 
     /// A job begins: what it writes concerns its key.
     pub(super) fn begins(&mut self, shared: &Shared, job: &Job) {
-        if self.definitions.is_some() && !matches!(job.command, JobCommand::Prepare(..)) {
+        if self.tells_apart && !matches!(job.command, JobCommand::Prepare(..)) {
             if matches!(self.touched, Touched::Nothing) {
                 self.observed_before = self.observed;
             }
@@ -262,22 +266,33 @@ impl Sight {
         self.unnamed = Some(Unnamed { server, asked: Instant::now(), scopes });
     }
 
-    /// What its account knows of tables, if they are told apart.
-    pub(super) fn definitions(&self) -> Option<&Arc<Known>> {
-        self.definitions.as_ref()
+    /// What its account knows of tables.
+    pub(super) fn definitions(&self) -> &Arc<Known> {
+        &self.definitions
+    }
+
+    /// What is known of tables for certain, if they are told apart.
+    fn known(&self, shared: &Shared, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+        if self.tells_apart { self.catalogue(shared, now, snapshot) } else { None }
     }
 
     /// What is known of tables for certain.
-    fn known(&self, shared: &Shared, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+    pub(super) fn tables(&self, shared: &Shared) -> Option<Arc<Catalogue>> {
+        self.catalogue(shared, Instant::now(), &shared.snapshot())
+    }
+
+    fn catalogue(&self, shared: &Shared, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
         if shared.succession.is_shared() {
             // Somebody else may change definitions, and nobody here learns of it.
             return None;
         }
-        self.definitions.as_ref()?.current(now, snapshot.primary().map(|primary| primary.id))
+        self.definitions.current(now, snapshot.primary().map(|primary| primary.id))
     }
 
     fn known_now(&self, shared: &Shared) -> Option<Arc<Catalogue>> {
-        self.definitions.as_ref()?;
+        if !self.tells_apart {
+            return None;
+        }
         self.known(shared, Instant::now(), &shared.snapshot())
     }
 

@@ -26,7 +26,7 @@ impl Session {
     /// `COM_STMT_PREPARE`: on a server nearby, whatever the statement will need when it runs.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), Gone> {
         self.prepared.begin();
-        if self.prepared.len() >= self.shared.settings().max_prepared {
+        if self.prepared.len() >= self.settings().max_prepared {
             let full = format!(
                 "Can't create more than max_prepared_stmt_count statements (current value: {})",
                 self.prepared.len()
@@ -81,10 +81,11 @@ impl Session {
     }
 
     /// `COM_STMT_EXECUTE`
-    pub(super) async fn execute_statement(&mut self, body: &[u8]) -> Result<(), Gone> {
-        let Some((id, rest)) = self.statement_id(body) else {
+    pub(super) async fn execute_statement(&mut self, body: Bytes) -> Result<(), Gone> {
+        let Some((id, rest)) = self.statement_id(&body) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
+        let rest = body.slice_ref(rest);
         let Some(statement) = self.prepared.find(id) else {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
@@ -94,7 +95,7 @@ impl Session {
         }
         if statement.asks {
             let (text, params) = (statement.text.clone(), statement.params);
-            let complete = statement.complete(rest, self.client.caps).ok();
+            let complete = statement.complete(&rest, self.client.caps).ok();
             let statement = classify(&text, self.mode());
             if token_set(&statement).is_some() {
                 let value = complete.as_ref().and_then(Parameters::only_text).unwrap_or(b"?").to_vec();
@@ -114,7 +115,7 @@ impl Session {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
         let caps = self.client.caps;
-        let Ok(complete) = statement.complete(rest, caps) else {
+        let Ok(complete) = statement.complete(&rest, caps) else {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let (Some(long_data), long_data_bytes) = statement.take_long_data() else {
@@ -174,7 +175,7 @@ impl Session {
     /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer.
     pub(super) fn long_data(&mut self, body: &[u8]) {
         if let Some((id, piece)) = self.statement_id(body) {
-            let limit = self.shared.settings().max_packet;
+            let limit = self.settings().max_packet;
             self.prepared.add_long_data(id, piece, limit, &self.shared.memory);
         }
     }
@@ -232,6 +233,10 @@ impl Session {
     /// Closes the cursor of a statement; with the last one ends the pin that kept its connection.
     async fn close_cursor(&mut self, id: u32) {
         let Some(handle) = self.cursors.remove(&id) else { return };
+        // Only who is pinned for it has one open: anybody else's connection is another one.
+        if !self.binding.pins().is_some_and(|pins| pins.contains(PinReason::Cursor)) {
+            return;
+        }
         let Some((mut lease, mut pins)) = self.binding.take_lease() else { return };
         if let Some(conn) = lease.conn_mut() {
             // Each cursor has a statement of its own.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 /// Sessions that may wait to be told that the successor knows.
 const QUEUE: usize = 1024;
@@ -30,6 +31,8 @@ pub struct Succession {
     heeds_others: AtomicBool,
     /// Processes that linger while this one is the newest.
     elders: AtomicUsize,
+    /// Where they are told what an operator wants.
+    orders: Mutex<Vec<mpsc::Sender<Order>>>,
 }
 
 /// Where a process is in its life.
@@ -53,6 +56,29 @@ struct Untold {
 
 /// Somebody waits until the successor knows all that was noted before this was sent.
 pub type Ask = oneshot::Sender<()>;
+
+/// What an operator wants of a process that lingers, and where it says how much that concerned.
+#[derive(Debug)]
+pub struct Order {
+    /// What.
+    pub what: Wish,
+    /// How many connections are still in use, or how many statements have waited.
+    pub answer: oneshot::Sender<usize>,
+}
+
+/// What an operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Hold statements back, each at most so long.
+    Pause(Duration),
+    /// Let them go on.
+    Resume,
+}
+
+/// A process that lingers has not done what was wanted of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a process that lingers since a take-over does not answer")]
+pub struct Deaf;
 
 impl Succession {
     /// Whether a successor serves new clients.
@@ -170,10 +196,38 @@ impl Succession {
         self.heeds_others.store(true, Ordering::SeqCst);
     }
 
-    /// An elder process will tell what it does.
-    pub fn elder_came(&self) {
+    /// An elder process will tell what it does, and wants to hear what comes out of what is returned.
+    pub fn elder_came(&self) -> mpsc::Receiver<Order> {
+        let (sender, orders) = mpsc::channel(1);
+        self.orders().push(sender);
         self.elders.fetch_add(1, Ordering::SeqCst);
         self.heeds_others.store(true, Ordering::SeqCst);
+        orders
+    }
+
+    /// Has all elder processes do something; how much it concerned at all of them together.
+    ///
+    /// # Errors
+    /// One of them is there and has not done it `within` this time. Others have.
+    pub async fn order(&self, what: Wish, within: Duration) -> Result<usize, Deaf> {
+        let lines = self.orders().clone();
+        // All at once: who hangs keeps nobody else from hearing it.
+        let mut told = JoinSet::new();
+        for line in lines {
+            told.spawn(async move {
+                let (answer, answered) = oneshot::channel();
+                // Whoever has gone meanwhile has taken its clients along.
+                line.send(Order { what, answer }).await.is_ok().then_some(answered)?.await.ok()
+            });
+        }
+        let all = async {
+            let mut sum = 0;
+            while let Some(one) = told.join_next().await {
+                sum += one.ok().flatten().unwrap_or_default();
+            }
+            sum
+        };
+        tokio::time::timeout(within, all).await.map_err(|_| Deaf)
     }
 
     /// An elder process tells what its clients wrote or saw.
@@ -184,6 +238,13 @@ impl Succession {
     /// An elder process has gone, or tells somebody else by now.
     pub(super) fn elder_left(&self) {
         self.elders.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Vec<mpsc::Sender<Order>>> {
+        // Whole between any two statements, as what `lock` guards.
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.retain(|line| !line.is_closed());
+        orders
     }
 
     fn stage(&self) -> Stage {

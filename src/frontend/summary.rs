@@ -3,6 +3,7 @@
 use crate::consistency::gtid::{Family, GtidSet};
 use crate::protocol::capability::Status;
 use crate::protocol::response::{OkPacket, ServerError};
+use crate::protocol::sum::Sum;
 use crate::protocol::track::Change;
 
 /// The facts of one response; of several results, the last one's.
@@ -12,12 +13,16 @@ pub struct Summary {
     pub status: Status,
     /// Rows affected, if the last result was an OK.
     pub affected_rows: Option<u64>,
+    /// Rows that a statement of MySQL found to be updated, if it said so.
+    pub matched_rows: Option<u64>,
     /// Generated `AUTO_INCREMENT` value.
     pub last_insert_id: u64,
     /// Warnings of the last result.
     pub warnings: u16,
     /// Rows of the last result set.
     pub rows: u64,
+    /// All rows of all results, if they were to be summed up.
+    pub sum: Option<Sum>,
     /// Transactions committed.
     pub gtids: Option<GtidSet>,
     /// Session variables that changed, with their new values as the server prints them.
@@ -50,6 +55,7 @@ impl Summary {
         self.warnings = ok.warnings;
         self.affected_rows = rows.is_none().then_some(ok.affected_rows);
         self.rows = rows.unwrap_or(0);
+        self.matched_rows = Some(ok.info).filter(|_| family == Family::MySql).and_then(matched_rows);
         if ok.last_insert_id != 0 {
             self.last_insert_id = ok.last_insert_id;
         }
@@ -77,4 +83,10 @@ impl Summary {
             None => self.gtids = Some(gtids),
         }
     }
+}
+
+/// The number in `Rows matched: 1  Changed: 1  Warnings: 0`.
+fn matched_rows(info: &[u8]) -> Option<u64> {
+    let number = info.strip_prefix(b"Rows matched: ")?.split(|byte| *byte == b' ').next()?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }

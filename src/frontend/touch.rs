@@ -12,7 +12,8 @@ use std::time::Instant;
 impl Session {
     /// What a statement touches.
     pub(super) fn touch(&mut self, text: &[u8], statement: &Statement<'_>) -> Touch {
-        if self.shared.definitions.is_none() {
+        let settings = self.settings();
+        if !(self.shared.definitions.tell_apart || settings.transaction_replay || settings.tries_replicas()) {
             return Touch::Anything;
         }
         let mode = self.mode();
@@ -21,7 +22,7 @@ impl Session {
 
     /// A job begins: what is known of tables is kept up to date, and is not believed while the job may change it.
     pub(super) fn keep_definitions(&mut self, job: &Job) -> Option<Changing> {
-        let definitions = self.shared.definitions.as_ref()?;
+        let definitions = &self.shared.definitions;
         let is_run = !matches!(job.command, JobCommand::Prepare(..));
         match &job.touch {
             Touch::Definitions if is_run => return Some(definitions.change()),
@@ -29,10 +30,10 @@ impl Session {
             Touch::Writes(_) => {}
             _ => return None,
         }
-        if let (Some(known), Some(primary)) = (self.sight.definitions(), self.shared.snapshot().primary())
+        if let Some(primary) = self.shared.snapshot().primary()
             && let Some(server) = self.shared.server(primary.id).filter(|_| primary.is_usable())
         {
-            known.keep_current(Instant::now(), &server, &self.account);
+            self.sight.definitions().keep_current(Instant::now(), &server, &self.account);
         }
         None
     }

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, Characteristics, PinReason};
 use super::commands::ASKING;
-use super::confirm::{Confirmed, ask_variables, in_schema};
+use super::confirm::{Confirmed, Place, ask_variables, in_schema};
 use super::effect::{
     Effect, add_reported, concerns_connections, concerns_transactions, effect, is_global, of_next_transaction,
 };
@@ -148,7 +148,9 @@ impl Session {
         let accepted = match known {
             Some(accepted) => accepted,
             None => {
-                let confirmed = self.confirm(&[&[Command::Query.byte()], text], Expect::Results).await;
+                // What a server computes may depend on the schema: `SET CHARACTER SET` does.
+                let place = if reported.is_empty() { Place::Anywhere } else { Place::Here };
+                let confirmed = self.confirm(&[&[Command::Query.byte()], text], Expect::Results, place).await;
                 let Confirmed { mut lease, accepted } = match confirmed {
                     Ok(confirmed) => confirmed,
                     Err(error) => return self.refuse(&error).await,
@@ -283,6 +285,6 @@ impl Session {
 
     /// Whether the session holds a connection.
     pub(super) fn holds_connection(&self) -> bool {
-        matches!(self.binding, Binding::InTransaction(_) | Binding::Pinned(..))
+        matches!(self.binding, Binding::Optimistic(..) | Binding::InTransaction(_) | Binding::Pinned(..))
     }
 }

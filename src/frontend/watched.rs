@@ -6,9 +6,9 @@
 //! texts do not cost more, of those beyond [`READ_WHOLE`] only some are read, and count for several.
 
 use super::digests::Seen;
+use super::holds::Holds;
 use super::job::{Job, JobCommand};
 use super::logged::{Answer, Took};
-use super::registry::Holds;
 use super::session::Session;
 use crate::route::Reason;
 use crate::sql::Mode;
@@ -75,7 +75,7 @@ impl Session {
     /// A job begins.
     pub(super) fn watch(&mut self, job: &Job) -> Watch {
         self.went = None;
-        if self.shared.digests.is_none() && self.shared.settings().slow.is_none() {
+        if self.shared.digests.is_none() && self.settings().slow.is_none() {
             return Watch { began: Instant::now(), mode: None };
         }
         Watch { began: Instant::now(), mode: Some(self.mode_of_job(job)) }
@@ -103,7 +103,7 @@ impl Session {
         let Some(text) = job.statement() else { return };
         self.entry.handle().set_rested(now);
         let took = now.duration_since(began);
-        let is_slow = self.shared.settings().slow.is_some_and(|slow| took >= slow);
+        let is_slow = self.settings().slow.is_some_and(|slow| took >= slow);
         if let Some(digests) = &self.shared.digests {
             let Went { at_primary, reason, .. } = went;
             let weight = u32::try_from(text.len() / READ_WHOLE).unwrap_or(u32::MAX).saturating_add(1);

@@ -19,6 +19,12 @@ pub(super) enum Whom {
     WithoutPrimary,
 }
 
+impl Default for Whom {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
 impl Whom {
     /// For a job that nobody has been asked for.
     pub(super) const FIRST: Self = Self::Routed { lost: 0 };

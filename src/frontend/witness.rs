@@ -1,12 +1,12 @@
 //! What an exchange wrote and saw: who learns of it, and who is asked what it was.
 
-use super::acquire::Held;
 use super::binding::PINNING;
 use super::commands::ASKING;
 use super::job::{Job, JobCommand};
 use super::session::Session;
 use super::settle::{LAST_QUESTION, is_opaque};
 use super::summary::Summary;
+use super::tenure::Tenure;
 use crate::backend::executed::{executed, executed_sql};
 use crate::consistency::gtid::GtidSet;
 use crate::consistency::token::{Changed, Noted};
@@ -25,7 +25,7 @@ impl Session {
         &mut self,
         server: ServerId,
         job: &Job,
-        held: &Held,
+        tenure: &Tenure,
         summary: &Summary,
         named: Option<&(Instant, GtidSet)>,
     ) {
@@ -44,20 +44,22 @@ impl Session {
             // It may have been the primary, and nobody will ask it any more.
             self.sight.observes(server);
         }
+        let (reason, epoch) = tenure.chosen().map(|chosen| (chosen.reason, chosen.epoch)).unzip();
         let lingers = self.shared.succession.is_lingering();
         let somebody_reads_elsewhere = snapshot.has_replicas() || lingers;
         if named.is_none() && job.shows_data() && is_primary && names_gtids && somebody_reads_elsewhere {
-            if held.reason == Some(Reason::PrimaryIsNearer) {
+            if reason == Some(Reason::PrimaryIsNearer) {
                 // The next read comes here as well. Should it not, the monitor will have asked by then.
                 self.sight.note(&self.shared, &Noted::Unnamed, Changed::Data);
             } else {
                 self.sight.observes(server);
             }
         }
-        if job.shows_data() && !is_primary && !held.connection {
+        if job.shows_data() && !is_primary && epoch.is_some() {
             self.sight.read_from(server);
-            if lingers || snapshot.epoch != held.epoch && held.reason != Some(Reason::OtherReplica) {
-                // Others serve reads by now, who may not have what was just seen.
+            let is_other = reason == Some(Reason::OtherReplica);
+            if lingers || named.is_none() && (is_other || Some(snapshot.epoch) != epoch) {
+                // Others serve reads, now or at all, who may not have what was just seen.
                 self.sight.observes(server);
             }
         }
@@ -104,32 +106,33 @@ impl Session {
 
     /// Whether what the server has executed must be asked behind this job: a client that has seen it must not
     /// unsee it on a replica.
-    pub(super) fn must_ask_executed(&self, job: &Job, held: &Held, acquired_on: ServerId) -> bool {
+    pub(super) fn must_ask_executed(&self, job: &Job, tenure: &Tenure, acquired_on: ServerId) -> bool {
         let snapshot = self.shared.snapshot();
+        let reason = tenure.chosen().map(|chosen| chosen.reason);
         let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
         let of_interest = if is_primary {
             // Also where nobody reads from replicas now: should the primary go, they are what is left.
             let others_may_read_elsewhere = snapshot.has_replicas() || self.shared.succession.is_lingering();
-            snapshot.report.is_some() && others_may_read_elsewhere && held.reason != Some(Reason::PrimaryIsNearer)
+            snapshot.report.is_some() && others_may_read_elsewhere && reason != Some(Reason::PrimaryIsNearer)
         } else {
-            held.reason == Some(Reason::OtherReplica)
+            reason == Some(Reason::OtherReplica)
         };
-        if !of_interest || !self.sight.is_consistent() || !job.shows_data() || held.beside {
+        if !of_interest || !self.sight.is_consistent() || !job.shows_data() || tenure.is_beside() {
             return false;
         }
         // What is asked behind these would change what they left.
         let fragile = PINNING | ASKING | Traits::CALC_FOUND_ROWS | Traits::SKIPS_ROWS | Traits::LOCAL_INFILE;
-        if job.traits.intersects(fragile) || job.pins.is_some() || !held.pins.is_empty() {
+        if job.traits.intersects(fragile) || job.pins.is_some() || tenure.pins().next().is_some() {
             return false;
         }
         let local = Need::Primary(Reason::Statement(Why::ServerLocal));
         let locking = Need::Primary(Reason::Statement(Why::LockingRead));
         let only_looks = job.need.is_read() || job.need == local || job.need == locking;
-        let alone = !self.binding.is_begun() && !self.autocommit_off() && !held.connection;
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !tenure.is_own();
         let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
         // What rows were written without a look at others is named by the answer.
         let names_itself = matches!(job.touch, Touch::Commits) && self.sight.wrote_only_to_tables(&self.shared);
-        (only_looks && alone) || (ends && held.connection && !names_itself)
+        (only_looks && alone) || (ends && tenure.is_own() && !names_itself)
     }
 
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.

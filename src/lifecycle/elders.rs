@@ -3,8 +3,10 @@
 use super::line::Line;
 use crate::consistency::printed;
 use crate::frontend::shared::Shared;
+use crate::frontend::succession::{Order, Wish};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +30,8 @@ impl Elders {
     /// Listens to one more.
     pub(super) fn heed(&mut self, line: Line) {
         while self.lines.try_join_next().is_some() {}
-        self.shared.succession.elder_came();
-        self.lines.spawn(listen(line, self.shared.clone(), self.cut.clone(), self.ending.clone()));
+        let orders = self.shared.succession.elder_came();
+        self.lines.spawn(listen(line, orders, self.shared.clone(), self.cut.clone(), self.ending.clone()));
     }
 
     /// Ceases to listen. Returns the lines; nothing that was said on them is left unanswered.
@@ -50,13 +52,17 @@ impl Elders {
     }
 }
 
+/// Ends with the line, where it is cut.
 async fn listen(
     mut line: Line,
+    mut orders: mpsc::Receiver<Order>,
     shared: Arc<Shared>,
     cut: CancellationToken,
     ending: CancellationToken,
 ) -> Option<Line> {
     let mut told_to_drain = false;
+    // Who waits until it has done what an operator wants.
+    let mut wanted: Option<oneshot::Sender<usize>> = None;
     let kept = loop {
         let message = tokio::select! {
             biased;
@@ -68,26 +74,51 @@ async fn listen(
                     Err(_) => break None,
                 }
             }
+            Some(order) = orders.recv(), if wanted.is_none() => {
+                wanted = Some(order.answer);
+                match line.send(&in_words(order.what)).await {
+                    Ok(()) => continue,
+                    Err(_) => break None,
+                }
+            }
             message = line.next() => message,
         };
         let Ok(Some(message)) = message else { break None };
-        let ("told", token) = message.words() else {
-            tracing::error!(said = message.text, "a process that lingers says what nobody understands");
-            break None;
+        let understood = match message.words() {
+            ("told", token) => heed(&shared, &mut line, token).await,
+            ("done", count) => match count.parse() {
+                Ok(count) => {
+                    // Whoever asked may have gone, or was somebody who listened before.
+                    let _gone = wanted.take().map(|answer| answer.send(count));
+                    true
+                }
+                Err(_) => false,
+            },
+            _ => false,
         };
-        match printed::read(token, Instant::now()) {
-            Ok(token) => shared.succession.heed(&token),
-            Err(error) => {
-                tracing::error!(said = token, %error, "a process that lingers says what nobody understands");
-                break None;
-            }
-        }
-        // Replicas will have it in a moment.
-        shared.news.send_replace(());
-        if line.send("ok").await.is_err() {
+        if !understood {
+            tracing::error!(said = message.text, "a process that lingers says what nobody understands");
             break None;
         }
     };
     shared.elder_left();
     kept
+}
+
+/// Takes note of what clients of an elder process wrote and saw, and says so; false if that makes no sense.
+async fn heed(shared: &Shared, line: &mut Line, token: &str) -> bool {
+    let Ok(token) = printed::read(token, Instant::now()) else { return false };
+    shared.succession.heed(&token);
+    // Replicas will have it in a moment.
+    shared.news.send_replace(());
+    // Where it is gone the next line does not come.
+    let _gone = line.send("ok").await;
+    true
+}
+
+fn in_words(what: Wish) -> String {
+    match what {
+        Wish::Pause(patience) => format!("pause {}", patience.as_millis()),
+        Wish::Resume => "resume".to_owned(),
+    }
 }

@@ -156,6 +156,8 @@ impl Ready {
     }
 
     async fn let_serve(&mut self, app: &App, token: &Token, lines: &mut [Line]) -> Result<()> {
+        // Whoever pauses looks whether another process has taken over, after that.
+        ensure!(!app.shared.gate.is_paused(), "paused meanwhile, and it would not be: RESUME first, then hand over");
         ensure!(lines.len() <= MOST_DESCRIPTORS, "too many processes linger: wait until some have gone");
         for line in &mut *lines {
             // If the newest one dies, these must not go on: only the last before it may.

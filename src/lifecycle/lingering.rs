@@ -46,7 +46,7 @@ impl Lingering {
             let goes_on = tokio::select! {
                 Some(ask) = asks.recv() => self.pass_on(ask).await,
                 said = line.next() => match said {
-                    Ok(Some(message)) => self.understand(&message.text),
+                    Ok(Some(message)) => self.understand(&message.text).await,
                     Ok(None) | Err(_) => false,
                 },
             };
@@ -54,6 +54,8 @@ impl Lingering {
                 break;
             }
         }
+        // Nobody is left who could say so.
+        self.shared.gate.resume();
         // While somebody newer may live, two would serve without knowing of each other.
         let may_go_on = !self.is_older && !self.drain.is_cancelled();
         // It has ended, or is stuck: either way it must not serve any more.
@@ -77,7 +79,7 @@ impl Lingering {
         loop {
             match tokio::time::timeout(ANSWER_WITHIN, self.successor.line.next()).await {
                 Ok(Ok(Some(message))) if message.text == "ok" => break,
-                Ok(Ok(Some(message))) if self.understand(&message.text) => {}
+                Ok(Ok(Some(message))) if self.understand(&message.text).await => {}
                 Ok(_) => return false,
                 Err(_) => {
                     tracing::error!("the process that took over does not answer");
@@ -92,16 +94,27 @@ impl Lingering {
         true
     }
 
-    /// What the newest process says of its own accord. False if that is nothing known.
-    fn understand(&mut self, said: &str) -> bool {
-        match said {
-            "older" => self.is_older = true,
-            "drain" => self.drain.cancel(),
+    /// Does what the newest process says of its own accord. False if that is nothing known, or the line has ended.
+    async fn understand(&mut self, said: &str) -> bool {
+        let concerned = match said.split_once(' ').unwrap_or((said, "")) {
+            ("older", "") => {
+                self.is_older = true;
+                return true;
+            }
+            ("drain", "") => {
+                self.drain.cancel();
+                return true;
+            }
+            ("pause", patience) if let Ok(patience) = patience.parse() => {
+                self.shared.gate.pause(Duration::from_millis(patience));
+                self.shared.under_way()
+            }
+            ("resume", "") => self.shared.resume().await,
             _ => {
                 tracing::error!(said, "the process that took over says what nobody understands");
                 return false;
             }
-        }
-        true
+        };
+        self.successor.line.send(&format!("done {concerned}")).await.is_ok()
     }
 }

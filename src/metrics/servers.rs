@@ -18,7 +18,9 @@ pub struct ServerMetrics {
     pub rival_primaries: IntGauge,
     /// 1 when the server that the file calls the primary refuses writes.
     pub primary_read_only: IntGauge,
-    /// Connections by pool state. Set when somebody looks, as all below.
+    /// 1 when a server shows that a disk of it is full. Set when somebody looks, as all below.
+    pub disk_full: IntGaugeVec,
+    /// Connections by pool state.
     pub connections: IntGaugeVec,
     /// Connections that pools keep open.
     pub warm_target: IntGaugeVec,
@@ -52,6 +54,11 @@ impl ServerMetrics {
             )?,
             primary_read_only: c
                 .gauge("landbridge_primary_read_only", "1 when the server with role = primary refuses writes")?,
+            disk_full: c.gauges(
+                "landbridge_server_disk_full",
+                "1 when a server shows that it has no space left on a disk: somebody must free some",
+                by,
+            )?,
             connections: c.gauges(
                 "landbridge_pool_connections",
                 "Backend connections by state",

@@ -1,7 +1,7 @@
 //! What sessions count.
 
 use super::catalogue::{Catalogue, Made};
-use super::{Errors, Latency, Saved, Statements, Traffic};
+use super::{Errors, Latency, Optimistic, Replays, Saved, Statements, Traffic};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// What sessions count.
@@ -47,6 +47,10 @@ pub struct SessionMetrics {
     pub pinned: IntGaugeVec,
     /// Errors that clients were told.
     pub errors: Errors,
+    /// Transactions that began on a replica.
+    pub optimistic: Optimistic,
+    /// Transactions that were run again.
+    pub replayed: Replays,
     /// Statements that wait for a primary or for `RESUME`.
     pub waiting: IntGauge,
     /// 1 while an operator has paused. Set when somebody looks.
@@ -123,6 +127,8 @@ impl SessionMetrics {
                 &["reason"],
             )?,
             errors: Errors::new(c)?,
+            optimistic: Optimistic::new(c)?,
+            replayed: Replays::new(c)?,
         })
     }
 

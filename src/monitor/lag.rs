@@ -117,6 +117,7 @@ impl Evidence<'_> {
         };
         let behind = match self.replication {
             Replication::Hidden | Replication::Absent => by_gtids,
+            Replication::Silent => by_gtids.or_else(since_it_ran),
             Replication::Configured(channels) => match channels.threads {
                 Threads::Running { behind } => by_gtids.or(behind),
                 Threads::Connecting => by_gtids.or_else(since_it_ran),

@@ -12,6 +12,7 @@ mod handle;
 mod health;
 pub mod heartbeat;
 mod lag;
+mod log;
 mod probe;
 mod publish;
 mod report;

@@ -17,6 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -25,6 +26,9 @@ const GOODBYE: Duration = Duration::from_millis(500);
 const SYNTAX: u16 = 1064;
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`
 const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// Show how the binary log is; the second one is for MariaDB, and MySQL before 8.2.
+const LOG_STATUS: [&str; 2] = ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"];
 
 /// A probe failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,16 @@ pub(super) struct Control {
     status: Status,
     /// It was told to show times in UTC.
     in_utc: bool,
+}
+
+/// What is left of a control connection behind a full probe.
+#[derive(Debug)]
+pub(super) enum After {
+    /// It has answered all.
+    Ready(Control),
+    /// It has told how the server is, but not how its replication is: so it is with MariaDB while what is received waits
+    /// for disk space. Each further question would keep one more thread of the server waiting. Ends with the answer.
+    Waits(AbortOnDropHandle<()>),
 }
 
 /// What a full probe asks besides.
@@ -94,23 +108,24 @@ impl Control {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub(super) async fn probe(mut self, about: About<'_>, timeout: Duration) -> Result<(Self, Probed), Failure> {
+    pub(super) async fn probe(mut self, about: About<'_>, timeout: Duration) -> Result<(After, Probed), Failure> {
         let deadline = Deadline::after(timeout);
         let family = self.conn.family();
         let answer;
         (self, answer) = self.variables(&deadline).await?;
         let Answer { reply, asked, answered } = answer;
         let variables = Variables::read(family, &rows(reply)?)?;
-        let mut replication = Replication::Hidden;
-        if about.replication {
-            (self, replication) = self.replication(&deadline).await?;
-        }
         let mut heartbeat = Heartbeat::None;
         if let Some(table) = about.heartbeat {
             (self, heartbeat) = self.heartbeat(table, &deadline).await?;
         }
+        let (after, replication) = if about.replication {
+            self.replication(&deadline).await?
+        } else {
+            (After::Ready(self), Replication::Hidden)
+        };
         let report = Report { family, variables, replication, heartbeat };
-        Ok((self, Probed { asked: asked.into_std(), answered: answered.into_std(), report }))
+        Ok((after, Probed { asked: asked.into_std(), answered: answered.into_std(), report }))
     }
 
     /// Asks only for what the server has executed; returns when it was asked for and there.
@@ -122,6 +137,21 @@ impl Control {
         let (control, answer) = self.ask(applied_sql(family), &Deadline::after(timeout)).await?;
         let set = applied(family, &rows(answer.reply)?)?;
         Ok((control, set, [answer.asked, answer.answered]))
+    }
+
+    /// Asks how the binary log is: whether the monitor's account may. What the answer says does not matter; none comes
+    /// while the log cannot be written.
+    pub(super) async fn log_status(mut self) -> Result<(Self, bool), Failure> {
+        let mut is_told = false;
+        for sql in LOG_STATUS {
+            let (conn, reply) = self.conn.query(sql).await?;
+            self.conn = conn;
+            is_told = matches!(reply, Reply::Rows { .. });
+            if !matches!(reply, Reply::Err(error) if error.code == SYNTAX) {
+                break;
+            }
+        }
+        Ok((self, is_told))
     }
 
     /// Whether the server's name stands for another address by now.
@@ -147,20 +177,28 @@ impl Control {
         self.ask(PLAIN_SQL, deadline).await
     }
 
-    async fn replication(mut self, deadline: &Deadline) -> Result<(Self, Replication), Failure> {
+    async fn replication(mut self, deadline: &Deadline) -> Result<(After, Replication), Failure> {
         while let Status::Ask(at) = self.status {
             let Some(sql) = replication_sql(self.conn.family()).get(at) else { break };
-            let answer;
-            (self, answer) = self.ask(sql, deadline).await?;
-            self.status = match answer.reply {
-                Reply::Rows { columns, rows } => return Ok((self, Replication::read(&columns, &rows)?)),
+            let Self { conn, is_plain, in_utc, .. } = self;
+            let mut asked = Box::pin(conn.query(sql));
+            let Ok(answered) = timeout_at(deadline.at, &mut asked).await else {
+                let waits = tokio::spawn(async move { drop(asked.await) });
+                return Ok((After::Waits(AbortOnDropHandle::new(waits)), Replication::Silent));
+            };
+            let (conn, reply) = answered?;
+            self = Self { conn, is_plain, in_utc, status: Status::Ask(at) };
+            self.status = match reply {
+                Reply::Rows { columns, rows } => {
+                    return Ok((After::Ready(self), Replication::read(&columns, &rows)?));
+                }
                 Reply::Err(error) if error.code == SYNTAX => Status::Ask(at + 1),
                 // Most likely a missing privilege; a new one counts from the next login on.
                 _ => Status::Hidden,
             };
         }
         self.status = Status::Hidden;
-        Ok((self, Replication::Hidden))
+        Ok((After::Ready(self), Replication::Hidden))
     }
 
     async fn heartbeat(mut self, table: &HeartbeatTable, deadline: &Deadline) -> Result<(Self, Heartbeat), Failure> {

@@ -2,14 +2,20 @@
 
 use super::heartbeat::Heartbeat;
 use crate::backend::query::Row;
+use crate::backend::space::Lack;
 use crate::consistency::gtid::{Family, GtidSet};
+use crate::protocol::errno;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The statement whose row [`Variables::read`] understands.
 pub(super) fn variables_sql(family: Family) -> &'static str {
     match family {
-        Family::MySql => "SELECT @@global.read_only, @@version, @@global.gtid_mode, @@global.gtid_executed",
+        // Readers of an Aurora cluster say that nothing can be written by the second one alone.
+        Family::MySql => {
+            "SELECT @@global.read_only OR @@global.innodb_read_only, @@version, @@global.gtid_mode, \
+             @@global.gtid_executed"
+        }
         Family::MariaDb => {
             "SELECT @@global.read_only, @@version, @@global.log_bin, @@global.gtid_slave_pos, \
              @@global.gtid_current_pos, @@global.gtid_binlog_pos"
@@ -170,6 +176,8 @@ fn is_off(value: &str) -> bool {
 pub(super) enum Replication {
     /// The monitor's account may not ask, or was not told to.
     Hidden,
+    /// It was asked and does not answer that, while it answers all else.
+    Silent,
     /// It follows nobody through a channel.
     Absent,
     /// It follows somebody, or did.
@@ -187,6 +195,8 @@ pub(super) struct Channels {
     pub(super) source: String,
     /// Its last error.
     pub(super) error: Option<String>,
+    /// Whether one of them waits, or has stopped, for want of disk space.
+    pub(super) lacks_space: bool,
 }
 
 /// The state of replication threads, the worst last.
@@ -197,7 +207,7 @@ pub(super) enum Threads {
         /// `Seconds_Behind_Source`.
         behind: Option<Duration>,
     },
-    /// One tries to reach its source.
+    /// One tries to reach its source, or waits for disk space.
     Connecting,
     /// One is stopped.
     Stopped,
@@ -221,7 +231,24 @@ impl Threads {
     }
 }
 
+/// `ER_RECORD_FILE_FULL`
+const TABLE_FULL: &str = "1114";
+
+/// Whether a thread of replication says that it does: "Waiting for disk space", "Waiting for someone to free space".
+fn waits_for_space(state: &str) -> bool {
+    state.starts_with("Waiting for") && state.ends_with(" space")
+}
+
 impl Replication {
+    /// By what it shows that a disk is full, if it does.
+    pub(super) fn lack(&self) -> Option<Lack> {
+        match self {
+            Self::Silent => Some(Lack::Status),
+            Self::Configured(channels) if channels.lacks_space => Some(Lack::Replication),
+            Self::Hidden | Self::Absent | Self::Configured(_) => None,
+        }
+    }
+
     /// Reads the rows of one of [`replication_sql`]: one for each channel.
     pub(super) fn read(columns: &[String], rows: &[Row]) -> Result<Self, Unreadable> {
         let mut all: Option<Channels> = None;
@@ -248,12 +275,19 @@ impl Channels {
             return Err(Unreadable("no replication threads"));
         };
         let behind = value("Seconds_Behind_Source").or_else(|| value("Seconds_Behind_Master"));
+        let errors = ["Last_SQL_Error", "Last_IO_Error"];
+        let waits =
+            ["_IO_State", "_SQL_State", "_SQL_Running_State"].into_iter().filter_map(value).any(waits_for_space);
+        let full = ["Last_SQL_Errno", "Last_IO_Errno"].into_iter().filter_map(value).any(|code| code == TABLE_FULL);
+        let lacks_space = waits || full || errors.into_iter().filter_map(value).any(errno::says_no_space);
         let state = match (receiver, applier) {
             ("No", _) | (_, "No") => Threads::Stopped,
+            // They run, and nothing comes.
+            _ if waits => Threads::Connecting,
             ("Yes", "Yes") => Threads::Running { behind: behind.and_then(|s| s.parse().ok()).map(Duration::from_secs) },
             _ => Threads::Connecting,
         };
-        let error = ["Last_SQL_Error", "Last_IO_Error"].into_iter().filter_map(value).find(|text| !text.is_empty());
+        let error = errors.into_iter().filter_map(value).find(|text| !text.is_empty());
         Ok(Self {
             threads: state,
             is_alive: receiver != "No" || applier != "No",
@@ -265,14 +299,16 @@ impl Channels {
             .map(Option::unwrap_or_default)
             .join(":"),
             error: error.map(str::to_owned),
+            lacks_space,
         })
     }
 
     fn and(self, other: Self) -> Self {
         let threads = self.threads.worse(other.threads);
         let is_alive = self.is_alive || other.is_alive;
+        let lacks_space = self.lacks_space || other.lacks_space;
         let worst = if self.threads != threads && other.threads == threads { other } else { self };
-        Self { threads, is_alive, ..worst }
+        Self { threads, is_alive, lacks_space, ..worst }
     }
 }
 

@@ -4,8 +4,11 @@ use super::MonitorSettings;
 use super::Planned;
 use super::calls::Calls;
 use super::heartbeat::Heartbeat;
-use super::probe::{About, Control, Failure};
+use super::log::LogWatch;
+use super::probe::{About, After, Control, Failure};
 use super::publish::Board;
+use super::report::Replication;
+use super::table::Probed;
 use crate::backend::login::{Account, DialError};
 use crate::backend::server::Server;
 use std::convert::Infallible;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A server that refuses our login is asked ever more rarely, up to this many intervals.
 const PATIENCE: u32 = 8;
@@ -45,6 +49,11 @@ pub(super) struct Watcher {
     /// Tells that all must be asked at once.
     doubts: watch::Receiver<Option<std::time::Instant>>,
     control: Option<Control>,
+    /// A question how its replication is that it does not answer.
+    unanswered: Option<AbortOnDropHandle<()>>,
+    /// How many probes in a row it has not answered that, and all else.
+    silent: u32,
+    log: LogWatch,
     /// When the next full probe is due.
     full_due: Instant,
     /// Logins refused in a row.
@@ -78,6 +87,9 @@ impl Watcher {
             news,
             doubts,
             control: None,
+            unanswered: None,
+            silent: 0,
+            log: LogWatch::default(),
             full_due,
             refusals: 0,
             is_there: true,
@@ -146,10 +158,14 @@ impl Watcher {
             None => self.open_and_probe().await,
         };
         match probed {
-            Ok((control, probed)) => {
+            Ok((after, mut probed)) => {
                 self.refusals = 0;
                 self.found();
-                self.control = Some(control);
+                match after {
+                    After::Ready(control) => self.control = Some(control),
+                    After::Waits(unanswered) => self.unanswered = Some(unanswered),
+                }
+                self.look_for_space(&mut probed);
                 self.tell_hidden(&probed.report.heartbeat);
                 if self.planned == Planned::Primary && probed.report.variables.read_only {
                     self.server.names.hurry();
@@ -158,6 +174,8 @@ impl Watcher {
                 self.board.probed(self.server.id, probed).then(|| self.pause(rtt))
             }
             Err(failure) => {
+                // What nobody can see any more is not to be told.
+                self.server.space.replication_lacks(&self.server.name, None);
                 self.failed(&failure, was_open, started);
                 None
             }
@@ -183,8 +201,27 @@ impl Watcher {
         }
     }
 
+    /// Whether a question how its replication is waits for its answer.
+    fn waits_for_status(&self) -> bool {
+        self.unanswered.as_ref().is_some_and(|asked| !asked.is_finished())
+    }
+
+    /// Notes by what it shows that its disks are full, or not.
+    fn look_for_space(&mut self, probed: &mut Probed) {
+        let mut lack = probed.report.replication.lack();
+        self.silent = if self.waits_for_status() { self.silent.saturating_add(1) } else { 0 };
+        if self.silent > 0 {
+            probed.report.replication = Replication::Silent;
+            // Once it may only have been slow: that it answers all else again shows that the line is alive.
+            lack = probed.report.replication.lack().filter(|_| self.silent > 1);
+        }
+        self.server.space.replication_lacks(&self.server.name, lack);
+        self.log.look(&self.server, &self.account, self.settings.timeout);
+    }
+
     fn about(&self) -> About<'_> {
-        About { replication: self.planned.asks_replication(), heartbeat: self.settings.heartbeat.as_ref() }
+        let replication = self.planned.asks_replication() && !self.waits_for_status();
+        About { replication, heartbeat: self.settings.heartbeat.as_ref() }
     }
 
     /// Tells once that the heartbeat cannot be read.
@@ -197,7 +234,7 @@ impl Watcher {
         self.told_hidden = true;
     }
 
-    async fn open_and_probe(&self) -> Result<(Control, super::table::Probed), Failure> {
+    async fn open_and_probe(&self) -> Result<(After, Probed), Failure> {
         let timeout = self.settings.timeout;
         let started = Instant::now();
         let control = Control::open(&self.server, &self.account, timeout).await?;

@@ -1,9 +1,11 @@
 //! Memory that all clients share: what is large is reserved before it is read, so that no number of clients can take
 //! more than there is for them. Who finds none left is not read from until there is, which holds its peer back.
 
+use super::permits::Permits;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What is smaller is not counted: there is about as much for every client in any case, in its buffers.
 pub const SMALL: usize = 64 * 1024;
@@ -12,11 +14,13 @@ const UNIT: usize = 4096;
 
 /// Memory that may be reserved.
 #[derive(Debug, Clone)]
-pub struct Budget {
-    units: Arc<Semaphore>,
-    /// All there is, in units.
-    total: u32,
-    patience: Duration,
+pub struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    units: Permits,
+    /// How long one waits for some, in milliseconds.
+    patience: AtomicU64,
 }
 
 /// A part of a [`Budget`], until it is dropped.
@@ -31,8 +35,14 @@ pub struct Exhausted;
 impl Budget {
     /// So many bytes; `patience`: how long one waits for some of them to be given back.
     pub fn new(bytes: usize, patience: Duration) -> Self {
-        let total = in_units(bytes);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total, patience }
+        let units = Permits::new(in_units(bytes) as usize);
+        Self(Arc::new(Inner { units, patience: AtomicU64::new(in_millis(patience)) }))
+    }
+
+    /// From now on there are so many bytes. What is reserved stays so. Must be called within a runtime.
+    pub fn configure(&self, bytes: usize, patience: Duration) {
+        self.0.patience.store(in_millis(patience), Ordering::Relaxed);
+        self.0.units.resize(in_units(bytes) as usize);
     }
 
     /// Reserves `bytes`, waiting in order until there are as many. Who wants more than there is in all gets all.
@@ -43,21 +53,27 @@ impl Budget {
     /// # Cancel safety
     /// Cancel safe: nothing is reserved then, and the place in the queue is lost.
     pub async fn reserve(&self, bytes: usize) -> Result<Share, Exhausted> {
-        let wanted = in_units(bytes).min(self.total);
-        let reserved = tokio::time::timeout(self.patience, self.units.clone().acquire_many_owned(wanted)).await;
+        let units = self.0.units.semaphore().clone();
+        let patience = Duration::from_millis(self.0.patience.load(Ordering::Relaxed));
+        let reserved = tokio::time::timeout(patience, units.acquire_many_owned(self.wanted(bytes))).await;
         // It is never closed.
         reserved.ok().and_then(Result::ok).map(|permit| Share(Some(permit))).ok_or(Exhausted)
     }
 
     /// Reserves `bytes` if they are there, and nobody waits for them.
     pub fn reserve_now(&self, bytes: usize) -> Option<Share> {
-        let wanted = in_units(bytes).min(self.total);
-        self.units.clone().try_acquire_many_owned(wanted).ok().map(|permit| Share(Some(permit)))
+        let units = self.0.units.semaphore().clone();
+        units.try_acquire_many_owned(self.wanted(bytes)).ok().map(|permit| Share(Some(permit)))
     }
 
     /// Bytes that are not reserved.
     pub fn free(&self) -> usize {
-        self.units.available_permits() * UNIT
+        self.0.units.semaphore().available_permits() * UNIT
+    }
+
+    /// At most all there is.
+    fn wanted(&self, bytes: usize) -> u32 {
+        in_units(bytes).min(u32::try_from(self.0.units.total()).unwrap_or(u32::MAX))
     }
 }
 
@@ -84,6 +100,10 @@ impl Share {
     }
 }
 
+fn in_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn in_units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX >> 3)
 }
@@ -102,6 +122,21 @@ mod tests {
         assert_eq!(budget.reserve(6 * UNIT).await.err(), Some(Exhausted));
         drop(share);
         assert_eq!(budget.free(), 10 * UNIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_may_be_more_or_less_of_it_from_now_on() {
+        let budget = Budget::new(4 * UNIT, Duration::from_secs(1));
+        let share = budget.reserve(3 * UNIT).await.expect("there is enough");
+        budget.configure(10 * UNIT, Duration::from_secs(1));
+        assert_eq!(budget.free(), 7 * UNIT);
+        budget.configure(2 * UNIT, Duration::from_secs(1));
+        assert_eq!((share.bytes(), budget.free()), (3 * UNIT, 0), "what is reserved stays so");
+        assert_eq!(budget.reserve(UNIT).await.err(), Some(Exhausted));
+        drop(share);
+        tokio::task::yield_now().await;
+        let all = budget.reserve(usize::MAX).await.expect("all of it");
+        assert_eq!((all.bytes(), budget.free()), (2 * UNIT, 0));
     }
 
     #[tokio::test(start_paused = true)]

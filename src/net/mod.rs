@@ -6,6 +6,7 @@ pub mod listening;
 pub mod names;
 pub mod occupant;
 pub mod packets;
+pub mod permits;
 pub mod shutter;
 pub mod simulated;
 pub mod socket;

@@ -8,6 +8,7 @@
 use super::simulated::Simulated;
 use super::socket::{Address, tune};
 use super::stream::Socket;
+use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -114,7 +115,7 @@ impl Names {
                 connect_any(&addresses).await?
             }
         };
-        tune(&stream)?;
+        tune(&SockRef::from(&stream))?;
         let peer = stream.peer_addr().ok();
         Ok((Socket::Tcp(stream), peer))
     }

@@ -2,6 +2,7 @@
 
 use super::Pool;
 use crate::backend::conn::Ready;
+use crate::backend::kill::{self, End};
 use crate::backend::login;
 use crate::backend::query::Reply;
 use std::sync::Arc;
@@ -79,7 +80,9 @@ impl Lease {
     pub fn give_back(mut self, disposition: Disposition) {
         let Some(conn) = self.conn.take() else { return };
         self.accounted = false;
-        let disposition = if self.tainted { Disposition::NeedsReset } else { disposition };
+        // Nobody else may find himself in a transaction that he did not begin.
+        let is_dirty = self.tainted || conn.is_in_transaction();
+        let disposition = if is_dirty { Disposition::NeedsReset } else { disposition };
         match disposition {
             Disposition::Clean => self.pool.returned(Some(conn)),
             Disposition::NeedsReset => {
@@ -101,25 +104,22 @@ impl Lease {
     pub fn kill(self, thread_id: u32) {
         let pool = self.pool.clone();
         drop(self);
-        tokio::spawn(async move { pool.kill("CONNECTION", thread_id).await });
+        tokio::spawn(async move { pool.kill(End::Connection, thread_id).await });
     }
 }
 
 impl Pool {
     /// Ends the statement that runs on a connection of this pool, from beside it.
     pub async fn kill_query(&self, thread_id: u32) {
-        self.kill("QUERY", thread_id).await;
+        self.kill(End::Query, thread_id).await;
     }
 
-    async fn kill(&self, what: &str, thread_id: u32) {
+    async fn kill(&self, what: End, thread_id: u32) {
         let timeout = self.settings.load().connect_timeout;
         let dial = login::dial(&self.server, &self.account, self.flags, timeout);
         let Ok(login) = dial.await else { return };
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
-        let sql = format!("KILL {what} {thread_id}");
-        let killed = tokio::time::timeout(timeout, conn.query(&sql)).await;
-        // An error means that it is already gone, which is what was wanted.
-        if matches!(killed, Ok(Ok(_))) {
+        if kill::end(conn, what, thread_id, timeout).await {
             self.metrics.kills.inc();
         }
     }

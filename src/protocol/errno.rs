@@ -25,6 +25,21 @@ pub fn is_about_server(error: &ServerError) -> bool {
     matches!(error.code, 1040 | 1053)
 }
 
+/// Whether somebody has ended the statement, or its time was up: it is over then, and not to be tried elsewhere.
+/// `ER_QUERY_INTERRUPTED`, `ER_QUERY_TIMEOUT` of MySQL, `ER_STATEMENT_TIMEOUT` of MariaDB.
+pub fn is_interrupted(error: &ServerError) -> bool {
+    matches!(error.code, 1317 | 3024 | 1969)
+}
+
+/// Whether a read failed for how it went, not for what there was to read: somebody or the clock has ended it
+/// ([`is_interrupted`]), it waited too long for a lock, it is not allowed (any more), or there is too little memory or
+/// disk. It may show what it has shown before when it is tried again, and its transaction goes on.
+pub fn says_nothing_of_data(error: &ServerError) -> bool {
+    let is_denied = matches!(error.code, SCHEMA_DENIED | 1142 | 1143 | 1227 | 1370);
+    let is_short = matches!(error.code, 1021 | 1037 | 1038 | 1041 | 1114 | 1226);
+    is_interrupted(error) || is_about_server(error) || error.code == LOCK_WAIT_TIMEOUT || is_denied || is_short
+}
+
 /// What a server said of a login, as it would have said it to a client on `host`.
 pub fn as_told_to(mut error: ServerError, user: &str, host: &str) -> ServerError {
     let account = format!("'{user}'@'");
@@ -131,6 +146,8 @@ pub const CONNECTION_KILLED: u16 = 1927;
 pub const SCHEMA_DENIED: u16 = 1044;
 /// A schema that does not exist.
 pub const UNKNOWN_SCHEMA: u16 = 1049;
+/// `ER_LOCK_WAIT_TIMEOUT`
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.
 pub const UNKNOWN_STATEMENT: u16 = 1243;
 /// `ER_NEED_REPREPARE`
@@ -188,7 +205,7 @@ pub fn unreachable(server: &str, why: &str) -> ServerError {
 /// No primary came in time; nothing was sent.
 pub fn waited_in_vain(why: &ServerError, waited: std::time::Duration) -> ServerError {
     let why_not = why.message.strip_prefix("Landbridge ").unwrap_or(&why.message);
-    let text = format!("Landbridge has waited for {waited:?} ([route] primary_down) and {why_not}");
+    let text = format!("Landbridge has waited for {waited:?} (primary_down) and {why_not}");
     ServerError::new(why.code, &why.state, text)
 }
 
@@ -258,6 +275,21 @@ pub fn deposed(server: &str, primary: &str) -> ServerError {
     ServerError::new(2013, b"HY000", text)
 }
 
+/// Whether a server refuses a statement because a disk is full (or, for error 1114 alone, a table that may not grow):
+/// `ER_RECORD_FILE_FULL`, `ER_DISK_FULL`, `EE_DISK_FULL`, and those that name the operating system's reason.
+pub fn lacks_space(error: &ServerError) -> bool {
+    match error.code {
+        1114 | 1021 | 20 | 3675 => true,
+        3 | 1005 | 1025 | 1026 | 1030 => says_no_space(&error.message),
+        _ => false,
+    }
+}
+
+/// Whether a server's words tell that a disk is full.
+pub fn says_no_space(text: &str) -> bool {
+    ["No space left on device", "rrno: 28 ", "rrcode: 28 ", "error 28 "].iter().any(|words| text.contains(words))
+}
+
 /// Whether a server refuses a write because it is read-only: `ER_OPTION_PREVENTS_STATEMENT`, `ER_READ_ONLY_MODE`.
 pub fn is_read_only(error: &ServerError) -> bool {
     matches!(error.code, 1290 | 1836)
@@ -268,6 +300,21 @@ pub fn is_read_only(error: &ServerError) -> bool {
 pub fn lost_transaction_because(cause: &ServerError) -> ServerError {
     let text = format!("{}. The transaction was rolled back with its connection; start it again", cause.message);
     ServerError::new(2013, b"HY000", text)
+}
+
+/// What a transaction read on a replica is not what the primary shows. The words are those that frameworks look for.
+pub fn changed_meanwhile() -> ServerError {
+    let text = "Deadlock found when trying to get lock; try restarting transaction (Landbridge: what it read on a \
+                replica has changed at the primary since; nothing of it was committed)";
+    ServerError::new(1213, b"40001", text.to_owned())
+}
+
+/// A transaction that lost its connection was run again, and showed something else. The words are those that frameworks
+/// look for.
+pub fn differs_when_run_again() -> ServerError {
+    let text = "Deadlock found when trying to get lock; try restarting transaction (Landbridge: its connection was lost, \
+                and run again it showed something else; nothing of it was committed)";
+    ServerError::new(1213, b"40001", text.to_owned())
 }
 
 /// A server rejected part of the session's state.

@@ -15,5 +15,6 @@ pub mod packet;
 pub mod parameters;
 pub mod response;
 pub mod resultset;
+pub mod sum;
 pub mod track;
 pub mod wire;

@@ -3,7 +3,8 @@
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query.html>
 
 use super::capability::Capabilities;
-use super::wire::{Malformed, Put, Reader};
+use super::wire::{Malformed, Reader};
+use bytes::Bytes;
 
 /// The bit of an execution's flags that says that the number of parameters follows although the statement
 /// itself has none.
@@ -61,29 +62,47 @@ fn skip_value(r: &mut Reader<'_>, kind: u8) -> Result<(), Malformed> {
     r.take(len).map(drop)
 }
 
-/// The body of an execution behind the statement's id.
+/// The body of an execution behind the statement's id. What it holds of the client's bytes it does not copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Execution {
     flags: u8,
     iterations: [u8; 4],
     /// One bit for each parameter.
-    nulls: Vec<u8>,
+    nulls: Bytes,
     /// Types and names, or nothing where they are those of the execution before.
     pub bound: Option<Types>,
-    values: Vec<u8>,
+    values: Bytes,
     count: usize,
 }
 
-/// Types of parameters, two bytes each, with the names of those that are attributes.
+/// Types of parameters, with the names of those that are attributes, in both forms in which they travel. A clone shares
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Types(Vec<([u8; 2], Vec<u8>)>);
+pub struct Types {
+    /// Two bytes each.
+    plain: Bytes,
+    /// The same, each with a name behind it.
+    named: Bytes,
+}
+
+/// What an execution begins with: flags, iterations, the number of parameters.
+struct Head {
+    bytes: [u8; 16],
+    len: usize,
+}
 
 impl Execution {
-    /// Decodes the execution of a statement with `params` parameters.
+    /// How many bytes its values take.
+    pub fn size(&self) -> usize {
+        self.nulls.len() + self.values.len()
+    }
+
+    /// Decodes the execution of a statement with `params` parameters. `known`: the types of the execution before, which
+    /// most often are bound once more.
     ///
     /// # Errors
     /// It is too short for its parameters.
-    pub fn decode(body: &[u8], params: u16, caps: Capabilities) -> Result<Self, Malformed> {
+    pub fn decode(body: &Bytes, params: u16, caps: Capabilities, known: &Types) -> Result<Self, Malformed> {
         let mut r = Reader::new(body, "execution of a prepared statement");
         let flags = r.u8()?;
         let iterations = r.u32()?.to_le_bytes();
@@ -96,39 +115,40 @@ impl Execution {
         }
         let mut execution = Self { flags, iterations, count, ..Self::default() };
         if count > 0 {
-            execution.nulls = r.take(count.div_ceil(8))?.to_vec();
+            execution.nulls = body.slice_ref(r.take(count.div_ceil(8))?);
             if r.u8()? != 0 {
-                execution.bound = Some(Types::decode(&mut r, count, named)?);
+                execution.bound = Some(Types::decode(&mut r, count, named, known)?);
             }
-            execution.values = r.rest().to_vec();
+            execution.values = body.slice_ref(r.rest());
         }
         Ok(execution)
     }
 
     /// Encodes it for a server that knows the statement to have `params` parameters.
     pub fn encode(&self, params: u16, caps: Capabilities) -> Vec<u8> {
+        self.with_parts(params, caps, |parts| parts.concat())
+    }
+
+    /// Encodes it in parts, which copies nothing.
+    pub fn with_parts<T>(&self, params: u16, caps: Capabilities, take: impl FnOnce([&[u8]; 5]) -> T) -> T {
         let named = caps.contains(Capabilities::QUERY_ATTRIBUTES);
         // What is left out at the end of the values, servers do not read.
         let count = if named { self.count } else { self.count.min(params.into()) };
-        let mut out = Vec::with_capacity(self.values.len() + 16 * count + 16);
-        out.push(self.flags & !COUNT_FOLLOWS | if named && count > 0 { COUNT_FOLLOWS } else { 0 });
-        out.put(&self.iterations);
+        let mut head = Head { bytes: [0; 16], len: 0 };
+        head.put(&[self.flags & !COUNT_FOLLOWS | if named && count > 0 { COUNT_FOLLOWS } else { 0 }]);
+        head.put(&self.iterations);
         if count == 0 {
-            return out;
+            return take([head.bytes(), &[], &[], &[], &[]]);
         }
         if named {
-            out.put_lenenc(count as u64);
+            head.put_count(count);
         }
-        out.put(&self.nulls[..count.div_ceil(8)]);
-        out.push(u8::from(self.bound.is_some()));
-        for (kind, name) in self.bound.iter().flat_map(|types| &types.0).take(count) {
-            out.put(kind);
-            if named {
-                out.put_lenenc_bytes(name);
-            }
-        }
-        out.put(&self.values);
-        out
+        let types = self.bound.as_ref().map_or(&[][..], |types| {
+            if named { &types.named[..] } else { types.plain.get(..2 * count).unwrap_or(&types.plain) }
+        });
+        let is_bound = [u8::from(self.bound.is_some())];
+        let nulls = self.nulls.get(..count.div_ceil(8)).unwrap_or(&self.nulls);
+        take([head.bytes(), nulls, &is_bound, types, &self.values])
     }
 
     /// Whether rows stay on the server until they are fetched.
@@ -139,8 +159,8 @@ impl Execution {
     /// The value of the one parameter, if it is text or bytes.
     pub fn only_text(&self) -> Option<&[u8]> {
         let is_null = self.nulls.first().is_none_or(|nulls| nulls & 1 != 0);
-        let (kind, _) = self.bound.as_ref()?.0.first()?;
-        let is_text = matches!(kind[0], 0x0F | 0xF9..=0xFE);
+        let kind = self.bound.as_ref()?.plain.first()?;
+        let is_text = matches!(kind, 0x0F | 0xF9..=0xFE);
         if is_null || !is_text {
             return None;
         }
@@ -149,34 +169,77 @@ impl Execution {
 
     /// Whether so many types are those of its parameters.
     pub fn fits(&self, types: &Types) -> bool {
-        types.0.len() == self.count
+        types.len() == self.count
+    }
+}
+
+impl Head {
+    fn put(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = *byte;
+                self.len += 1;
+            }
+        }
+    }
+
+    /// As `int<lenenc>`; a statement has no more parameters than two bytes can count.
+    fn put_count(&mut self, count: usize) {
+        match u8::try_from(count) {
+            Ok(count @ 0..=250) => self.put(&[count]),
+            _ => {
+                self.put(&[0xFC]);
+                self.put(&u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes());
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
 impl Types {
     /// Those that came without names.
     pub fn of_plain(types: &[u8]) -> Self {
-        Self(types.chunks_exact(2).map(|kind| ([kind[0], kind[1]], Vec::new())).collect())
+        let named: Vec<u8> = types.chunks_exact(2).flat_map(|kind| [kind[0], kind[1], 0]).collect();
+        Self { plain: Bytes::copy_from_slice(types), named: named.into() }
     }
 
     /// Without names.
-    pub fn plain(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|(kind, _)| *kind).collect()
+    pub fn plain(&self) -> &[u8] {
+        &self.plain
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.plain.is_empty()
     }
 
-    fn decode(r: &mut Reader<'_>, count: usize, named: bool) -> Result<Self, Malformed> {
-        let mut types = Vec::new();
-        for _ in 0..count {
-            let kind = r.u16()?.to_le_bytes();
-            let name = if named { r.lenenc_bytes()?.to_vec() } else { Vec::new() };
-            types.push((kind, name));
+    fn len(&self) -> usize {
+        self.plain.len() / 2
+    }
+
+    /// What is the same as before is not made anew.
+    fn decode(r: &mut Reader<'_>, count: usize, named: bool, known: &Self) -> Result<Self, Malformed> {
+        if !named {
+            let plain = r.take(2 * count)?;
+            // A name was never heard of then, or it is not this client's any more.
+            let is_known = known.plain == plain && known.named.len() == 3 * count;
+            return Ok(if is_known { known.clone() } else { Self::of_plain(plain) });
         }
-        Ok(Self(types))
+        let all = r.rest();
+        let mut plain = Vec::new();
+        if known.len() == count && all.starts_with(&known.named) {
+            r.take(known.named.len())?;
+            return Ok(known.clone());
+        }
+        for _ in 0..count {
+            plain.extend_from_slice(&r.u16()?.to_le_bytes());
+            r.lenenc_bytes()?;
+        }
+        let named = all.get(..all.len() - r.rest().len()).unwrap_or_default();
+        Ok(Self { plain: plain.into(), named: Bytes::copy_from_slice(named) })
     }
 }
 
@@ -184,6 +247,10 @@ impl Types {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn decode(body: &[u8], params: u16, caps: Capabilities) -> Result<Execution, Malformed> {
+        Execution::decode(&Bytes::copy_from_slice(body), params, caps, &Types::default())
+    }
 
     const PLAIN: Capabilities = Capabilities::empty();
     const NAMED: Capabilities = Capabilities::QUERY_ATTRIBUTES;
@@ -210,18 +277,18 @@ mod tests {
     fn executions_are_rewritten_for_the_other_side() {
         let plain = b"\0\x01\0\0\0\x00\x01\x08\0\xfd\0VALUES";
         let named = b"\x08\x01\0\0\0\x02\x00\x01\x08\0\0\xfd\0\0VALUES";
-        let execution = Execution::decode(plain, 2, PLAIN).expect("well formed");
+        let execution = decode(plain, 2, PLAIN).expect("well formed");
         assert_eq!(execution.encode(2, NAMED), named);
         assert_eq!(execution.encode(2, PLAIN), plain);
-        assert_eq!(Execution::decode(named, 2, NAMED), Ok(Execution { flags: 8, ..execution.clone() }));
+        assert_eq!(decode(named, 2, NAMED), Ok(Execution { flags: 8, ..execution.clone() }));
         let unsaid = [b"\0", &named[1..]].concat();
-        assert_eq!(Execution::decode(&unsaid, 2, NAMED), Ok(execution));
+        assert_eq!(decode(&unsaid, 2, NAMED), Ok(execution));
     }
 
     #[test]
     fn attributes_of_executions_are_left_out_where_nobody_reads_them() {
         let body = b"\x09\x01\0\0\0\x02\x02\x01\x08\0\0\xfd\0\x03whoVALUES";
-        let execution = Execution::decode(body, 1, NAMED).expect("well formed");
+        let execution = decode(body, 1, NAMED).expect("well formed");
         assert!(execution.opens_cursor());
         assert_eq!(execution.encode(1, NAMED), body);
         assert_eq!(execution.encode(1, PLAIN), b"\x01\x01\0\0\0\x02\x01\x08\0VALUES");
@@ -231,9 +298,9 @@ mod tests {
     #[test]
     fn executions_that_are_too_short() {
         for (body, params) in [(&b"\0\x01\0\0"[..], 0), (b"\x01\x01\0\0\0", 1), (b"\0\x01\0\0\0\0\0\x01\x08", 9)] {
-            assert!(Execution::decode(body, params, PLAIN).is_err(), "{}", body.escape_ascii());
+            assert!(decode(body, params, PLAIN).is_err(), "{}", body.escape_ascii());
         }
-        assert!(Execution::decode(b"\x08\x01\0\0\0\x01\0\x00", 2, NAMED).is_err(), "fewer than it has");
+        assert!(decode(b"\x08\x01\0\0\0\x01\0\x00", 2, NAMED).is_err(), "fewer than it has");
     }
 
     proptest! {
@@ -243,8 +310,8 @@ mod tests {
                 prop_assert_eq!([attributes, text].concat(), &body[..]);
             }
             let caps = if named { NAMED } else { PLAIN };
-            if let Ok(execution) = Execution::decode(&body, params, caps) {
-                prop_assert_eq!(Execution::decode(&execution.encode(params, NAMED), params, NAMED).map(|e| e.encode(params, PLAIN)),
+            if let Ok(execution) = decode(&body, params, caps) {
+                prop_assert_eq!(decode(&execution.encode(params, NAMED), params, NAMED).map(|e| e.encode(params, PLAIN)),
                     Ok(execution.encode(params, PLAIN)));
             }
         }

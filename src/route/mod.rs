@@ -85,6 +85,8 @@ reasons! {
     PrimaryIsNearer = "primary_is_nearer",
     /// Another process serves new clients, and this one reads where it sees what those write.
     TakenOver = "taken_over",
+    /// A read of a transaction that has only read so far, on a replica.
+    Optimistic = "optimistic",
     /// A replica behind its `max_lag` answers because the primary does not.
     PrimaryIsDown = "primary_is_down",
 }

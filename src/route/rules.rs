@@ -1,14 +1,14 @@
-//! Rules of the file about reads: pure, the first that fits counts.
+//! Rules of the file about reads and transactions: pure, the first that fits counts.
 
 use super::{Need, Reason};
-use crate::sql::{Hint, HintTarget, Kind, Mode, Statement, TableName, Traits, tables};
+use crate::sql::{Hint, HintTarget, Kind, Mode, Statement, TableName, Traits, Transactions, tables};
 use std::time::Duration;
 
 /// The rules, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Rules(Vec<Rule>);
 
-/// What holds for reads that fulfil all conditions.
+/// What holds for reads and transactions that fulfil all conditions.
 #[derive(Debug, Clone, Default)]
 pub struct Rule {
     /// The account.
@@ -17,8 +17,10 @@ pub struct Rule {
     pub schema: Option<String>,
     /// The read names at least one of these; empty: whatever it names.
     pub tables: Vec<RuleTable>,
-    /// What holds then.
+    /// What holds for reads then.
     pub effect: Effect,
+    /// Where transactions read until they first write; such a rule names no tables.
+    pub transactions: Option<Transactions>,
 }
 
 /// A table as a rule names it.
@@ -42,6 +44,11 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// Whether it says nothing about reads: a rule for transactions alone.
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What a read needs under this rule, unless its hint says otherwise.
     #[must_use]
     pub fn need(&self, need: Need, hint: &Hint<'_>) -> Need {
@@ -91,8 +98,8 @@ impl Rules {
         // Looked for once, and only if some rule asks.
         let mut named = None;
         let mut fits = |rule: &Rule| {
-            rule.user.as_deref().is_none_or(|user| user == sender.user)
-                && rule.schema.as_deref().is_none_or(|schema| Some(schema.as_bytes()) == sender.schema)
+            !rule.effect.is_none()
+                && rule.is_about(sender.user, sender.schema)
                 && (rule.tables.is_empty() || {
                     let named: &Vec<TableName<'_>> =
                         named.get_or_insert_with(|| tables(text, sender.mode).unwrap_or_default());
@@ -101,9 +108,26 @@ impl Rules {
         };
         self.0.iter().enumerate().find(|(_, rule)| fits(rule))
     }
+
+    /// Whether one of them lets transactions read on replicas.
+    pub fn try_replicas(&self) -> bool {
+        self.0.iter().any(|rule| rule.transactions == Some(Transactions::Optimistic))
+    }
+
+    /// Where a transaction that begins now reads until it first writes, if a rule says so.
+    #[must_use]
+    pub fn transactions(&self, user: &str, schema: Option<&[u8]>) -> Option<Transactions> {
+        self.0.iter().filter(|rule| rule.is_about(user, schema)).find_map(|rule| rule.transactions)
+    }
 }
 
 impl Rule {
+    /// Whether the conditions hold that do not depend on a statement.
+    fn is_about(&self, user: &str, schema: Option<&[u8]>) -> bool {
+        self.user.as_deref().is_none_or(|wanted| wanted == user)
+            && self.schema.as_deref().is_none_or(|wanted| Some(wanted.as_bytes()) == schema)
+    }
+
     /// Whether it is about this table. Names compare by their bytes, as files do on the servers' disks.
     fn names(&self, named: &TableName<'_>, schema: Option<&[u8]>) -> bool {
         let in_schema = named.schema.as_deref().or(schema);
@@ -130,7 +154,8 @@ mod tests {
     fn rule(number: u64, user: &str, schema: &str, tables: &[&str]) -> Rule {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let effect = Effect { max_lag: Some(Duration::from_secs(number)), ..Effect::default() };
-        Rule { user: some(user), schema: some(schema), tables: tables.iter().map(|name| table(name)).collect(), effect }
+        let tables = tables.iter().map(|name| table(name)).collect();
+        Rule { user: some(user), schema: some(schema), tables, effect, transactions: None }
     }
 
     fn which(rules: &Rules, user: &str, schema: &str, sql: &str) -> u64 {
@@ -176,6 +201,39 @@ mod tests {
             assert_eq!(which(&rules, user, schema, sql), number, "{user} {schema} {sql}");
         }
         assert_eq!(which(&Rules::default(), "app", "shop", "SELECT * FROM orders"), 0);
+    }
+
+    /// Those about transactions and those about reads do not see each other.
+    #[test]
+    fn rules_about_transactions() {
+        use Transactions::{Optimistic, Primary};
+        let about = |user: &str, schema: &str, transactions| {
+            let effect = Effect::default();
+            Rule { transactions: Some(transactions), effect, ..rule(0, user, schema, &[]) }
+        };
+        let rules = Rules::new(vec![
+            rule(1, "app", "", &["orders"]),
+            about("app", "shop", Primary),
+            rule(2, "report", "", &[]),
+            about("report", "", Optimistic),
+            about("", "shop", Optimistic),
+            Rule { transactions: Some(Primary), ..rule(3, "", "shop", &[]) },
+        ]);
+        for (user, schema, want) in [
+            ("app", "shop", Some(Primary)),
+            ("app", "Shop", None),
+            ("app", "", None),
+            ("report", "", Some(Optimistic)),
+            ("web", "shop", Some(Optimistic)),
+            ("web", "", None),
+        ] {
+            let schema = (!schema.is_empty()).then_some(schema.as_bytes());
+            assert_eq!(rules.transactions(user, schema), want, "{user} {schema:?}");
+        }
+        for (user, schema, number) in [("app", "shop", 1), ("report", "shop", 2), ("web", "shop", 3), ("web", "x", 0)] {
+            assert_eq!(which(&rules, user, schema, "SELECT * FROM orders"), number, "{user} {schema}");
+        }
+        assert_eq!(Rules::default().transactions("app", None), None);
     }
 
     #[test]

@@ -6,20 +6,10 @@ use std::time::Instant;
 
 fn server(id: u16, role: Role) -> ServerView {
     ServerView {
-        id: ServerId(id),
-        name: format!("s{id}").into(),
-        local: role == Role::Replica,
-        role,
-        health: Health::Up,
-        lag: Lag::Behind(Duration::ZERO),
-        held_lag: Some(Duration::ZERO),
-        max_lag: Duration::from_secs(10),
-        weight: 1,
-        is_rival: false,
-        is_doubtful: false,
         rtt: Some(Duration::from_millis(if role == Role::Primary { 100 } else { 1 })),
         family: Some(Family::MariaDb),
         executed: Some(Arc::new(gtids("0-1-5"))),
+        ..ServerView::of(ServerId(id), &format!("s{id}"), role)
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! <https://google.github.io/sqlcommenter/spec/>
 //!
+//! `transactions=optimistic` is about the transaction that the statement begins.
+//!
 //! A hint is a wish about reads. It never makes a write go anywhere but to the primary.
 
 use memchr::{memchr, memmem};
@@ -18,6 +20,27 @@ pub enum Target {
     Replica,
 }
 
+/// Where a transaction reads until it first writes.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub enum Transactions {
+    /// At the primary.
+    #[default]
+    Primary,
+    /// On a replica, where its isolation level allows that; what it read is verified when it moves to the primary.
+    Optimistic,
+}
+
+impl Transactions {
+    /// The word for it in hints and the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Optimistic => "optimistic",
+        }
+    }
+}
+
 /// What the leading comments ask for; of a repeated word the last one counts.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Hint<'a> {
@@ -27,6 +50,8 @@ pub struct Hint<'a> {
     pub max_lag: Option<Duration>,
     /// `key=abc`: the consistency key.
     pub key: Option<HintKey<'a>>,
+    /// `transactions=optimistic` or `transactions=primary`: of the transaction that the statement begins.
+    pub transactions: Option<Transactions>,
 }
 
 /// A consistency key as it is written.
@@ -68,6 +93,8 @@ impl<'a> Hint<'a> {
                 self.max_lag = duration(text).or(self.max_lag);
             } else if let Some(key) = value_of(word, b"key=") {
                 self.key = Some(HintKey::Plain(key));
+            } else if let Some(place) = value_of(word, b"transactions=") {
+                self.transactions = transactions(place).or(self.transactions);
             }
         }
     }
@@ -140,6 +167,11 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 fn value_of<'a>(word: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (head, value) = word.split_at_checked(name.len())?;
     (head.eq_ignore_ascii_case(name) && !value.is_empty()).then_some(value)
+}
+
+fn transactions(text: &[u8]) -> Option<Transactions> {
+    let is = |name: &[u8]| text.eq_ignore_ascii_case(name);
+    if is(b"optimistic") { Some(Transactions::Optimistic) } else { is(b"primary").then_some(Transactions::Primary) }
 }
 
 fn duration(text: &[u8]) -> Option<Duration> {

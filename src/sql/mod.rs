@@ -34,7 +34,7 @@ mod words;
 
 pub use declared::ReadFunctions;
 pub use digest::{digest, fingerprint};
-pub use hint::{Hint, HintKey, Target as HintTarget};
+pub use hint::{Hint, HintKey, Target as HintTarget, Transactions};
 pub use set::{
     Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope, is_untracked,
 };

@@ -2,22 +2,36 @@
 
 use super::Plan;
 use super::report::Alarm;
+use crate::frontend::gauges::Shown;
 use crate::topology::{Health, Lag, Role, ServerView, Snapshot};
 
+/// A certificate that expires within so many days is worth a word: somebody may have to ask for another one.
+const SOON: i64 = 14;
+const DAY: i64 = 24 * 60 * 60;
+
 /// What the snapshot does not say.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// Servers besides the primary that take writes.
     pub(super) rivals: bool,
     /// Whether the server that the file calls the primary refuses writes.
     pub(super) primary_is_read_only: bool,
+    /// Servers without space on a disk, and by what that shows.
+    pub(super) full: Vec<(String, String)>,
+    /// Each certificate in use, and in how many seconds it expires.
+    pub(super) certificates: Vec<(Shown, i64)>,
 }
 
 /// All there are, the worst first.
-pub(super) fn of(snapshot: &Snapshot, plan: &Plan, known: Known) -> Vec<Alarm> {
+pub(super) fn of(snapshot: &Snapshot, plan: &Plan, known: &Known) -> Vec<Alarm> {
     let mut found = Vec::new();
     let mut serious = |what: &str, text: String| found.push(Alarm { what: what.to_owned(), is_serious: true, text });
     primary(snapshot, known, &mut serious);
+    for (server, why) in &known.full {
+        let is_serious = snapshot.primary().is_some_and(|primary| *primary.name == **server);
+        let text = format!("{server}: a disk seems to be full ({why}); free some space there, reads go on");
+        found.push(Alarm { what: "disk_full".into(), is_serious, text });
+    }
     if snapshot.has_replicas() && snapshot.primary().is_some_and(ServerView::is_usable) && snapshot.readers.is_empty() {
         let text = "no replica may answer reads: all of them cross to the primary";
         found.push(Alarm { what: "no_replica".into(), is_serious: false, text: text.into() });
@@ -30,10 +44,34 @@ pub(super) fn of(snapshot: &Snapshot, plan: &Plan, known: Known) -> Vec<Alarm> {
         let text = format!("{owner}: certificates have changed on disk and cannot be used; the old ones stay in use");
         warn("certificates", text);
     }
+    for (shown, left) in known.certificates.iter().filter(|(_, left)| *left < SOON * DAY) {
+        warn("certificate_expires", format!("{} {}", whose(shown), when(*left)));
+    }
+    if plan.is_reload_refused {
+        let text = "the file was read again and refused; the configuration before stays in use: the log says why";
+        warn("reload_refused", text.into());
+    }
     found
 }
 
-fn primary(snapshot: &Snapshot, known: Known, alarm: &mut impl FnMut(&str, String)) {
+fn whose(shown: &Shown) -> String {
+    match shown {
+        Shown::ToClients => "[listen]: the certificate that clients are shown".into(),
+        Shown::To(server) => format!("server '{server}': the certificate that it is shown"),
+        Shown::By(server) => format!("server '{server}': its certificate"),
+    }
+}
+
+fn when(left: i64) -> String {
+    match left / DAY {
+        _ if left <= 0 => "has expired: renew it, no new connection may be trusted".into(),
+        0 => "expires within a day: renew it".into(),
+        1 => "expires in 1 day: renew it".into(),
+        days => format!("expires in {days} days: renew it"),
+    }
+}
+
+fn primary(snapshot: &Snapshot, known: &Known, alarm: &mut impl FnMut(&str, String)) {
     if known.rivals {
         let names = snapshot.servers.iter().filter(|server| server.is_rival).map(|server| &*server.name);
         let names = names.collect::<Vec<_>>().join(", ");
@@ -79,27 +117,12 @@ mod tests {
     use std::time::Duration;
 
     fn servers() -> Vec<ServerView> {
-        let server = |id, name: &str, role| ServerView {
-            id: ServerId(id),
-            name: name.into(),
-            local: role == Role::Replica,
-            role,
-            health: Health::Up,
-            lag: Lag::Behind(Duration::ZERO),
-            held_lag: Some(Duration::ZERO),
-            max_lag: Duration::from_secs(10),
-            weight: 1,
-            is_rival: false,
-            is_doubtful: false,
-            rtt: None,
-            family: None,
-            executed: None,
-        };
+        let server = |id, name, role| ServerView::of(ServerId(id), name, role);
         vec![server(0, "primary", Role::Primary), server(1, "replica", Role::Replica)]
     }
 
     /// The names of the alarms after something was done to the servers.
-    fn after(known: Known, change: impl Fn(&mut Vec<ServerView>)) -> Vec<(String, bool)> {
+    fn after(known: &Known, change: impl Fn(&mut Vec<ServerView>)) -> Vec<(String, bool)> {
         let mut servers = servers();
         change(&mut servers);
         let alarms = of(&Snapshot::of(servers), &Plan::default(), known);
@@ -108,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told() {
-        let none = Known::default();
+        let none = &Known::default();
         let down = || Health::Down("refused".into());
         let told =
             |names: &[(&str, bool)]| names.iter().map(|(name, is)| ((*name).to_owned(), *is)).collect::<Vec<_>>();
@@ -122,9 +145,12 @@ mod tests {
             told(&[("no_replica", false), ("replica_behind", false)])
         );
         assert_eq!(after(none, |s| s[1].health = down()), told(&[("no_replica", false), ("replica_down", false)]));
-        let known = Known { primary_is_read_only: true, ..none };
-        assert_eq!(after(known, |_| {}), told(&[("primary_read_only", true)]));
-        assert_eq!(after(Known { rivals: true, ..none }, |_| {}), told(&[("rival_primaries", true)]));
+        let known = Known { primary_is_read_only: true, ..none.clone() };
+        assert_eq!(after(&known, |_| {}), told(&[("primary_read_only", true)]));
+        let full = |server: &str| Known { full: vec![(server.into(), "it says so".into())], ..none.clone() };
+        assert_eq!(after(&full("primary"), |_| {}), told(&[("disk_full", true)]));
+        assert_eq!(after(&full("replica"), |_| {}), told(&[("disk_full", false)]));
+        assert_eq!(after(&Known { rivals: true, ..none.clone() }, |_| {}), told(&[("rival_primaries", true)]));
     }
 
     #[test]
@@ -132,8 +158,38 @@ mod tests {
         let mut servers = servers();
         servers[1].is_rival = true;
         let plan = Plan { bad_certificates: vec!["[listen]".into()], ..Plan::default() };
-        let alarms = of(&Snapshot::of(servers), &plan, Known { rivals: true, ..Known::default() });
+        let alarms = of(&Snapshot::of(servers), &plan, &Known { rivals: true, ..Known::default() });
         assert!(alarms[0].text.contains("make replica read-only"), "{alarms:?}");
         assert!(alarms.iter().any(|alarm| alarm.what == "certificates" && alarm.text.starts_with("[listen]")));
+    }
+
+    #[test]
+    fn certificates_that_expire_and_a_file_that_was_refused() {
+        let certificates = vec![
+            (Shown::ToClients, 15 * DAY),
+            (Shown::By("primary".into()), 14 * DAY - 1),
+            (Shown::By("replica".into()), DAY),
+            (Shown::To("replica".into()), 1),
+            (Shown::ToClients, -1),
+        ];
+        let plan = Plan { is_reload_refused: true, ..Plan::default() };
+        let alarms = of(&Snapshot::of(servers()), &plan, &Known { certificates, ..Known::default() });
+        let told: Vec<(&str, &str)> = alarms.iter().map(|alarm| (&*alarm.what, &*alarm.text)).collect();
+        let expires = "certificate_expires";
+        assert_eq!(
+            told[..4],
+            [
+                (expires, "server 'primary': its certificate expires in 13 days: renew it"),
+                (expires, "server 'replica': its certificate expires in 1 day: renew it"),
+                (expires, "server 'replica': the certificate that it is shown expires within a day: renew it"),
+                (
+                    expires,
+                    "[listen]: the certificate that clients are shown has expired: renew it, no new connection may be \
+                     trusted"
+                ),
+            ]
+        );
+        assert_eq!((told[4].0, told.len()), ("reload_refused", 5));
+        assert!(alarms.iter().all(|alarm| !alarm.is_serious), "nobody is refused anything yet");
     }
 }

@@ -6,7 +6,8 @@ use super::report::{
 };
 use super::{Plan, alarms, words};
 use crate::frontend::digests::{Digest, Digests};
-use crate::frontend::registry::{ClientView, Holds};
+use crate::frontend::holds::Holds;
+use crate::frontend::registry::ClientView;
 use crate::frontend::shared::Shared;
 use crate::metrics::Reading;
 use crate::pool::{Counts, Pool};
@@ -14,7 +15,7 @@ use crate::protocol::capability::Capabilities;
 use crate::topology::{self, Lag, ServerView, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// So many statements are told, by all their time and by their slowest.
 const STATEMENTS: usize = 20;
@@ -43,6 +44,12 @@ impl Source<'_> {
         let known = alarms::Known {
             rivals: self.sum("landbridge_rival_primaries") > 0,
             primary_is_read_only: self.sum("landbridge_primary_read_only") > 0,
+            full: shared.lacks_of_space(),
+            certificates: shared
+                .certificates()
+                .into_iter()
+                .map(|(shown, at)| (shown, at.saturating_sub(now())))
+                .collect(),
         };
         let in_full = detail == Detail::Full;
         // Its lines name users.
@@ -57,7 +64,7 @@ impl Source<'_> {
             region: plan.region.clone(),
             state: self.state(),
             not_ready,
-            alarms: alarms::of(&snapshot, plan, known),
+            alarms: alarms::of(&snapshot, plan, &known),
             servers: servers.map(|server| self.server(&snapshot, server, &pools, in_full)).collect(),
             pools: pools.iter().filter(|_| in_full).map(|pool| line(pool)).collect(),
             clients: self.clients(&pools),
@@ -163,6 +170,12 @@ impl Source<'_> {
     }
 }
 
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// Clients by what they hold.
 fn census(clients: &[ClientView]) -> Clients {
     let mut census = Clients { connected: clients.len(), ..Clients::default() };
@@ -172,7 +185,7 @@ fn census(clients: &[ClientView]) -> Clients {
             _ if client.user.is_empty() => census.logging_in += 1,
             Holds::Nothing => census.free += 1,
             Holds::Begun => census.begun += 1,
-            Holds::Transaction(_) => census.in_transaction += 1,
+            Holds::Optimistic(_) | Holds::Transaction(_) => census.in_transaction += 1,
             Holds::Pinned(_, pins) => {
                 census.pinned += 1;
                 for pin in pins {

@@ -25,6 +25,8 @@ pub struct Plan {
     pub show: Show,
     /// Whose certificates have changed on disk and cannot be used.
     pub bad_certificates: Vec<String>,
+    /// Whether the file was refused when it was last read again.
+    pub is_reload_refused: bool,
 }
 
 /// Who is shown how much.

@@ -177,6 +177,7 @@ fn options(number: u32, certs: &CertFiles) -> ServerOptions {
         server_id: number + 1,
         read_only: number > 0,
         tls: Some(certs.clone()),
+        disk_mib: None,
         extra_args: durable.map(String::from).into(),
     }
 }

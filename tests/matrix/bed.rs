@@ -22,18 +22,21 @@ const ONE_WAY: Duration = Duration::from_millis(1);
 pub enum Deadlines {
     /// Within about two seconds, so that tests are quick.
     Short,
+    /// The same, and what needs the primary waits for one.
+    ShortAndPatient,
     /// As the file has them without being told.
     Default,
 }
 
 impl Deadlines {
-    fn keys(self) -> (&'static str, &'static str) {
+    /// Of `[monitor]`, of `[pool]`, of `[route]`.
+    fn keys(self) -> [&'static str; 3] {
+        let monitor = "interval = \"200ms\"\nreplica_interval = \"50ms\"\ntimeout = \"1s\"";
+        let pool = "checkout_timeout = \"2s\"\nconnect_timeout = \"2s\"";
         match self {
-            Self::Short => {
-                let monitor = "interval = \"200ms\"\nreplica_interval = \"50ms\"\ntimeout = \"1s\"";
-                (monitor, "checkout_timeout = \"2s\"\nconnect_timeout = \"2s\"")
-            }
-            Self::Default => ("", ""),
+            Self::Short => [monitor, pool, ""],
+            Self::ShortAndPatient => [monitor, pool, "primary_down = \"wait 60s\""],
+            Self::Default => [""; 3],
         }
     }
 }
@@ -163,6 +166,16 @@ impl Bed {
         Conn::new(Self::opts(port)).await
     }
 
+    /// Waits until somebody waits for the primary.
+    pub async fn somebody_waits(&self) {
+        within("a statement that waits", async {
+            while self.app().shared.gate.waiting() == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
     /// A counter of Landbridge, summed over those of its labels that hold `label`.
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let text = String::from_utf8(self.app().metrics.render().expect("renders")).expect("text");
@@ -204,7 +217,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 fn settings(pair: &Pair, ocean: &Relay, shore: &Relay, deadlines: Deadlines) -> config::Settings {
-    let (monitor_keys, pool_keys) = deadlines.keys();
+    let [monitor_keys, pool_keys, route_keys] = deadlines.keys();
     let shores = proxy_toml(&pair.certs.ca, [ocean.addr(), shore.addr()]);
     let text = format!(
         r#"{shores}
@@ -217,6 +230,8 @@ http = ""
 min_warm = 8
 max = 32
 {pool_keys}
+[route]
+{route_keys}
 "#
     );
     config::parse(&text, "test.toml", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"))

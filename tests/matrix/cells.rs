@@ -2,7 +2,7 @@
 //!
 //! Besides what the table says it is checked in each cell that plain reads go on, also for new clients; that
 //! every acknowledged write is there once, and none twice; that a transaction is there whole or not at all; and
-//! that sessions write and read again without help once the server is back.
+//! that sessions write and read again without help once the server is back, and soon.
 
 use crate::bed::{Bed, Deadlines, within};
 use crate::expected::expected;
@@ -13,11 +13,14 @@ use landbridge::lab::Flavor;
 use landbridge::topology::Role;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error};
+use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long a client that was refused waits before it tries again.
 const AGAIN: Duration = Duration::from_millis(20);
+/// A server that is back is found to be within two seconds. Tries are counted, for a slow machine makes fewer of them.
+const MOST_REFUSALS: usize = 100;
 
 async fn faults_of_the_primary(flavor: Flavor) {
     faults_of(flavor, Role::Primary).await;
@@ -30,7 +33,7 @@ async fn faults_of_the_replica(flavor: Flavor) {
 crate::on_both!(faults_of_the_primary, faults_of_the_replica);
 
 async fn faults_of(flavor: Flavor, target: Role) {
-    let mut bed = Bed::start(flavor, Deadlines::Short).await;
+    let mut bed = Bed::start(flavor, deadlines()).await;
     let mut wrong = Vec::new();
     for fault in Fault::ALL.into_iter().filter(|fault| *fault != Fault::Stall && is_wanted(*fault)) {
         meet(&bed, fault, target, &mut wrong).await;
@@ -44,15 +47,20 @@ async fn faults_of(flavor: Flavor, target: Role) {
 }
 
 /// `MATRIX_FAULT=Killed` runs one fault alone.
-fn is_wanted(fault: Fault) -> bool {
+pub fn is_wanted(fault: Fault) -> bool {
     std::env::var("MATRIX_FAULT").map_or(true, |one| one == format!("{fault:?}"))
 }
 
+/// `MATRIX_DEADLINES=default` has everything take as long as with a file that does not say.
+fn deadlines() -> Deadlines {
+    if std::env::var_os("MATRIX_DEADLINES").is_some() { Deadlines::Default } else { Deadlines::Short }
+}
+
 /// What became of a session.
-struct Met {
-    moment: Moment,
-    outcome: Outcome,
-    conn: Option<Conn>,
+pub struct Met {
+    pub moment: Moment,
+    pub outcome: Outcome,
+    pub conn: Option<Conn>,
 }
 
 async fn meet(bed: &Bed, fault: Fault, target: Role, wrong: &mut Vec<String>) {
@@ -84,6 +92,7 @@ async fn meet(bed: &Bed, fault: Fault, target: Role, wrong: &mut Vec<String>) {
     let mended = mending.elapsed();
     let recovered = recover(bed, &scene, &mut met).await;
     verify(&scene, &met).await;
+    recovered.judge(&scene, wrong);
     for Met { moment, outcome, .. } in &met {
         let expected = expected(target, fault, *moment);
         if !expected.contains(outcome) {
@@ -93,7 +102,7 @@ async fn meet(bed: &Bed, fault: Fault, target: Role, wrong: &mut Vec<String>) {
     let outcomes: Vec<String> = met.iter().map(|met| format!("{:?} {}", met.moment, met.outcome)).collect();
     eprintln!(
         "{} {fault:?} of the {target:?}: ready {prepared:?}, told {told:?}, mended in {mended:?}, recovered after \
-         {recovered:?}: {}",
+         {recovered}: {}",
         bed.pair.primary.flavor(),
         outcomes.join(", ")
     );
@@ -127,10 +136,32 @@ async fn later(bed: &Bed, scene: &Scene<'_>, fault: Fault, met: &mut [Met]) -> O
     first
 }
 
-/// Every session writes again and sees what it wrote, without help. Returns how long that took.
-async fn recover(bed: &Bed, scene: &Scene<'_>, met: &mut [Met]) -> Duration {
+/// How sessions went on once the server was back.
+pub struct Recovered {
+    /// Until each of them had written.
+    took: Duration,
+    /// Writes that were refused until then, [`AGAIN`] between two of them.
+    refusals: usize,
+}
+
+impl Recovered {
+    pub fn judge(&self, scene: &Scene<'_>, wrong: &mut Vec<String>) {
+        if self.refusals > MOST_REFUSALS {
+            wrong.push(format!("{}: recovered after {self}", scene.tag));
+        }
+    }
+}
+
+impl fmt::Display for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} and {} refusals", self.took, self.refusals)
+    }
+}
+
+/// Every session writes again and sees what it wrote, without help.
+pub async fn recover(bed: &Bed, scene: &Scene<'_>, met: &mut [Met]) -> Recovered {
     let since = Instant::now();
-    let mut took = Duration::ZERO;
+    let (mut took, mut refusals) = (Duration::ZERO, 0);
     let mut conns: Vec<Conn> = met.iter_mut().filter_map(|met| met.conn.take()).collect();
     conns.push(within("a new client", bed.client()).await.expect("a new client gets in"));
     for (number, mut conn) in conns.into_iter().enumerate() {
@@ -138,6 +169,7 @@ async fn recover(bed: &Bed, scene: &Scene<'_>, met: &mut [Met]) -> Duration {
         within("a write after the fault", async {
             while let Err(error) = write(&mut conn, &name).await {
                 assert!(matches!(error, Error::Server(_)), "{name}: {error}");
+                refusals += 1;
                 tokio::time::sleep(AGAIN).await;
             }
         })
@@ -149,11 +181,11 @@ async fn recover(bed: &Bed, scene: &Scene<'_>, met: &mut [Met]) -> Duration {
         assert_eq!(count(bed, &name).await, seen.unwrap_or_default(), "{name}");
         conn.disconnect().await.expect("goodbye");
     }
-    took
+    Recovered { took, refusals }
 }
 
 /// Nothing acknowledged is missing, nothing is there twice, and no transaction is there in part.
-async fn verify(scene: &Scene<'_>, met: &[Met]) {
+pub async fn verify(scene: &Scene<'_>, met: &[Met]) {
     for Met { moment, outcome, .. } in met {
         let (name, acknowledged) = (scene.name(*moment), *outcome == Outcome::Fine);
         let found = count(scene.bed, &name).await;

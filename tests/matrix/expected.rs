@@ -15,6 +15,8 @@ const LOST: Expected = &[Error(2013)];
 const UNREACHABLE: Expected = &[Error(2003)];
 /// Depending on whether the fault has been noticed when the statement comes.
 const LOST_OR_UNREACHABLE: Expected = &[Error(2013), Error(2003)];
+/// Depending on whether it was sent before the fault was noticed.
+const OK_OR_LOST: Expected = &[Fine, Error(2013)];
 /// Depending on where the link is in its ups and downs.
 const ANY: Expected = &[Fine, Error(2013), Error(2003)];
 /// A server that stops may still say so.
@@ -34,6 +36,13 @@ pub fn expected(target: Role, fault: Fault, moment: Moment) -> Expected {
     row[column]
 }
 
+/// The same of the primary, where the file says `primary_down = "wait 60s"`; `None`: not tried.
+pub fn expected_with_patience(fault: Fault, moment: Moment) -> Option<Expected> {
+    let (_, row) = OF_PRIMARY_WITH_PATIENCE.iter().find(|(of, _)| *of == fault)?;
+    let column = Moment::ALL.iter().position(|one| *one == moment)?;
+    Some(row[column])
+}
+
 type Table = [(Fault, [Expected; 9]); 9];
 
 /// Columns: idle, login, reading, writing, in transaction, committing, preparing, streaming, later.
@@ -48,6 +57,14 @@ const OF_PRIMARY: Table = [
     (Fault::ReadOnly, [READ_ONLY, READ_ONLY, OK, OK, READ_ONLY, OK, READ_ONLY, OK, READ_ONLY]),
     (Fault::Full, [LOST_OR_UNREACHABLE, LOST_OR_UNREACHABLE, UNREACHABLE, LOST, LOST, LOST, LOST, CLOSED, UNREACHABLE]),
     (Fault::Flapping, [ANY, ANY, ANY, LOST, LOST, LOST, LOST, CLOSED, OK]),
+];
+
+/// What was not sent is done once the primary is back; what was sent, and not answered, is still not known.
+#[rustfmt::skip]
+const OF_PRIMARY_WITH_PATIENCE: [(Fault, [Expected; 9]); 3] = [
+    (Fault::Killed, [OK_OR_LOST, OK_OR_LOST, OK, LOST, LOST, LOST, LOST, CLOSED, OK]),
+    (Fault::BlackHole, [OK_OR_LOST, OK_OR_LOST, OK, LOST, LOST, LOST, LOST, CLOSED, OK]),
+    (Fault::Refused, [OK_OR_LOST, OK_OR_LOST, OK, LOST, LOST, LOST, LOST, CLOSED, OK]),
 ];
 
 #[rustfmt::skip]

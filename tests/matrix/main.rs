@@ -20,6 +20,7 @@ mod fault;
 mod hole;
 mod moment;
 mod outcome;
+mod patience;
 #[path = "../checker/random.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]
 mod random;

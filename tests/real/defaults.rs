@@ -52,4 +52,25 @@ async fn without_autocommit(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(servers_that_differ, without_autocommit);
+/// `SET CHARACTER SET` takes the connection's character set from the session's schema, whatever schema the connection was
+/// left in on which it is tried.
+async fn a_character_set_of_the_schema(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await;
+    bed.pair.primary.sql("CREATE DATABASE app_latin CHARACTER SET latin1").await.expect("a schema");
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    let collation = "SELECT CONCAT_WS(' ', @@character_set_connection, @@collation_connection)";
+    let (mut other, mut client) = (bed.client().await, bed.client().await);
+    client.query_drop("USE app_latin").await.expect("chosen");
+    for set in ["SET CHARACTER SET utf8mb4", "SET CHARACTER SET ascii"] {
+        // The only connection to the replica is in another schema now.
+        one::<u32>(&mut other, "SELECT COUNT(*) FROM t").await;
+        client.query_drop(set).await.expect("set");
+        let there: String = one(&mut client, &format!("/* landbridge: primary */ {collation}")).await;
+        assert_eq!(there, "latin1 latin1_swedish_ci", "{set}");
+        assert_eq!(one::<String>(&mut client, collation).await, there, "{set}");
+        client.query_drop("SET NAMES utf8mb4").await.expect("set");
+    }
+    bed.stop().await;
+}
+
+crate::on_both!(servers_that_differ, without_autocommit, a_character_set_of_the_schema);

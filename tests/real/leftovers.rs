@@ -26,7 +26,9 @@ fn code(failure: Result<(), Error>) -> u16 {
 
 /// A write that asks what a read left on a replica must not follow it there.
 async fn found_rows_in_a_write(flavor: Flavor) {
-    let bed = Bed::new(flavor).await;
+    // However busy the machine is, the read is answered nearby.
+    let plan = Plan { extra: "[consistency]\nwait = \"10s\"\n", ..Plan::default() };
+    let bed = Bed::with(flavor, plan).await;
     let mut client = bed.client().await;
     run(&mut client, "INSERT INTO t (n) VALUES (1), (2), (3)").await;
     bed.pair.wait_caught_up().await.expect("caught up");

@@ -254,6 +254,29 @@ async fn pools_grow_and_shrink(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// How many dial a server at a time, from the next dial on; those that are under way are done.
+async fn dials_at_a_time(flavor: Flavor) {
+    let bed = Bed::quiet(flavor).await;
+    let quiet = ("1h", accounts::MONITOR.password);
+    let mut settings = settings(&bed.pair, (&bed.ocean, &bed.shore), (4, 16), quiet, ("", "", ""));
+    let open = bed.crossed().connections_open;
+    let dialing = async |n: u64| {
+        let waiting = bed.ocean.wait_until(|stats| stats.connections_open == open + n);
+        assert!(tokio::time::timeout(Duration::from_secs(20), waiting).await.is_ok(), "{n}: {:?}", bed.crossed());
+    };
+    bed.ocean.hold_answers();
+    settings.users[0].pool.min_warm = 12;
+    settings.pool.max_parallel_dials = 1;
+    assert!(bed.app().reload(settings.clone()).await.expect("it can be applied").needs_restart.is_empty());
+    dialing(1).await;
+    settings.pool.max_parallel_dials = 3;
+    reload(&bed, &settings).await;
+    dialing(3).await;
+    bed.ocean.resume();
+    dialing(8).await;
+    bed.stop().await;
+}
+
 /// Rules, limits and roles of the next statement; what cannot change says so.
 async fn what_else_changes(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
@@ -269,13 +292,16 @@ async fn what_else_changes(flavor: Flavor) {
         read: Some(landbridge::config::ReadFrom::Primary),
         max_lag: None,
         on_empty: None,
+        transactions: None,
     });
     settings.limits.max_prepared_statements = 0;
+    settings.limits.memory = 1 << 20;
     settings.listen.http = None;
     settings.consistency.per_table = true;
     let done = bed.app().reload(settings.clone()).await.expect("it can be applied");
     assert_eq!(done.applied, ["[[rule]] changed", "[limits] changed"]);
     assert_eq!(done.needs_restart, ["[listen] http", "[consistency] per_table"]);
+    assert_eq!(bed.app().shared.memory.free(), 1 << 20);
     assert_eq!(counted(&bed, routed, "rule"), "0");
     assert_eq!(one::<u32>(&mut client, read).await, 0);
     assert_eq!(counted(&bed, routed, "rule"), "1", "the rule sends it to the primary");
@@ -310,5 +336,6 @@ crate::on_both!(
     the_primary_moves,
     users_that_are_let_in,
     pools_grow_and_shrink,
+    dials_at_a_time,
     what_else_changes,
 );

@@ -37,7 +37,15 @@ fn changed(bed: &Bed, nth: usize, second: &Relay, bridge: &Relay) -> Settings {
             settings.consistency.wait = ReadWait::AtMost(Duration::from_millis(nth as u64 % 20));
             let (user, schema) = (Some(APP.to_owned()), Some("app".to_owned()));
             let read = Some(ReadFrom::Primary);
-            settings.rules.push(Rule { user, schema, tables: Vec::new(), read, max_lag: None, on_empty: None });
+            settings.rules.push(Rule {
+                user,
+                schema,
+                tables: Vec::new(),
+                read,
+                max_lag: None,
+                on_empty: None,
+                transactions: None,
+            });
         }
         7 => settings.monitor.interval = Duration::from_millis(150),
         8 => settings.servers[0].address = through(bridge),

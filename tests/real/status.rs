@@ -115,6 +115,12 @@ async fn what_breaks(flavor: Flavor) {
     bed.pair.primary.sql("SET GLOBAL read_only = OFF").await.expect("set");
     until(&bed, "that it takes them again", |r| r.alarms.is_empty()).await;
 
+    bed.app().reload_refused();
+    let told = until(&bed, "that the file was refused", |r| has_alarm(r, "reload_refused")).await;
+    assert_eq!(told.alarms.len(), 1, "{told:#?}");
+    bed.app().reload(crate::reload::base(&bed)).await.expect("this one is right");
+    until(&bed, "that it was mended", |r| r.alarms.is_empty()).await;
+
     bed.pair.primary.kill9().expect("killed");
     let told = until(&bed, "that the primary is down", |r| has_alarm(r, "primary_down")).await;
     assert_eq!((told.servers[0].health, told.alarms[0].is_serious), (Health::Down, true));

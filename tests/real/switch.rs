@@ -12,18 +12,18 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Servers `a` (the primary at first), `b` and perhaps `c`, and Landbridge.
-struct Fleet {
-    pair: Pair,
+pub(crate) struct Fleet {
+    pub(crate) pair: Pair,
     third: Option<Server>,
-    app: App,
+    pub(crate) app: App,
 }
 
 const TABLE: &str = "CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)";
-const AUTO: [&str; 2] = ["auto"; 2];
+pub(crate) const AUTO: [&str; 2] = ["auto"; 2];
 
 impl Fleet {
     /// One server for each role.
-    async fn start(flavor: Flavor, roles: &[&str], extra: &str) -> Self {
+    pub(crate) async fn start(flavor: Flavor, roles: &[&str], extra: &str) -> Self {
         let pair = Pair::start(flavor).await.expect("servers start");
         pair.primary.sql(TABLE).await.expect("a table can be made");
         pair.wait_caught_up().await.expect("the replica follows");
@@ -37,7 +37,7 @@ impl Fleet {
         let flavor = pair.primary.flavor();
         let third = if roles.len() > 2 {
             let tls = Some(pair.certs.clone());
-            let options = ServerOptions { server_id: 3, read_only: true, tls, extra_args: Vec::new() };
+            let options = ServerOptions { server_id: 3, read_only: true, tls, ..ServerOptions::default() };
             let third = Server::start(flavor, options).await.expect("a third server starts");
             third.follow(pair.primary.addr(), &pair.certs.ca).await.expect("follows");
             third.catch_up_with(&pair.primary).await.expect("catches up");
@@ -72,13 +72,13 @@ impl Fleet {
         Self { pair, third, app }
     }
 
-    async fn until(&self, fits: impl Fn(&Snapshot) -> bool) {
+    pub(crate) async fn until(&self, fits: impl Fn(&Snapshot) -> bool) {
         let mut topology = self.app.shared.topology.clone();
         let wait = topology.wait_for(|snapshot| fits(snapshot));
         tokio::time::timeout(Duration::from_secs(30), wait).await.expect("within 30 s").expect("monitor runs");
     }
 
-    async fn until_primary_is(&self, name: &str) {
+    pub(crate) async fn until_primary_is(&self, name: &str) {
         self.until(|t| t.primary().is_some_and(|p| &*p.name == name && p.health == Health::Up)).await;
     }
 
@@ -96,7 +96,7 @@ impl Fleet {
         String::from_utf8(self.app.metrics.render().expect("renders")).expect("text")
     }
 
-    async fn client(&self) -> Conn {
+    pub(crate) async fn client(&self) -> Conn {
         let opts = OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
             .tcp_port(self.app.mysql[0].port())
@@ -109,7 +109,7 @@ impl Fleet {
         Conn::new(Opts::from(opts)).await.expect("a client can connect")
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.app.shut_down().await;
     }
 }
@@ -221,6 +221,38 @@ async fn unplanned_promotion(flavor: Flavor) {
     fleet.stop().await;
 }
 
+/// Where the file says so, a transaction that the old primary took with it is run again on the new one.
+async fn transactions_go_on_at_the_successor(flavor: Flavor) {
+    const EXTRA: &str = "[route]\nprimary_down = \"wait 60s\"\ntransaction_replay = true\n";
+    let fleet = Fleet::start(flavor, &AUTO, EXTRA).await;
+    let (old, new) = (&fleet.pair.primary, &fleet.pair.replica);
+    let (mut client, mut dying) = (fleet.client().await, fleet.client().await);
+    client.query_drop("INSERT INTO t (id, n) VALUES (1, 1), (2, 2)").await.expect("write");
+    while !fleet.app.shared.definitions.are_known_to(APP) {
+        client.query_drop("SELECT n FROM t WHERE id = 0").await.expect("a read has tables looked up");
+    }
+    for (conn, id) in [(&mut client, 1), (&mut dying, 2)] {
+        conn.query_drop("BEGIN").await.expect("begun");
+        conn.query_drop(format!("UPDATE t SET n = n + 10 WHERE id = {id}")).await.expect("write");
+    }
+    old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
+    new.catch_up_with(old).await.expect("caught up");
+    fleet.pair.promote_replica().await.expect("promoted");
+    fleet.until_primary_is("b").await;
+    // The old one is there and has the transaction open: it is given up, and not committed.
+    assert_eq!(one::<u64>(&mut client, "SELECT n FROM t WHERE id = 1").await, 11);
+    client.query_drop("UPDATE t SET n = n + 100 WHERE id = 1").await.expect("at the new one");
+    old.kill9().expect("killed");
+    assert_eq!(one::<u64>(&mut dying, "SELECT n FROM t WHERE id = 2").await, 12);
+    for conn in [&mut client, &mut dying] {
+        conn.query_drop("COMMIT").await.expect("committed");
+    }
+    let sum = new.sql("SELECT SUM(n) FROM app.t").await.expect("a sum")[0][0].clone();
+    assert_eq!(sum.as_deref(), Some("123"));
+    fleet.until_metric("landbridge_replayed_transactions_total{outcome=\"went_on\"}", "2").await;
+    fleet.stop().await;
+}
+
 /// The file says who the primary is, and it is read-only: an alarm, the server's own error, and the session lives on.
 async fn a_primary_that_is_read_only(flavor: Flavor) {
     let fleet = Fleet::start(flavor, &["primary", "replica"], "").await;
@@ -294,6 +326,7 @@ crate::on_both!(
     planned_switchover,
     a_start_between_two_primaries,
     unplanned_promotion,
+    transactions_go_on_at_the_successor,
     a_primary_that_is_read_only,
     replicas_that_die
 );

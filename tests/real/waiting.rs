@@ -1,10 +1,12 @@
 //! Statements that wait: for a primary that is away, and while an operator has paused.
 
+use crate::reload::base;
 use crate::support::{Bed, Plan, one};
-use landbridge::lab::Flavor;
+use landbridge::config::PrimaryDown;
+use landbridge::lab::{Flavor, accounts};
 use landbridge::topology::Health;
 use mysql_async::prelude::*;
-use mysql_async::{Conn, Error};
+use mysql_async::{Conn, Error, Opts, OptsBuilder};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +91,29 @@ async fn waiting_has_bounds(flavor: Flavor) {
     bed.ocean.resume();
     client.query_drop("INSERT INTO t (n) VALUES (4)").await.expect("within two seconds");
     assert_eq!(one::<u64>(&mut client, "SELECT SUM(n) FROM t").await, 4, "what was given up was never sent");
+    bed.stop().await;
+}
+
+/// A user may have another patience than the rest.
+async fn users_wait_as_the_file_says_of_them(flavor: Flavor) {
+    let extra = "[route]\nprimary_down = \"wait 60s\"\n";
+    let bed = Bed::with(flavor, Plan { extra, ..Plan::default() }).await;
+    let mut base = base(&bed);
+    base.route.primary_down = PrimaryDown::Wait(Duration::from_secs(60));
+    let mut settings = base.clone();
+    settings.users[0].primary_down = Some(PrimaryDown::Fail);
+    bed.app().reload(settings).await.expect("it can be applied");
+    let mut client = bed.client().await;
+    bed.pair.primary.kill9().expect("killed");
+    down(&bed).await;
+    let refused = client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect_err("nobody is there");
+    assert_eq!(code(&refused), 2003, "{refused}");
+    bed.app().reload(base).await.expect("it can be applied");
+    let write = tokio::spawn(async move { client.query_drop("INSERT INTO t (n) VALUES (2)").await });
+    wait_for_waiting(&bed, 1).await;
+    bed.pair.primary.restart().await.expect("back");
+    write.await.expect("no panic").expect("it has waited");
+    bed.until_sql("SELECT SUM(n) FROM app.t", "2").await;
     bed.stop().await;
 }
 
@@ -187,4 +212,90 @@ async fn at_rest_is_at_rest(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(writes_wait_for_the_primary, waiting_has_bounds, paused_and_resumed, at_rest_is_at_rest);
+/// A replica is behind by what a client wrote, and the primary is away without anybody having noticed: the read waits for
+/// whoever is the first to have it.
+async fn a_read_waits_for_its_write_or_the_primary(flavor: Flavor) {
+    let monitor = "down_after = 1000\n";
+    let bed = Bed::with(flavor, Plan { monitor, ..Plan::default() }).await;
+    let mut client = bed.client().await;
+    for back in ["the replica", "the primary"] {
+        client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+        bed.pair.wait_caught_up().await.expect("caught up");
+        let written = one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await;
+        let mut lock = administrator(&bed).await;
+        lock.query_drop("LOCK TABLES app.t READ").await.expect("the applier waits, readers do not");
+        client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+        bed.ocean.cut();
+        let tries = bed.metric("landbridge_gtid_waits_total");
+        let read = tokio::spawn(async move { (one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, client) });
+        // It does not give up at the first.
+        bed.until(|| bed.metric("landbridge_gtid_waits_total") >= tries + 3.0).await;
+        assert!(!read.is_finished(), "nobody has what it must see");
+        if back == "the primary" {
+            bed.ocean.resume();
+        } else {
+            lock.query_drop("UNLOCK TABLES").await.expect("unlocked");
+        }
+        let (seen, same) = read.await.expect("it is answered");
+        assert_eq!(seen, written + 1, "its own write, by {back}");
+        client = same;
+        lock.disconnect().await.expect("goodbye");
+        bed.ocean.resume();
+        bed.warm().await;
+    }
+    bed.stop().await;
+}
+
+/// Straight to the replica.
+async fn administrator(bed: &Bed) -> Conn {
+    let (socket, root) = (bed.pair.replica.socket().display().to_string(), accounts::ROOT);
+    let opts = OptsBuilder::default().socket(Some(socket)).user(Some(root.user)).pass(Some(root.password));
+    Conn::new(Opts::from(opts)).await.expect("the administrator gets in")
+}
+
+/// A read looks for a primary that nobody has found to be away yet. Whoever is told to go meanwhile, or leaves, goes.
+async fn looking_for_the_primary_is_not_deaf(flavor: Flavor) {
+    // Never found to be down.
+    let monitor = "down_after = 1000\n";
+    let bed = Bed::with(flavor, Plan { monitor, ..Plan::default() }).await;
+    let mut settings = base(&bed);
+    settings.monitor.down_after = 1000;
+    settings.servers[1].weight = 0;
+    bed.app().reload(settings).await.expect("the replica serves no reads");
+    let registry = &bed.app().shared.registry;
+    let (mut told, mut dismissed) = (bed.client().await, bed.client().await);
+    let ids = [told.id(), dismissed.id()];
+    let mut leaving = bed.raw_client().await.begin();
+    bed.ocean.cut();
+    let told = tokio::spawn(async move { told.query_drop("SELECT COUNT(*) FROM t").await });
+    let dismissed = tokio::spawn(async move { dismissed.query_drop("SELECT COUNT(*) FROM t").await });
+    leaving.command(landbridge::protocol::exchange::Expect::Results, &[b"\x03SELECT COUNT(*) FROM t"]);
+    leaving.flush().await.expect("sent");
+    let failed = bed.metric("landbridge_dial_errors_total");
+    bed.until(|| bed.metric("landbridge_dial_errors_total") > failed).await;
+    let was_told = |code: &str| bed.metric_of("landbridge_errors_total", code) > 0.0;
+    assert!(!was_told("1152") && !was_told("2003"), "all of them wait");
+    drop(leaving);
+    bed.until(|| was_told("1152")).await;
+    let [stop, leave] = ids.map(|id| registry.find(id).expect("connected"));
+    stop.stop.cancel();
+    leave.leave.cancel();
+    // Who had not heard it would be told at last that the primary cannot be reached: 2003.
+    assert_eq!(code(&told.await.expect("no panic").expect_err("told to go")), 1053);
+    let gone = dismissed.await.expect("no panic").expect_err("told to go");
+    assert_ne!(code(&gone), 2003, "{gone}");
+    bed.until(|| registry.is_empty()).await;
+    assert!(!was_told("2003"));
+    bed.ocean.resume();
+    bed.stop().await;
+}
+
+crate::on_both!(
+    a_read_waits_for_its_write_or_the_primary,
+    looking_for_the_primary_is_not_deaf,
+    writes_wait_for_the_primary,
+    users_wait_as_the_file_says_of_them,
+    waiting_has_bounds,
+    paused_and_resumed,
+    at_rest_is_at_rest
+);

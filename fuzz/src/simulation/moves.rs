@@ -53,6 +53,9 @@ impl Client {
     /// After a statement that is no more than one: checks its status, and its error.
     async fn after(&mut self, got: &Got) -> Result<(), Over> {
         let Some(error) = &got.error else {
+            if self.transaction != 0 && (got.insert_id != 0 || !got.values.is_empty()) {
+                self.world.facts().seen_of.insert(self.transaction);
+            }
             let in_transaction = got.status.contains(Status::IN_TRANS);
             if self.world.is_honest() && in_transaction != (self.transaction != 0) {
                 self.violated(&format!("is told {:?} in transaction {}", got.status, self.transaction));

@@ -11,10 +11,12 @@ use landbridge::backend::server::{Reference, Server};
 use landbridge::backend::servers::Servers;
 use landbridge::config::Secret;
 use landbridge::consistency::gtid::{Family, GtidSet};
+use landbridge::frontend::definitions::Definitions;
 use landbridge::frontend::digests::Digests;
 use landbridge::frontend::gate::Gate;
 use landbridge::frontend::handshake::Door;
 use landbridge::frontend::listener::serve;
+use landbridge::frontend::optimistic::Spoiled;
 use landbridge::frontend::pools::{PoolPlans, Pools};
 use landbridge::frontend::proven::Proven;
 use landbridge::frontend::registry::Registry;
@@ -30,6 +32,7 @@ use landbridge::net::stream::Socket;
 use landbridge::pool::{Counts, PoolSettings};
 use landbridge::protocol::capability::Capabilities;
 use landbridge::route::rules::Rules;
+use landbridge::sql::Transactions;
 use landbridge::topology::{FloorView, Health, Lag, PrimaryReport, Role, ServerId, ServerView, Snapshot};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -76,6 +79,10 @@ fn session_settings(random: &mut Random) -> SessionSettings {
         wait: random.pick(&[None, Some(Duration::ZERO)]),
         pin_for: Duration::from_secs(1),
         max_lag_by_user: HashMap::new(),
+        transactions: Transactions::Primary,
+        transactions_by_user: HashMap::new(),
+        transaction_replay: false,
+        verify_transactions: true,
         rules: Rules::default(),
         read_functions: Arc::default(),
         session_mode: SessionMode { listed: HashMap::new(), others: random.per_mille(60) },
@@ -89,6 +96,7 @@ fn session_settings(random: &mut Random) -> SessionSettings {
         limits_by_user: HashMap::new(),
         version: None,
         slow: None,
+        primary_down_by_user: HashMap::new(),
         primary_down: random.pick(&[None, Some(Duration::from_secs(2))]),
         max_waiting: 100,
     }
@@ -136,7 +144,8 @@ impl Proxy {
             topology,
             pools,
             scopes: Arc::default(),
-            definitions: None,
+            definitions: Definitions::default(),
+            spoiled: Spoiled::default(),
             news: watch::channel(()).0,
             doubts: watch::channel(None).0,
             metrics: metrics.session.clone(),

@@ -6,6 +6,7 @@ use super::statements::{Answer, Conn};
 use super::tag::Tag;
 use super::wire::{self, End};
 use super::world::{Order, World};
+use bytes::Bytes;
 use landbridge::net::packets::PacketStream;
 use landbridge::net::simulated::{Dialling, Duplex, Peer};
 use landbridge::net::stream::Socket;
@@ -13,7 +14,7 @@ use landbridge::protocol::capability::{Capabilities, Status};
 use landbridge::protocol::command::Command;
 use landbridge::protocol::handshake::{Greeting, Login, LoginOrTls};
 use landbridge::protocol::packet::frame;
-use landbridge::protocol::parameters::Execution;
+use landbridge::protocol::parameters::{Execution, Types};
 use landbridge::protocol::response::{OK, OkPacket, ServerError};
 use landbridge::protocol::resultset::{Column, ColumnType, Protocol, encode};
 use landbridge::protocol::track::Changes;
@@ -354,7 +355,7 @@ impl Serving {
             self.push(out, 1, Answer::error(1243, "Unknown prepared statement handler"), Protocol::Binary, false);
             return;
         };
-        let decoded = Execution::decode(&body[4..], 1, self.caps);
+        let decoded = Execution::decode(&Bytes::copy_from_slice(&body[4..]), 1, self.caps, &Types::default());
         let tag = decoded.ok().and_then(|_| Tag::find(&String::from_utf8_lossy(body)));
         let tag = tag.map(|tag| tag.to_string()).unwrap_or_default();
         if self.world.is_honest() && meant_for(&text).is_some_and(|meant| meant != schema) {

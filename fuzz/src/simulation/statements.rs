@@ -190,8 +190,9 @@ impl Conn {
                 }
                 let here = (server, thread, tag.number);
                 let place = *facts.transactions.entry(open.number).or_insert(here);
-                if tag.number == place.2 {
-                    // A read that began it, and was not answered, may begin it anew elsewhere.
+                if tag.number == place.2 || !facts.seen_of.contains(&open.number) {
+                    // A read that began it, and was not answered, may begin it anew elsewhere; and so may whatever
+                    // follows one that was refused.
                     facts.transactions.insert(open.number, here);
                 } else if (place.0, place.1) != (server, thread) {
                     facts.violated(format!("{at}: its transaction is on {place:?}"));

@@ -3,7 +3,7 @@
 use super::random::Random;
 use super::tag::Tag;
 use super::wire::Cord;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -74,6 +74,8 @@ pub struct Facts {
     pub writes: HashMap<u64, Write>,
     /// The connection of each transaction of a client, and its first statement.
     pub transactions: HashMap<u64, Place>,
+    /// Those of which a client has seen something.
+    pub seen_of: HashSet<u64>,
     /// What each user has seen.
     pub seen: HashMap<String, u64>,
     /// Whether servers mean what they say.
@@ -112,6 +114,7 @@ impl World {
             machines: (0..servers).map(machine).collect(),
             writes: HashMap::new(),
             transactions: HashMap::new(),
+            seen_of: HashSet::new(),
             seen: HashMap::new(),
             honest: faults.nonsense == 0,
             threads: Vec::new(),

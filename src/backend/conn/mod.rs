@@ -29,7 +29,7 @@ pub struct Lost {
 }
 
 impl Lost {
-    fn after_send(source: impl Into<ReadError>) -> Self {
+    pub(crate) fn after_send(source: impl Into<ReadError>) -> Self {
         Self { sent: true, source: source.into() }
     }
 }

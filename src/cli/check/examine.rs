@@ -283,7 +283,8 @@ impl Examined {
 
 fn facts_sql(family: Family) -> &'static str {
     match family {
-        Family::MySql => "SELECT @@global.read_only, @@global.gtid_mode",
+        // As the monitor asks.
+        Family::MySql => "SELECT @@global.read_only OR @@global.innodb_read_only, @@global.gtid_mode",
         Family::MariaDb => "SELECT @@global.read_only, IF(@@global.log_bin, 'ON', 'OFF')",
     }
 }

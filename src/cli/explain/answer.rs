@@ -7,6 +7,7 @@ use crate::consistency::token::Token;
 use crate::frontend::binding::{PinReason, PinSet};
 use crate::frontend::effect::{Fate, fate};
 use crate::frontend::is_about_server;
+use crate::frontend::optimistic::would_stay;
 use crate::frontend::shared::{ScopeKind, SessionSettings};
 use crate::route::rules::{Effect, Rule, Sender};
 use crate::route::{Need, Reader, Reason, decide};
@@ -66,14 +67,18 @@ pub(super) fn answer(sql: &str, wish: &Wish, scene: &Scene) -> Answer {
         pins: pins(&statement).into_iter().map(|pin| (pin.as_str(), keeps(pin).0, keeps(pin).1)).collect(),
         prelude: prelude(&statement),
         effects: statement.traits.names().map(str::to_lowercase).collect(),
-        notes: notes(scene, &statement, effect),
+        notes: notes(wish, scene, &statement, effect),
     };
-    match answered_here(&statement, wish.in_transaction) {
+    let ends_nearby = wish.in_transaction
+        && matches!(statement.kind, Kind::Commit(_) | Kind::Rollback(_))
+        && scene.is_optimistic(&statement);
+    let here = answered_here(&statement, wish.in_transaction);
+    match here.or(ends_nearby.then_some("The transaction ends on its replica, if it has only read.")) {
         Some(why) => {
             why.clone_into(&mut answer.meaning);
             answer.prelude = "nothing: no server is asked for it";
         }
-        None => answer.take_route(need(&statement, effect, wish, scene), &statement, effect, wish, scene),
+        None => answer.take_route(need(sql, &statement, effect, wish, scene), &statement, effect, wish, scene),
     }
     answer
 }
@@ -96,6 +101,7 @@ impl Answer {
         // Who may not wait at all goes to the primary at once.
         let in_vain = route.wait_for.is_some() && never_waits(scene.settings.as_ref());
         let (at_primary, reason) = if in_vain { (true, Reason::ReplicaBehind) } else { (is_primary, route.reason) };
+        let reason = if wish.in_transaction && !at_primary { Reason::Optimistic } else { reason };
         let server = if at_primary { scene.snapshot.primary() } else { scene.snapshot.server(route.server) };
         self.route = if at_primary { "primary" } else { "replica" };
         self.server = server.map(|server| server.name.to_string());
@@ -119,9 +125,9 @@ fn never_waits(settings: Option<&SessionSettings>) -> bool {
 }
 
 /// In the order in which sessions decide it.
-fn need(statement: &Statement<'_>, effect: Effect, wish: &Wish, scene: &Scene) -> Need {
+fn need(sql: &str, statement: &Statement<'_>, effect: Effect, wish: &Wish, scene: &Scene) -> Need {
     if wish.in_transaction {
-        return Need::Primary(Reason::InTransaction);
+        return if stays(sql, statement, effect, scene) { Need::Read } else { Need::Primary(Reason::InTransaction) };
     }
     let user = scene.user.as_deref().unwrap_or_default();
     if scene.settings.as_ref().is_some_and(|settings| settings.session_mode.is_for(user)) {
@@ -140,6 +146,13 @@ fn need(statement: &Statement<'_>, effect: Effect, wish: &Wish, scene: &Scene) -
     need
 }
 
+/// Whether a statement runs on the replica on which its transaction has read so far.
+fn stays(sql: &str, statement: &Statement<'_>, effect: Effect, scene: &Scene) -> bool {
+    let is_about_data = !scene.schema.as_deref().is_some_and(|schema| is_about_server(schema.as_bytes()));
+    let need = effect.need(Need::of(statement), &statement.hint);
+    scene.is_optimistic(statement) && would_stay(sql.as_bytes(), statement, need, effect.on_empty, is_about_data)
+}
+
 /// What needs no server's answer, or only that of one nearby.
 fn answered_here(statement: &Statement<'_>, in_transaction: bool) -> Option<&'static str> {
     const CHECKED: &str = "Checked by a server nearby, remembered, sent ahead of later statements.";
@@ -152,7 +165,7 @@ fn answered_here(statement: &Statement<'_>, in_transaction: bool) -> Option<&'st
     }
     match &statement.kind {
         Kind::Begin(begin) if !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite) => {
-            Some("A transaction begins at the primary with its first statement.")
+            Some("A transaction begins with its first statement.")
         }
         Kind::Commit(_) | Kind::Rollback(_) => Some("There is nothing to end."),
         Kind::Set(assignments) => match fate(assignments) {
@@ -202,7 +215,7 @@ fn prelude(statement: &Statement<'_>) -> &'static str {
     }
 }
 
-fn notes(scene: &Scene, statement: &Statement<'_>, effect: Effect) -> Vec<String> {
+fn notes(wish: &Wish, scene: &Scene, statement: &Statement<'_>, effect: Effect) -> Vec<String> {
     let mut notes = Vec::new();
     let Some(settings) = &scene.settings else {
         notes.push("there is no file: as with a replica nearby, the primary far away, and no rules".into());
@@ -215,6 +228,13 @@ fn notes(scene: &Scene, statement: &Statement<'_>, effect: Effect) -> Vec<String
         notes.push("the comment in the statement counts more than the rule".into());
     }
     let of_user = scene.user.as_ref().and_then(|user| settings.max_lag_by_user.get(user)).copied();
+    if wish.in_transaction && scene.is_optimistic(statement) {
+        notes.push(
+            "transactions = \"optimistic\": as if it had only read so far; its first write takes its reads along to the \
+             primary"
+                .into(),
+        );
+    }
     if let Some(lag) = [statement.hint.max_lag.or(effect.max_lag), of_user].into_iter().flatten().min() {
         notes.push(format!("a replica more than {lag:?} behind does not answer it"));
     }
@@ -246,6 +266,7 @@ fn described(rule: &Rule) -> String {
         ("read", target),
         ("max_lag", rule.effect.max_lag.map(|lag| format!("{lag:?}"))),
         ("on_empty", rule.effect.on_empty.then(|| "primary".to_owned())),
+        ("transactions", rule.transactions.map(|place| place.as_str().to_owned())),
     ];
     let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} = \"{}\"", value?)));
     parts.collect::<Vec<_>>().join(", ")

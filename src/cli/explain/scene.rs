@@ -5,6 +5,7 @@ use crate::app;
 use crate::config::{self, Role as Configured, Settings};
 use crate::consistency::gtid::{Family, GtidSet};
 use crate::frontend::shared::{ScopeKind, SessionSettings};
+use crate::sql::{Statement, Transactions};
 use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +52,15 @@ impl Scene {
         ];
         let (user, schema) = (wish.user.clone(), wish.schema.clone());
         Self { settings: None, snapshot: Snapshot::of(servers), user, schema }
+    }
+
+    /// Whether a transaction with this statement reads on a replica until it writes.
+    pub(super) fn is_optimistic(&self, statement: &Statement<'_>) -> bool {
+        let (user, schema) = (self.user.as_deref().unwrap_or_default(), self.schema.as_deref().map(str::as_bytes));
+        let hint = statement.hint.transactions;
+        let wish = self.settings.as_ref().map(|settings| settings.transactions_for(hint, user, schema));
+        let keeps_one = self.settings.as_ref().is_some_and(|settings| settings.session_mode.is_for(user));
+        wish.or(hint) == Some(Transactions::Optimistic) && !keeps_one
     }
 
     /// What these settings say.

@@ -55,6 +55,27 @@ fn without_a_file() {
 }
 
 #[test]
+fn transactions_that_read_on_a_replica() {
+    let more = "[[rule]]\nschema = 'shop'\ntransactions = 'optimistic'\n";
+    for (sql, user, schema, route, reason) in [
+        ("SELECT * FROM t", "app", "shop", "replica", "optimistic"),
+        ("SAVEPOINT a", "app", "shop", "replica", "optimistic"),
+        ("SELECT * FROM t", "app", "blog", "primary", "in_transaction"),
+        ("/* landbridge: transactions=optimistic */ SELECT * FROM t", "app", "blog", "replica", "optimistic"),
+        ("/* landbridge: transactions=primary */ SELECT * FROM t", "app", "shop", "primary", "in_transaction"),
+        ("SELECT * FROM t WHERE x < NOW()", "app", "shop", "primary", "in_transaction"),
+        ("SELECT * FROM stock", "app", "shop", "primary", "in_transaction"),
+        ("SELECT * FROM t", "batch", "shop", "primary", "in_transaction"),
+        ("UPDATE t SET a = 1", "app", "shop", "primary", "in_transaction"),
+        ("COMMIT", "app", "shop", "landbridge", ""),
+    ] {
+        let wish = Wish { in_transaction: true, ..wish(user, schema) };
+        let told = with_file(sql, &wish, more);
+        assert_eq!((told.route, told.reason.unwrap_or_default()), (route, reason), "{sql} by {user} in {schema}");
+    }
+}
+
+#[test]
 fn with_rules_functions_and_modes_of_the_file() {
     for (sql, user, schema, server, reason, rule) in [
         ("SELECT * FROM stock", "app", "", "west", "rule", 1),

@@ -23,6 +23,9 @@ pub(super) fn meaning(reason: Reason) -> &'static str {
         }
         Reason::NoReplica => "No replica answers, is fresh enough and has a weight.",
         Reason::PrimaryIsNearer => "The primary is nearer than any replica that could answer.",
+        Reason::Optimistic => {
+            "A transaction that has only read so far reads on a replica; it moves to the primary when it first writes."
+        }
         Reason::PrimaryIsDown => "The primary does not answer, so a replica behind its max_lag does.",
         Reason::OnEmpty => "A replica had no row, and a rule asks the primary then.",
         Reason::Hint => "A comment in the statement asked for it.",

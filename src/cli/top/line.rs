@@ -54,7 +54,7 @@ impl Line {
     pub(super) fn and(mut self, look: Look, text: impl AsRef<str>) -> Self {
         let text = text.as_ref().chars().map(|c| match c {
             '\n' | '\t' | '\r' => ' ',
-            c if c.is_control() => '·',
+            c if misleads(c) => '·',
             c => c,
         });
         self.0.push((look, text.collect()));
@@ -92,6 +92,27 @@ impl Line {
         }
         if in_colour { out } else { out.trim_end().to_owned() }
     }
+}
+
+/// The same JSON, with what a terminal would take for a command, or for another order of characters, written as numbers.
+/// Such characters can only be inside of strings.
+pub(super) fn harmless(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if misleads(c) && !c.is_ascii() {
+            // All of them are in the first plane. Writing to a String cannot fail.
+            let _infallible = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Whether a terminal shows something else than this character: C0 and C1 controls, ends of lines, marks of direction.
+fn misleads(c: char) -> bool {
+    let directs = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || directs || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// A column of a table.
@@ -161,6 +182,18 @@ mod tests {
         assert_eq!(line.print(6, false), "a·[2J…");
         assert_eq!(line.print(0, false), "");
         assert_eq!(line.print(80, true), "\x1b[1;31ma·[2Jb c\x1b[0mdéf");
+    }
+
+    #[test]
+    fn names_do_not_lead_terminals_astray() {
+        let name = "a\u{9b}2J\u{85}\u{202e}b\u{2066}é\u{2028}";
+        assert_eq!(Line::of(Look::Plain, name).print(80, false), "a·2J··b·é·");
+        let json = serde_json::json!({ "name": name, "\u{200f}": 1 }).to_string();
+        let shown = harmless(&json);
+        assert!(shown.contains(r"a\u009b2J\u0085\u202eb\u2066é\u2028") && !shown.chars().any(misleads), "{shown}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("still JSON");
+        assert_eq!(value(&shown), value(&json), "it means the same");
+        assert_eq!(harmless("{\n}\n"), "{\n}\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod line;
 mod picture;
 mod terminal;
 
-use self::line::{Line, Look};
+use self::line::{Line, Look, harmless};
 use self::picture::{Order, Rates, View, draw};
 use self::terminal::Terminal;
 use super::ask::Place;
@@ -53,7 +53,7 @@ pub(super) fn top(wish: &Wish, file: &Path) -> ExitCode {
         }
     };
     let done = match wish {
-        Wish { json: true, .. } => ask(&place).map(|(text, _)| print(&text)),
+        Wish { json: true, .. } => ask(&place).map(|(text, _)| print(&harmless(&text))),
         Wish { once: false, .. } if std::io::stdout().is_terminal() => live(&place, wish.every),
         _ => once(&place),
     };

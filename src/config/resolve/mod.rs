@@ -124,6 +124,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
         shutdown,
         admin,
         warnings: Vec::new(),
+        verify_transactions: true,
     })
 }
 

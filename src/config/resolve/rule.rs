@@ -1,11 +1,11 @@
-//! `[[rule]]`: what happens to which reads.
+//! `[[rule]]`: what happens to which reads and transactions.
 
 use super::{Value, name};
 use crate::config::document::Found;
 use crate::config::fault::Problem;
 use crate::config::nearest::nearest;
 use crate::config::reader::Section;
-use crate::config::settings::{OnEmpty, ReadFrom, Rule, RuleTable, User};
+use crate::config::settings::{OnEmpty, ReadFrom, Rule, RuleTable, Transactions, User};
 
 /// Longest name of a schema or table, in bytes: 64 characters.
 const LONGEST_NAME: usize = 256;
@@ -21,8 +21,8 @@ fn rule(mut section: Section<'_, '_>, users: Option<&[User]>) -> Rule {
     if !["user", "schema", "table"].iter().any(|key| section.has(key)) {
         section.fault(Problem::new("no condition", "write user, schema or table"));
     }
-    if !["read", "max_lag", "on_empty"].iter().any(|key| section.has(key)) {
-        section.fault(Problem::new("no effect", "write read, max_lag or on_empty"));
+    if !["read", "max_lag", "on_empty", "transactions"].iter().any(|key| section.has(key)) {
+        section.fault(Problem::new("no effect", "write read, max_lag, on_empty or transactions"));
     }
     let user = section.parsed("user", "write it in quotes", |text| name(text, super::user::LONGEST_NAME));
     if let (Some(user), Some(known)) = (&user, users) {
@@ -34,6 +34,14 @@ fn rule(mut section: Section<'_, '_>, users: Option<&[User]>) -> Rule {
     let read = section.word("read", ReadFrom::WORDS);
     let max_lag = section.positive("max_lag");
     let on_empty = section.word("on_empty", OnEmpty::WORDS);
+    let transactions = section.word("transactions", Transactions::WORDS);
+    if let Some(found) = &transactions
+        && !tables.is_empty()
+    {
+        // When a transaction begins nobody knows which tables it will name.
+        let problem = Problem::new("not together with table", "write user or schema, or a rule of its own");
+        section.document().fault(&found.spot, problem);
+    }
     if read.as_ref().is_some_and(|read| read.value == ReadFrom::Primary) {
         // Either would be about replicas.
         let idle = [max_lag.as_ref().map(|found| &found.spot), on_empty.as_ref().map(|found| &found.spot)];
@@ -50,6 +58,7 @@ fn rule(mut section: Section<'_, '_>, users: Option<&[User]>) -> Rule {
         read: read.value(),
         max_lag: max_lag.value(),
         on_empty: on_empty.value(),
+        transactions: transactions.value(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::duration;
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
 use crate::config::settings::{
-    Consistency, Limits, Pipelining, Pool, PoolMode, PrimaryDown, ReadWait, Route, Scope, UserPool,
+    Consistency, Limits, Pipelining, Pool, PoolMode, PrimaryDown, ReadWait, Route, Scope, Transactions, UserPool,
 };
 
 /// Most connections a pool may hold: MySQL's own bound on `max_connections`.
@@ -78,12 +78,19 @@ pub(super) fn route(mut section: Section<'_, '_>) -> (Duration, Route) {
     let mut read_functions: Vec<String> = functions.into_iter().map(Found::into_value).collect();
     read_functions.sort_unstable();
     read_functions.dedup();
-    let primary_down = section.parsed("primary_down", PRIMARY_DOWN_FIX, primary_down).or_default_of(PrimaryDown::Fail);
+    let primary_down = without_primary(&mut section).unwrap_or(PrimaryDown::Fail);
+    let transactions = section.word("transactions", Transactions::WORDS).or_default_of(Transactions::Primary);
+    let transaction_replay = section.flag("transaction_replay").or_default_of(false);
     section.finish();
-    (max_lag, Route { read_functions, primary_down })
+    (max_lag, Route { read_functions, primary_down, transactions, transaction_replay })
 }
 
 const PRIMARY_DOWN_FIX: &str = "write \"fail\", or \"wait 30s\"";
+
+/// Reads `primary_down`, where it is written.
+pub(super) fn without_primary(section: &mut Section<'_, '_>) -> Option<PrimaryDown> {
+    section.parsed("primary_down", PRIMARY_DOWN_FIX, primary_down).value()
+}
 
 fn primary_down(text: &str) -> Result<PrimaryDown, Problem> {
     if text == "fail" {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::password::{self, Password};
 use super::server::report_repeated;
-use super::traffic::{LARGEST_POOL, report_min_warm};
+use super::traffic::{LARGEST_POOL, report_min_warm, without_primary};
 use super::{Value, name};
 use crate::config::document::{Found, Spot};
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Auth, PoolMode, User, UserPool};
+use crate::config::settings::{Auth, PoolMode, Transactions, User, UserPool};
 
 const NAME_FIX: &str = "write the name of the account, such as name = \"app\"";
 const PASSWORD_FIX: &str = "write password = \"${APP_DB_PASSWORD}\" or password_file = \"app.password\"";
@@ -53,6 +53,8 @@ fn user(mut section: Section<'_, '_>, defaults: UserPool) -> (Option<Found<Strin
     }
     let max_clients = section.count("max_clients", 1..=super::traffic::MOST_CLIENTS).value();
     let max_lag = section.positive("max_lag").value();
+    let transactions = section.word("transactions", Transactions::WORDS).value();
+    let primary_down = without_primary(&mut section);
     let mode = section.word("pool_mode", PoolMode::WORDS).or_default_of(defaults.mode);
     let max = section.count("max", 1..=LARGEST_POOL).or_default_of(defaults.max);
     let min_warm = section.count("min_warm", 0..=LARGEST_POOL);
@@ -64,6 +66,8 @@ fn user(mut section: Section<'_, '_>, defaults: UserPool) -> (Option<Found<Strin
         password,
         max_clients,
         max_lag,
+        transactions,
+        primary_down,
         pool: UserPool { mode, min_warm: min_warm.or_default_of(defaults.min_warm.min(max)), max },
     });
     (name, user)

@@ -18,7 +18,8 @@ pub use self::process::{Log, LogFormat, LogLevel, Monitor, Shutdown};
 pub use self::rule::{OnEmpty, ReadFrom, Rule, RuleTable};
 pub use self::server::{Role, Server, ServerTls, TlsIdentity, Trust};
 pub use self::traffic::{
-    Auth, Consistency, Limits, Pipelining, Pool, PoolMode, PrimaryDown, ReadWait, Route, Scope, User, UserPool,
+    Auth, Consistency, Limits, Pipelining, Pool, PoolMode, PrimaryDown, ReadWait, Route, Scope, Transactions, User,
+    UserPool,
 };
 
 /// Everything `proxy.toml` says, resolved.
@@ -43,7 +44,7 @@ pub struct Settings {
     pub consistency: Consistency,
     /// Which server a statement goes to.
     pub route: Route,
-    /// What happens to which reads, in the order of the file.
+    /// What happens to which reads and transactions, in the order of the file.
     pub rules: Vec<Rule>,
     /// Bounds on what clients may take.
     pub limits: Limits,
@@ -55,6 +56,10 @@ pub struct Settings {
     pub admin: Admin,
     /// What is allowed but deserves a look, in the order of the lines; to be logged at the start.
     pub warnings: Vec<Fault>,
+    /// Whether optimistic transactions are verified. Not in the file, and always true but for the test that must find
+    /// fault with those that are not.
+    #[doc(hidden)]
+    pub verify_transactions: bool,
 }
 
 impl Settings {
@@ -88,6 +93,7 @@ impl Settings {
             shutdown,
             admin,
             warnings: _,
+            verify_transactions: _,
         } = self;
         // `Debug` of a `Secret` is the same for all of them.
         let text = format!(

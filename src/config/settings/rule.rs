@@ -1,10 +1,12 @@
-//! Rules about reads.
+//! Rules about reads and transactions.
 
 use std::time::Duration;
 
+use super::traffic::Transactions;
 use crate::config::words::words;
 
-/// What happens to reads for which all conditions hold. Of several such rules the first counts.
+/// What happens to reads, and to transactions, for which all conditions hold. Of several such rules with an effect
+/// on the one or the other the first counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The account; `None` = any.
@@ -19,6 +21,8 @@ pub struct Rule {
     pub max_lag: Option<Duration>,
     /// Who is asked again where a replica has no row.
     pub on_empty: Option<OnEmpty>,
+    /// Where transactions read until they first write; `None` = no word about them. Not together with `tables`.
+    pub transactions: Option<Transactions>,
 }
 
 /// A table as a rule names it.

@@ -16,6 +16,11 @@ pub struct User {
     pub max_clients: Option<u32>,
     /// Replicas further behind answer none of this user's reads; `None` = only that of each server counts.
     pub max_lag: Option<Duration>,
+    /// Where its transactions read until they first write; `None` = as [`Route::transactions`] says.
+    pub transactions: Option<Transactions>,
+    /// What becomes of its statements that need the primary while there is none; `None` = as [`Route::primary_down`]
+    /// says.
+    pub primary_down: Option<PrimaryDown>,
     /// Its backend connections.
     pub pool: UserPool,
 }
@@ -131,6 +136,20 @@ pub struct Route {
     pub read_functions: Vec<String>,
     /// What happens to statements that need the primary while there is none.
     pub primary_down: PrimaryDown,
+    /// Where transactions read until they first write.
+    pub transactions: Transactions,
+    /// Whether a transaction is run again whose connection is lost.
+    pub transaction_replay: bool,
+}
+
+words! {
+    /// Where a transaction reads until it first writes.
+    pub enum Transactions {
+        /// At the primary.
+        Primary = "primary",
+        /// On a replica; what it read is verified when it moves to the primary.
+        Optimistic = "optimistic",
+    }
 }
 
 /// What happens to statements that need the primary while there is none.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LEAST, faults, settings, warnings};
-use crate::config::{OnEmpty, ReadFrom, Rule, RuleTable};
+use crate::config::{OnEmpty, ReadFrom, Rule, RuleTable, Transactions};
 
 fn with(rules: &str) -> String {
     format!("{LEAST}\n{rules}")
@@ -22,6 +22,9 @@ fn rules_keep_their_order() {
         [[rule]]
         table = "carts"
         read = "primary"
+        [[rule]]
+        schema = "shop"
+        transactions = "optimistic"
     "#;
     let table = |schema: Option<&str>, name: &str| RuleTable { schema: schema.map(Into::into), name: name.into() };
     let found = settings(&with(rules));
@@ -32,6 +35,7 @@ fn rules_keep_their_order() {
         read: Some(ReadFrom::Replica),
         max_lag: Some(Duration::from_millis(500)),
         on_empty: Some(OnEmpty::Primary),
+        transactions: None,
     };
     let second = Rule {
         user: None,
@@ -40,8 +44,11 @@ fn rules_keep_their_order() {
         read: Some(ReadFrom::Primary),
         max_lag: None,
         on_empty: None,
+        transactions: None,
     };
-    assert_eq!(found.rules, [first, second]);
+    let transactions = Some(Transactions::Optimistic);
+    let third = Rule { schema: Some("shop".into()), tables: Vec::new(), read: None, transactions, ..second.clone() };
+    assert_eq!(found.rules, [first, second, third]);
     assert_eq!(found.warnings, []);
     assert_eq!(settings(LEAST).rules, []);
     assert_ne!(found.fingerprint(), settings(LEAST).fingerprint());
@@ -52,13 +59,14 @@ fn faults_are_all_told_with_their_lines() {
     let told = faults(&with(
         "[[rule]]\nuser = \"app\"\n[[rule]]\nread = \"primary\"\n[[rule]]\ntables = \"t\"\nread = \"replca\"\n\
          max_lag = \"0s\"\non_empty = \"replica\"\n[[rule]]\ntable = []\nmax_lag = \"1s\"\n\
-         [[rule]]\ntable = [\"a.b.c\", \"\", \"a..b\"]\nmax_lag = \"1s\"\n",
+         [[rule]]\ntable = [\"a.b.c\", \"\", \"a..b\"]\nmax_lag = \"1s\"\n\
+         [[rule]]\ntable = \"t\"\ntransactions = \"optimistic\"\n[[rule]]\nuser = \"app\"\ntransactions = \"optimist\"\n",
     ));
     let parts = [
         "proxy.toml:11",
         "[[rule]] #1",
         "no effect",
-        "write read, max_lag or on_empty",
+        "write read, max_lag, on_empty or transactions",
         "proxy.toml:13",
         "no condition",
         "write user, schema or table",
@@ -68,6 +76,10 @@ fn faults_are_all_told_with_their_lines() {
         "write \"primary\"",
         "no table",
         "not the name of a table",
+        "proxy.toml:28",
+        "transactions = \"optimistic\": not together with table; write user or schema, or a rule of its own",
+        "proxy.toml:31",
+        "did you mean \"optimistic\"?",
     ];
     for part in parts {
         assert!(told.contains(part), "{part} missing in\n{told}");

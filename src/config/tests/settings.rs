@@ -274,6 +274,33 @@ fn what_waits_for_the_primary() {
     assert_eq!(settings(LEAST).limits.max_waiting, 1_000);
     assert_eq!(read("fail"), PrimaryDown::Fail);
     assert_eq!(read("wait 1500ms"), PrimaryDown::Wait(Duration::from_millis(1500)));
+    let of_user = |value: &str| settings(&format!("{LEAST}primary_down = '{value}'\n")).users[0].primary_down;
+    assert_eq!(settings(LEAST).users[0].primary_down, None);
+    assert_eq!(of_user("fail"), Some(PrimaryDown::Fail));
+    assert_eq!(of_user("wait 5s"), Some(PrimaryDown::Wait(Duration::from_secs(5))));
+    let told = faults(&format!("{LEAST}primary_down = 'wait'\n"));
+    assert!(told.contains("[[user]]") && told.contains("write \"fail\", or \"wait 30s\""), "{told}");
+}
+
+#[test]
+fn where_transactions_read() {
+    use crate::config::Transactions::{Optimistic, Primary};
+    let found = settings(LEAST);
+    assert_eq!((found.route.transactions, found.users[0].transactions), (Primary, None));
+    assert!(found.verify_transactions);
+    let found = settings(&format!("[route]\ntransactions = 'optimistic'\n{LEAST}transactions = 'primary'\n"));
+    assert_eq!((found.route.transactions, found.users[0].transactions), (Optimistic, Some(Primary)));
+    let told = faults(&format!("[route]\ntransactions = 'optimistc'\n{LEAST}transactions = 'replica'\n"));
+    assert!(told.contains("proxy.toml:2:") && told.contains("did you mean \"optimistic\"?"), "{told}");
+    assert!(told.contains("proxy.toml:12:") && told.contains("\"primary\""), "{told}");
+}
+
+#[test]
+fn whether_transactions_are_run_again() {
+    assert!(!settings(LEAST).route.transaction_replay);
+    assert!(settings(&format!("[route]\ntransaction_replay = true\n{LEAST}")).route.transaction_replay);
+    let told = faults(&format!("[route]\ntransaction_replay = 'yes'\n{LEAST}"));
+    assert!(told.contains("proxy.toml:2:") && told.contains("true"), "{told}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::{Table, ago, cell, maybe};
 use crate::consistency::token::Token;
 use crate::frontend::binding::PinReason;
-use crate::frontend::registry::{ClientView, Holds};
+use crate::frontend::holds::Holds;
+use crate::frontend::registry::ClientView;
 use crate::status::words::short;
 use crate::topology::{ServerId, Snapshot};
 use std::time::Instant;
@@ -30,6 +31,7 @@ pub(in crate::console) fn table(clients: &[ClientView], snapshot: &Snapshot, now
             (Some((server, _)), _) => ("running", Some(*server)),
             (None, Holds::Nothing) => ("idle", None),
             (None, Holds::Begun) => ("transaction begun", None),
+            (None, Holds::Optimistic(server)) => ("read so far", Some(*server)),
             (None, Holds::Transaction(server)) => ("in transaction", Some(*server)),
             (None, Holds::Pinned(server, _)) => ("pinned", Some(*server)),
         };
@@ -96,6 +98,7 @@ mod tests {
             client("app", None, Holds::Nothing),
             client("app", Some((ServerId(0), 99)), Holds::Nothing),
             client("app", None, Holds::Begun),
+            client("app", None, Holds::Optimistic(ServerId(0))),
             client("app", None, Holds::Transaction(ServerId(0))),
             client("app", None, Holds::Pinned(ServerId(0), pins)),
         ];
@@ -110,6 +113,7 @@ mod tests {
                 [Some("idle"), nothing, none],
                 [Some("running"), nothing, Some("99")],
                 [Some("transaction begun"), nothing, none],
+                [Some("read so far"), nothing, none],
                 [Some("in transaction"), nothing, none],
                 [Some("pinned"), Some("temporary_table, named_lock"), none],
             ]

@@ -3,10 +3,10 @@
 use super::Failed;
 use crate::backend::conn::Ready;
 use crate::backend::server::Setup;
-use crate::frontend::acquire::Held;
 use crate::frontend::binding::{Binding, PINNING};
 use crate::frontend::job::{Job, JobCommand};
 use crate::frontend::session::Session;
+use crate::frontend::tenure::Tenure;
 use crate::sql::Traits;
 use crate::state::{Plan, Prelude, SessionState};
 use std::sync::Arc;
@@ -43,14 +43,14 @@ pub(super) async fn prelude(
     conn: Ready,
     setup: &Arc<Setup>,
     job: &Job,
-    held: &Held,
+    tenure: &Tenure,
     name: &str,
 ) -> Result<(Ready, Prelude), Failed> {
     // Whoever holds a connection keeps the privileges it began with, as with a direct one.
-    let conn = if held.connection { conn } else { with_current_login(conn, name).await? };
+    let conn = if tenure.is_own() { conn } else { with_current_login(conn, name).await? };
     let (conn, mut prelude) = plan(conn, &session.state, setup, name).await?;
     let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
-        _ if held.beside => Vec::new(),
+        _ if tenure.is_beside() => Vec::new(),
         (Binding::Begun(beginning), _) => beginning.statements().collect(),
         (Binding::Free, Some(next)) if job.pins.is_some() => next.statements().collect(),
         _ => Vec::new(),
@@ -67,7 +67,7 @@ pub(super) fn insert_id_ahead(
     session: &Session,
     conn: &Ready,
     job: &Job,
-    held: &Held,
+    tenure: &Tenure,
     prelude: &Prelude,
 ) -> Option<u64> {
     // Functions may look at it, too, whatever they are declared to be.
@@ -79,7 +79,7 @@ pub(super) fn insert_id_ahead(
         || job.pins.is_some()
         || job.opens_cursor()
         || job.traits.intersects(may_stay);
-    let matters = if held.connection {
+    let matters = if tenure.is_own() {
         // What it says is the session's own, unless the session came to it for another reason.
         job.traits.intersects(uses) && !session.last.insert_id_stale && conn.insert_id().is_some()
     } else {

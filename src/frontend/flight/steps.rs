@@ -1,9 +1,9 @@
 //! The steps of a flight: what goes ahead of the client's command, the command, and how they landed.
 
 use super::Failed;
+use super::landing::{Ahead, Grounded};
 use crate::backend::conn::Busy;
-use crate::backend::query::Reply;
-use crate::frontend::job::{Execution, Job, JobCommand};
+use crate::frontend::job::{Body, Execution, Job, JobCommand};
 use crate::frontend::relay::Expected;
 use crate::frontend::session::Session;
 use crate::protocol::command::Command;
@@ -30,29 +30,7 @@ pub(super) enum Guard {
 /// The end of a prelude that guards by handle. Servers number statements of both protocols together,
 /// so only where this ran does the statement prepared next have the foretold number. It leaves
 /// nothing behind.
-const TAKES_A_NUMBER: &[u8] = b"PREPARE landbridge_guard FROM 'DO 0';DEALLOCATE PREPARE landbridge_guard";
-
-/// An answer due ahead of the client's.
-#[derive(Debug)]
-enum Ahead {
-    /// To a command that cannot fail on a connection that lives on.
-    Sure,
-    /// To the prelude.
-    Prelude,
-    /// To the preparation of the statement that is executed by this foretold handle.
-    Prepare(u32),
-}
-
-/// Why a command that was sent did not run.
-#[derive(Debug)]
-pub(super) enum Grounded {
-    /// The session's state could not be restored.
-    Prelude(ServerError),
-    /// The statement cannot be prepared here.
-    Prepare(ServerError),
-    /// The statement has another handle than foretold.
-    Handle(u32),
-}
+pub(super) const TAKES_A_NUMBER: &[u8] = b"PREPARE landbridge_guard FROM 'DO 0';DEALLOCATE PREPARE landbridge_guard";
 
 /// A way to prepare a statement as it was understood when the client prepared it: in the schema, the
 /// character set and the `sql_mode` of then, whatever the session has chosen since.
@@ -79,6 +57,11 @@ fn detour(session: &Session, prepared_in: &Arc<SessionState>) -> Detour {
     }
 }
 
+/// Whether the session still understands a statement as it did when it was prepared.
+pub(super) fn means_the_same(session: &Session, prepared_in: &Arc<SessionState>) -> bool {
+    matches!(detour(session, prepared_in), Detour::None)
+}
+
 /// How a job is kept from running in a state its session was not told about.
 pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
     match &job.command {
@@ -88,9 +71,7 @@ pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
         {
             Guard::SameText
         }
-        JobCommand::Execute(execution)
-            if pipelining && matches!(detour(session, &execution.prepared_in), Detour::None) =>
-        {
+        JobCommand::Execute(execution) if pipelining && means_the_same(session, &execution.prepared_in) => {
             Guard::Handle
         }
         _ => Guard::Wait,
@@ -100,16 +81,18 @@ pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
 /// Commands of our own, and the client's behind them.
 pub(super) struct Flight<'a> {
     pub(super) busy: Busy,
-    pipelining: bool,
-    name: &'a str,
-    ahead: VecDeque<Ahead>,
+    pub(super) pipelining: bool,
+    pub(super) name: &'a str,
+    pub(super) ahead: VecDeque<Ahead>,
     /// The handle of the statement that was prepared in order to be executed.
     fresh: Option<u32>,
+    /// The first of the transaction's reads that showed something else than before.
+    pub(super) differing: Option<usize>,
 }
 
 impl<'a> Flight<'a> {
     pub(super) fn new(busy: Busy, pipelining: bool, name: &'a str) -> Self {
-        Self { busy, pipelining, name, ahead: VecDeque::new(), fresh: None }
+        Self { busy, pipelining, name, ahead: VecDeque::new(), fresh: None, differing: None }
     }
 
     /// The server's name.
@@ -118,7 +101,7 @@ impl<'a> Flight<'a> {
     }
 
     /// Counts an answer that is due, or waits for it where servers want one command at a time.
-    async fn step(&mut self) -> Result<(), Failed> {
+    pub(super) async fn step(&mut self) -> Result<(), Failed> {
         self.ahead.push_back(Ahead::Sure);
         if self.pipelining { Ok(()) } else { self.wait().await }
     }
@@ -149,7 +132,7 @@ impl<'a> Flight<'a> {
     }
 
     /// Sends what there is and waits for its answers, with nothing of the client's on the way.
-    async fn wait(&mut self) -> Result<(), Failed> {
+    pub(super) async fn wait(&mut self) -> Result<(), Failed> {
         self.busy.flush().await.map_err(Failed::unsent(self.name))?;
         match self.land(false).await? {
             Some(Grounded::Prelude(error)) => Err(Failed::Refused(errno::state_not_restored(self.name, &error))),
@@ -157,42 +140,11 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Reads the answers due ahead of the client's; `sent` tells whether its command is in the same
-    /// flight. The first thing that went wrong is what kept that command from running.
-    pub(super) async fn land(&mut self, sent: bool) -> Result<Option<Grounded>, Failed> {
-        let lost = || Failed::Lost { server: self.name.to_owned(), sent };
-        let mut grounded = None;
-        while let Some(ahead) = self.ahead.pop_front() {
-            let reply = self.busy.reply().await.map_err(|_| lost())?;
-            let cause = match (ahead, reply) {
-                (Ahead::Prelude, Reply::Err(error)) => Some(Grounded::Prelude(error)),
-                (Ahead::Prepare(_), Reply::Err(error)) => Some(Grounded::Prepare(error)),
-                (Ahead::Prepare(foretold), Reply::Prepared { id }) => {
-                    self.busy.statements_mut().numbered(id);
-                    (id != foretold).then_some(Grounded::Handle(id))
-                }
-                (Ahead::Sure, Reply::Err(error)) if !sent => Some(Grounded::Prelude(error)),
-                // Unheard of; whatever ran behind it must not be trusted.
-                (Ahead::Sure, Reply::Err(_)) | (Ahead::Prepare(_), _) => return Err(lost()),
-                (Ahead::Sure | Ahead::Prelude, _) => None,
-            };
-            grounded = grounded.or(cause);
-        }
-        Ok(grounded)
-    }
-
-    /// After a command was grounded: its own answer must say that its handle is not known. What was
-    /// asked behind it is of no interest.
-    pub(super) async fn expect_unknown_handle(&mut self) -> Result<(), Failed> {
-        let lost = |_| Failed::Lost { server: self.name.to_owned(), sent: true };
-        let reply = self.busy.reply().await.map_err(lost)?;
-        if !matches!(&reply, Reply::Err(error) if error.code == errno::UNKNOWN_STATEMENT) {
-            return Err(Failed::Lost { server: self.name.to_owned(), sent: true });
-        }
-        while self.busy.is_due() {
-            self.busy.reply().await.map_err(lost)?;
-        }
-        Ok(())
+    /// Adds a command of ours, or waits for its answer where servers want one command at a time.
+    pub(super) async fn run(&mut self, expect: Expect, parts: &[&[u8]], ahead: Ahead) -> Result<(), Failed> {
+        self.busy.command(expect, parts);
+        self.ahead.push_back(ahead);
+        if self.pipelining { Ok(()) } else { self.wait().await }
     }
 
     /// Sends ahead what the connection needs; returns what is to stand in front of the client's own
@@ -256,9 +208,16 @@ impl<'a> Flight<'a> {
         for piece in &execution.long_data {
             self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
         }
-        let (command, body) = execution.body.encode(self.busy.caps());
         let expect = if execution.cursor.is_some() { Expect::Cursor } else { Expect::Results };
-        self.busy.command(expect, &[&[command.byte()], &handle, &body]);
+        match &execution.body {
+            Body::Once(once, params) => {
+                once.with_parts(*params, self.busy.caps(), |[head, nulls, bound, types, values]| {
+                    let command = [Command::StmtExecute.byte()];
+                    self.busy.command(expect, &[&command, &handle, head, nulls, bound, types, values]);
+                });
+            }
+            Body::InBulk(body) => self.busy.command(expect, &[&[Command::StmtBulkExecute.byte()], &handle, body]),
+        }
     }
 
     /// The handle of a statement on this connection; one that is being prepared is foretold.
@@ -276,14 +235,24 @@ impl<'a> Flight<'a> {
         {
             return Ok(Ok(handle));
         }
+        if !self.pipelining || !means_the_same(session, prepared_in) {
+            return self.prepare_as_meant(session, execution).await;
+        }
+        self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
+        let foretold = self.busy.statements_mut().foretell();
+        self.ahead.push_back(Ahead::Prepare(foretold));
+        self.fresh = Some(foretold);
+        Ok(Ok(foretold))
+    }
+
+    /// Prepares a statement as it was understood when the client prepared it, and waits for its handle.
+    pub(super) async fn prepare_as_meant(
+        &mut self,
+        session: &Session,
+        execution: &Execution,
+    ) -> Result<Result<u32, ServerError>, Failed> {
+        let Execution { text, prepared_in, .. } = execution;
         match detour(session, prepared_in) {
-            Detour::None if self.pipelining => {
-                self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
-                let foretold = self.busy.statements_mut().foretell();
-                self.ahead.push_back(Ahead::Prepare(foretold));
-                self.fresh = Some(foretold);
-                Ok(Ok(foretold))
-            }
             Detour::None => self.prepare(text).await,
             Detour::Over(there, back) => {
                 self.set_multi_statements(true).await?;
@@ -316,6 +285,11 @@ impl<'a> Flight<'a> {
             }
         };
         Ok(self.fresh.ok_or_else(errno::malformed_packet))
+    }
+
+    /// The handle of the statement that was prepared last; it is not that of the client's execution from now on.
+    pub(super) fn take_fresh(&mut self) -> Option<u32> {
+        self.fresh.take()
     }
 
     /// Takes note of the statement that was prepared for an execution, under this handle.

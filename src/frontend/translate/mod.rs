@@ -1,6 +1,7 @@
 //! Rewrites a server's packets for a client, without I/O: bytes in, bytes out.
 
 mod ends;
+mod foreseen;
 mod hold;
 
 pub use self::ends::{Progress, Side};
@@ -13,9 +14,11 @@ use crate::protocol::errno;
 use crate::protocol::exchange::{Exchange, Role, Step, decode_count, decode_end, encode_count};
 use crate::protocol::packet::{HEADER_LEN, Header, frame, frame_with};
 use crate::protocol::response::{EOF, EofPacket, OK, OkPacket, ServerError};
-use crate::protocol::resultset::convert_definition;
+use crate::protocol::resultset::{column_name, convert_definition};
+use crate::protocol::sum::Summing;
 use crate::protocol::track::Changes;
 use crate::protocol::wire::{Malformed, Put, Reader};
+use std::hash::RandomState;
 
 /// Rows are written from where they lie, not copied, from this size on.
 const BIG_RUN: usize = 16 * 1024;
@@ -41,6 +44,8 @@ pub struct Translator {
     preparing: bool,
     infile_refused: bool,
     hold: Hold,
+    /// What its rows are, if somebody wants to know.
+    summing: Option<Summing>,
     summary: Summary,
 }
 
@@ -62,8 +67,15 @@ impl Translator {
             preparing: false,
             infile_refused: false,
             hold: Hold::new(expected.only_with_rows),
+            summing: None,
             summary: Summary { status: server.status & Status::OF_SESSION, ..Summary::default() },
         }
+    }
+
+    /// The same, with a sum of its rows, to be compared with those made with the same key.
+    #[must_use]
+    pub fn with_sum(self, key: Option<&RandomState>) -> Self {
+        Self { summing: key.map(Summing::new), ..self }
     }
 
     /// Sequence id of the client's next packet.
@@ -90,7 +102,7 @@ impl Translator {
 
     /// What the response said.
     pub fn into_summary(self) -> Summary {
-        self.summary
+        Summary { sum: self.summing.map(Summing::finish), ..self.summary }
     }
 
     /// Works through `input` as far as it goes.
@@ -161,25 +173,14 @@ impl Translator {
             && (header.len == 0 || rest.get(HEADER_LEN).is_some_and(is_row))
     }
 
-    /// Where the end of the rows is here already, the EOF ahead of them tells what it tells, as a
-    /// server's own would.
-    fn foreseen(&self, mut rest: &[u8], exchange: &Exchange) -> Option<Status> {
-        loop {
-            let header = Header::peek(rest).filter(|header| !header.is_continued())?;
-            let payload = rest.get(HEADER_LEN..HEADER_LEN + header.len)?;
-            if !exchange.is_row(header.len, *payload.first()?) {
-                let end = decode_end(payload, self.server_caps).ok().filter(|_| payload[0] == EOF)?;
-                return Some(end.status - Status::LAST_ROW_SENT);
-            }
-            rest = &rest[HEADER_LEN + header.len..];
-        }
-    }
-
     /// Renumbers as many rows as there are; returns how many bytes they take.
     fn rows(&mut self, input: &mut [u8], exchange: &Exchange) -> usize {
         let mut at = 0;
         loop {
             let passed = self.row_left.min(input.len() - at);
+            if let Some(summing) = &mut self.summing {
+                summing.add(&input[at..at + passed]);
+            }
             self.row_left -= passed;
             at += passed;
             let rest = &mut input[at..];
@@ -193,6 +194,9 @@ impl Translator {
                 }
                 self.rows += 1;
                 self.hold.release();
+                if let Some(summing) = &mut self.summing {
+                    summing.begin_row();
+                }
             }
             rest[HEADER_LEN - 1] = self.seq;
             self.seq = self.seq.wrapping_add(1);
@@ -210,6 +214,9 @@ impl Translator {
             Role::Err => self.err(payload, out),
             Role::PrepareOk => self.prepare_ok(payload, out),
             Role::Definition => {
+                if let Some(summing) = &mut self.summing {
+                    summing.column(&column_name(payload)?);
+                }
                 let definition = convert_definition(payload, self.server_caps, self.client_caps)?;
                 self.push(&definition, out);
                 if step.last_definition && !self.deprecates_eof() {

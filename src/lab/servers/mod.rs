@@ -10,6 +10,7 @@
 pub mod accounts;
 mod cache;
 mod dialect;
+mod disk;
 mod flavor;
 mod mariadb;
 mod mysql;
@@ -22,6 +23,7 @@ mod scratch;
 mod server;
 mod template;
 
+pub use disk::may_have_disks;
 pub use flavor::Flavor;
 pub use options::ServerOptions;
 pub use pair::{Pair, PairOptions};

@@ -14,13 +14,16 @@ pub struct ServerOptions {
     pub read_only: bool,
     /// Its certificates. Without them MySQL makes its own and MariaDB has no TLS.
     pub tls: Option<CertFiles>,
+    /// The size of the disk that its data are on, in MiB, if that is one of its own, which
+    /// [`Server::fill_disk`](super::Server::fill_disk) fills. It is in memory, and gone when the server ends.
+    pub disk_mib: Option<u32>,
     /// More arguments, after those of the laboratory, so that they win.
     pub extra_args: Vec<String>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { server_id: 1, read_only: false, tls: None, extra_args: Vec::new() }
+        Self { server_id: 1, read_only: false, tls: None, disk_mib: None, extra_args: Vec::new() }
     }
 }
 

@@ -24,6 +24,10 @@ pub struct PairOptions {
     pub primary_args: Vec<String>,
     /// More arguments for the replica only.
     pub replica_args: Vec<String>,
+    /// The size of the primary's own disk, in MiB, if it has one, as in [`ServerOptions`].
+    pub primary_disk: Option<u32>,
+    /// The same of the replica.
+    pub replica_disk: Option<u32>,
 }
 
 /// A primary and a read-only replica that follows it by GTID over verified TLS.
@@ -58,15 +62,16 @@ impl Pair {
         let directory = scratch::directory()?;
         let names: Vec<&str> = options.server_names.iter().map(String::as_str).collect();
         let certs = CertFiles::generate(directory.path(), &names)?;
-        let server = |server_id, read_only, own_args: &[String]| ServerOptions {
+        let server = |server_id, read_only, disk_mib, own_args: &[String]| ServerOptions {
             server_id,
             read_only,
+            disk_mib,
             tls: Some(certs.clone()),
             extra_args: [&options.extra_args, own_args].concat(),
         };
         let (primary, replica) = tokio::try_join!(
-            Server::start(flavor, server(PRIMARY_ID, false, &options.primary_args)),
-            Server::start(flavor, server(REPLICA_ID, true, &options.replica_args)),
+            Server::start(flavor, server(PRIMARY_ID, false, options.primary_disk, &options.primary_args)),
+            Server::start(flavor, server(REPLICA_ID, true, options.replica_disk, &options.replica_args)),
         )?;
         let pair = Self { primary, replica, certs, _certs_directory: directory };
         pair.replicate_through(pair.primary.addr()).await?;

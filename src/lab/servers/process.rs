@@ -61,6 +61,11 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
+    /// Its number.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it has.
     pub(super) fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()

@@ -1,6 +1,7 @@
 //! One server: its directory, its port and its process.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,7 @@ use crate::lab::certs::CertFiles;
 use crate::lab::error::{Error, Result};
 use crate::lab::servers::accounts::{ADMINISTRATOR, SCHEMA};
 use crate::lab::servers::dialect::option;
+use crate::lab::servers::disk::{self, Disk};
 use crate::lab::servers::flavor::{Flavor, Program};
 use crate::lab::servers::options::ServerOptions;
 use crate::lab::servers::port::ReservedPort;
@@ -196,7 +198,7 @@ impl Server {
     fn signal(&self, signal: Signal) -> Result<()> {
         let sent = match &*self.process() {
             Some(process) => process.signal(signal),
-            None => Err(std::io::ErrorKind::NotFound.into()),
+            None => Err(ErrorKind::NotFound.into()),
         };
         sent.map_err(|error| Error::io("signalling a server", error))
     }
@@ -234,11 +236,40 @@ impl Server {
         }
     }
 
+    /// Fills its own disk to the last byte.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it has none, or does not run.
+    pub fn fill_disk(&self) -> Result<()> {
+        self.disk()?.fill()
+    }
+
+    /// Ends [`Server::fill_disk`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::fill_disk`].
+    pub fn free_disk(&self) -> Result<()> {
+        self.disk()?.free()
+    }
+
+    fn disk(&self) -> Result<Disk> {
+        let id = self.process().as_ref().map(Process::id);
+        let id = id.filter(|_| self.options.disk_mib.is_some());
+        id.map(|id| Disk::of(id, self.directory.path())).ok_or_else(|| Error::io("a disk", ErrorKind::NotFound.into()))
+    }
+
     fn command(&self, init_file: Option<&Path>) -> Command {
-        let mut command = Command::new(&self.program.path);
+        let mut command = match self.options.disk_mib {
+            Some(mib) => disk::command(&self.program.path, self.directory.path(), mib),
+            None => Command::new(&self.program.path),
+        };
+        // On a disk of its own it is root of what it sees.
+        let user = process::user_argument().or(self.options.disk_mib.map(|_| "--user=root"));
         command
             .arg("--no-defaults")
-            .args(process::user_argument())
+            .args(user)
             .args(self.options.arguments())
             .args([
                 option("--datadir", self.path("data")),

@@ -34,6 +34,12 @@ fn mysql_variables() {
 }
 
 #[test]
+fn a_server_that_cannot_write_its_tables_is_read_only() {
+    // As readers of an Aurora cluster are, whose `read_only` is off.
+    assert!(variables_sql(Family::MySql).starts_with("SELECT @@global.read_only OR @@global.innodb_read_only, "));
+}
+
+#[test]
 fn mariadb_variables() {
     let read = |values: &[&str]| Variables::read(Family::MariaDb, &[row(values)]).expect("readable");
     let version = "10.11.19-MariaDB-0+deb12u1-log";
@@ -136,7 +142,8 @@ fn replication_of_both_families() {
         ("No", "No", "NULL", "", "", Threads::Stopped, false),
     ] {
         let error = [sql_error, io_error].into_iter().find(|e| !e.is_empty()).map(str::to_owned);
-        let expected = Replication::Configured(Channels { threads, is_alive, source: "10.0.0.1:3306".into(), error });
+        let source = "10.0.0.1:3306".to_owned();
+        let expected = Replication::Configured(Channels { threads, is_alive, source, error, lacks_space: false });
         let mysql = mysql(receiver, applier, behind, io_error, sql_error);
         assert_eq!(read(MYSQL, std::slice::from_ref(&mysql)), expected);
         assert_eq!(read(OLD_MYSQL, &[mysql]), expected);
@@ -146,6 +153,24 @@ fn replication_of_both_families() {
     }
     assert_eq!(read(MYSQL, &[]), Replication::Absent);
     assert!(Replication::read(&["Source_Host".to_owned()], &[row(&["10.0.0.1"])]).is_err());
+}
+
+#[test]
+fn full_disks_show() {
+    const NO_SPACE: &str = "Error writing file './relay.000002' (Errcode: 28 \"No space left on device\")";
+    let mut waits = mysql("Yes", "Yes", "0", "", "");
+    waits[0] = Some("Waiting for disk space".into());
+    for (row, threads) in [
+        (waits, Threads::Connecting),
+        (mysql("No", "Yes", "NULL", NO_SPACE, ""), Threads::Stopped),
+        (mysql("Yes", "No", "NULL", "", "Error 'Got error 28 from storage engine' on query"), Threads::Stopped),
+    ] {
+        let read = read(MYSQL, std::slice::from_ref(&row));
+        assert_eq!(read.lack(), Some(Lack::Replication), "{row:?}");
+        assert!(matches!(&read, Replication::Configured(all) if all.threads == threads), "{read:?}");
+    }
+    assert_eq!(read(MYSQL, &[mysql("Yes", "No", "NULL", "", DUPLICATE)]).lack(), None);
+    assert_eq!(Replication::Silent.lack(), Some(Lack::Status));
 }
 
 #[test]

@@ -99,6 +99,7 @@ impl Entry {
                 Threads::Connecting => self.told_stopped,
                 Threads::Stopped => true,
             },
+            Replication::Silent => self.told_stopped,
             Replication::Hidden | Replication::Absent => false,
         };
         match &self.replication {
@@ -131,6 +132,7 @@ impl Entry {
             follows: match &self.replication {
                 Replication::Hidden => None,
                 Replication::Absent => Some(false),
+                Replication::Silent => Some(true),
                 Replication::Configured(channels) => Some(channels.is_alive),
             },
         }

@@ -90,7 +90,13 @@ fn running() -> Replication {
 
 fn stopped() -> Replication {
     let error = Some("duplicate key".to_owned());
-    Replication::Configured(Channels { threads: Threads::Stopped, is_alive: true, source: "s0:3306".into(), error })
+    Replication::Configured(Channels {
+        threads: Threads::Stopped,
+        is_alive: true,
+        source: "s0:3306".into(),
+        error,
+        lacks_space: false,
+    })
 }
 
 #[test]

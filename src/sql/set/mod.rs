@@ -129,6 +129,17 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// The one that a text names, as the value of a variable or in a `SET TRANSACTION`.
+    #[must_use]
+    pub fn named_in(text: &[u8]) -> Option<Self> {
+        let upper = text.to_ascii_uppercase();
+        let spaced: Vec<u8> = upper.into_iter().map(|byte| if byte == b'-' { b' ' } else { byte }).collect();
+        let text = spaced.strip_suffix(b"'").unwrap_or(&spaced);
+        [Self::ReadUncommitted, Self::ReadCommitted, Self::RepeatableRead, Self::Serializable]
+            .into_iter()
+            .find(|level| text.ends_with(level.as_sql()))
+    }
+
     /// Its words in SQL.
     #[must_use]
     pub fn as_sql(self) -> &'static [u8] {

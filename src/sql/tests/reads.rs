@@ -271,6 +271,24 @@ fn hints() {
 }
 
 #[test]
+fn hints_about_transactions() {
+    use Transactions::{Optimistic, Primary};
+    for (sql, want) in [
+        ("/* landbridge: transactions=optimistic */ BEGIN", Some(Optimistic)),
+        ("/*landbridge:Transactions=PRIMARY*/START TRANSACTION READ WRITE", Some(Primary)),
+        ("/* landbridge: key=a, transactions=optimistic */ SELECT a FROM t", Some(Optimistic)),
+        ("/* landbridge: transactions=optimistic transactions=primary */ SET autocommit = 0", Some(Primary)),
+        ("/* landbridge: transactions=optimist */ BEGIN", None),
+        ("/* landbridge: transactions= */ BEGIN", None),
+        ("/* landbridge: optimistic */ BEGIN", None),
+        ("BEGIN /* landbridge: transactions=optimistic */", None),
+    ] {
+        let hint = classify(sql.as_bytes(), MYSQL).hint;
+        assert_eq!((hint.transactions, hint.target), (want, None), "{sql}");
+    }
+}
+
+#[test]
 fn keys_among_tags() {
     let key = |sql: &str| {
         let key = classify(sql.as_bytes(), MYSQL).hint.key?;

@@ -15,7 +15,7 @@ use landbridge::protocol::track::{Change, Changes};
 use std::path::Path;
 
 /// The schema of the scripts, made anew for each run.
-const SCHEMA: &str = "app_twin";
+pub(crate) const SCHEMA: &str = "app_twin";
 
 /// What every client of this century has.
 const BASE: C = C::LONG_PASSWORD
@@ -149,27 +149,35 @@ fn normalise(packet: &mut Packet, caps: C) {
     }
 }
 
-async fn anew(bed: &Bed) {
+async fn anew(bed: &Bed, tables: &[&str]) {
     for sql in [format!("DROP DATABASE IF EXISTS {SCHEMA}"), format!("CREATE DATABASE {SCHEMA}")] {
         bed.pair.primary.sql(&sql).await.expect("administrator");
+    }
+    for sql in tables {
+        bed.pair.primary.sql(sql).await.expect(sql);
     }
     bed.pair.wait_caught_up().await.expect("the replica follows");
 }
 
-/// Runs a script both ways for every kind of client; the differences.
+/// Runs a script of the corpus both ways for every kind of client; the differences.
 async fn compare(bed: &Bed, file: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(file);
     let script = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    compare_with(bed, file, &script, &[]).await
+}
+
+/// The same with any script, and with these tables in its schema.
+pub(crate) async fn compare_with(bed: &Bed, name: &str, script: &str, tables: &[&str]) -> Vec<String> {
     let family = if bed.flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };
     let mut differences = Vec::new();
     for (client, caps) in clients(bed.flavor) {
-        anew(bed).await;
-        let want = run(bed.pair.primary.port(), caps, &script, family).await;
+        anew(bed, tables).await;
+        let want = run(bed.pair.primary.port(), caps, script, family).await;
 
-        anew(bed).await;
-        let got = run(bed.port(), caps, &script, family).await;
-        assert!(want.len() > 10, "{file} says something");
-        differences.extend(different(file, client, &want, &got));
+        anew(bed, tables).await;
+        let got = run(bed.port(), caps, script, family).await;
+        assert!(want.len() > 10, "{name} says something");
+        differences.extend(different(name, client, &want, &got));
     }
     differences
 }
@@ -257,7 +265,7 @@ async fn empty_answers_are_those_of_the_primary(flavor: Flavor) {
     let extra = "[[rule]]\ntable = \"files\"\non_empty = \"primary\"\n[consistency]\nscope = \"off\"\n";
     let bed = Bed::with(flavor, Plan { extra, max: 8, ..Default::default() }).await;
     let family = if flavor == Flavor::MariaDb { "mariadb" } else { "mysql" };
-    anew(&bed).await;
+    anew(&bed, &[]).await;
     let as_administrator = async |sql: &str| drop(bed.pair.primary.sql(sql).await.expect("administrator"));
     as_administrator("CREATE TABLE app_twin.files (id INT PRIMARY KEY, s VARCHAR(20))").await;
     as_administrator("INSERT INTO app_twin.files VALUES (1, 'old')").await;

@@ -94,8 +94,13 @@ impl Process {
 
     /// Those that have taken over from it, the last one last.
     pub(super) fn successors(&self) -> Vec<Pid> {
+        self.named_by("another process has taken over")
+    }
+
+    /// The processes that lines of the log name.
+    pub(super) fn named_by(&self, message: &str) -> Vec<Pid> {
         let log = self.log();
-        let lines = log.lines().filter(|line| line.contains("another process has taken over"));
+        let lines = log.lines().filter(|line| line.contains(message));
         let pid = |line: &str| line.split("pid=").nth(1)?.split([' ', '\u{1b}']).next()?.parse().ok();
         lines.filter_map(|line| Pid::from_raw(pid(&plain(line))?)).collect()
     }

@@ -131,6 +131,46 @@ async fn writes_are_seen_across_processes(flavor: Flavor) {
     pair.wait_caught_up().await.expect("catches up");
 }
 
+/// Transactions that have only read so far go to the primary from the process in which they began.
+async fn transactions_that_have_only_read_go_on(flavor: Flavor) {
+    let (pair, mut process) =
+        bed(flavor, "[route]\ntransactions = \"optimistic\"\n[consistency]\nwait = \"10s\"").await;
+    let (mut writes, mut reads) = (process.client().await, process.client().await);
+    let (mut each, mut changed) = (process.client().await, process.client().await);
+    each.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.expect("set");
+    for client in [&mut writes, &mut reads, &mut each, &mut changed] {
+        client.query_drop("BEGIN").await.expect("begin");
+        assert_eq!(count(client, 1).await, 0);
+    }
+    let metrics = process.http("/metrics").await.expect("a page").1;
+    let begun = "landbridge_optimistic_transactions_total{outcome=\"begun\"} 4";
+    assert!(metrics.lines().any(|line| line == begun), "{metrics}");
+    process.hand_over().await;
+    let mut new = process.client().await;
+    process.until_ready().await;
+    for client in [&mut writes, &mut reads, &mut each, &mut changed] {
+        assert_eq!(count(client, 2).await, 0);
+    }
+    writes.query_drop("INSERT INTO t (n) VALUES (3)").await.expect("verified");
+    assert_eq!(count(&mut new, 3).await, 0, "in its transaction");
+    writes.query_drop("COMMIT").await.expect("committed");
+    assert_eq!(count(&mut new, 3).await, 1, "what the old one wrote");
+    new.query_drop("INSERT INTO t (n) VALUES (2)").await.expect("writes");
+    assert_eq!(count(&mut each, 2).await, 1, "what its user wrote elsewhere");
+    assert_eq!(count(&mut reads, 2).await, 0, "one state");
+    reads.query_drop("COMMIT").await.expect("ended");
+    each.query_drop("INSERT INTO t (n) VALUES (4)").await.expect("writes");
+    each.query_drop("COMMIT").await.expect("committed");
+    let refused = changed.query_drop("INSERT INTO t (n) VALUES (5)").await.expect_err("it has changed");
+    assert!(refused.to_string().contains("1213"), "{refused}");
+    assert_eq!((count(&mut new, 4).await, count(&mut new, 5).await), (1, 0));
+    for client in [writes, reads, each, changed] {
+        client.disconnect().await.expect("goodbye");
+    }
+    assert_eq!(process.ended().await.code(), Some(0), "nothing keeps the old one");
+    drop(pair);
+}
+
 async fn what_cannot_start_changes_nothing(flavor: Flavor) {
     let (_pair, process) = bed(flavor, "").await;
     let mut client = process.client().await;
@@ -152,5 +192,6 @@ async fn what_cannot_start_changes_nothing(flavor: Flavor) {
 crate::on_both!(
     twenty_in_a_row_under_load_fail_nobody,
     writes_are_seen_across_processes,
+    transactions_that_have_only_read_go_on,
     what_cannot_start_changes_nothing,
 );
