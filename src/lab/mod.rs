@@ -24,4 +24,4 @@ pub use certs::{Authority, CertFiles, Identity, IdentityFiles};
 pub use error::{Error, Result};
 pub use proxy::proxy_toml;
 pub use relay::{ConnectionStats, Relay, RoundTrips, Stats};
-pub use servers::{Flavor, Pair, PairOptions, Server, ServerOptions, accounts};
+pub use servers::{Flavor, Pair, PairOptions, ReservedPort, Server, ServerOptions, accounts};

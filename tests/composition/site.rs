@@ -2,6 +2,7 @@
 
 use crate::compose::Composition;
 use crate::{read, root};
+use landbridge::lab::ReservedPort;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,6 +20,7 @@ pub(crate) struct Site {
     directory: TempDir,
     file: Composition,
     ports: Ports,
+    _reserved: [ReservedPort; 6],
     running: BTreeMap<&'static str, Child>,
 }
 
@@ -69,7 +71,9 @@ impl Site {
         let bin = programs()?;
         let directory = tempfile::tempdir().expect("directory");
         let file = Composition::load(&[("OCEAN_RTT", "40ms")]);
-        let mut site = Self { directory, file, ports: Ports::free(), running: BTreeMap::new() };
+        let reserved = [(); 6].map(|()| ReservedPort::reserve().expect("a port"));
+        let ports = Ports::of(&reserved);
+        let mut site = Self { directory, file, ports, _reserved: reserved, running: BTreeMap::new() };
         site.certificates();
         site.server(&bin, "primary", site.ports.primary);
         site.ocean();
@@ -210,10 +214,8 @@ impl Site {
 }
 
 impl Ports {
-    fn free() -> Self {
-        let held = [(); 6].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-        let [primary, ocean, replica, landbridge, http, guestbook] =
-            held.map(|listener| listener.local_addr().expect("an address").port());
+    fn of(reserved: &[ReservedPort; 6]) -> Self {
+        let [primary, ocean, replica, landbridge, http, guestbook] = reserved.each_ref().map(ReservedPort::number);
         Self { primary, ocean, replica, landbridge, http, guestbook }
     }
 }

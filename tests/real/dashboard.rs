@@ -3,7 +3,7 @@
 
 use crate::drivers::is_there;
 use crate::support::{Bed, Plan, one};
-use landbridge::lab::Flavor;
+use landbridge::lab::{Flavor, ReservedPort};
 use mysql_async::prelude::*;
 use serde_json::Value;
 use std::fs;
@@ -32,19 +32,16 @@ fn shipped(path: &str) -> String {
 struct Prometheus {
     child: Child,
     address: SocketAddr,
+    _port: ReservedPort,
     directory: TempDir,
 }
 
 impl Prometheus {
     /// Collects from there, by the files that ship.
     async fn start(from: SocketAddr) -> Self {
-        loop {
-            // Somebody else may take the port before it does: then it ends, and another one is tried.
-            let mut prometheus = Self::spawn(from);
-            if prometheus.is_ready().await {
-                return prometheus;
-            }
-        }
+        let mut prometheus = Self::spawn(from);
+        prometheus.until_ready().await;
+        prometheus
     }
 
     fn spawn(from: SocketAddr) -> Self {
@@ -63,9 +60,8 @@ impl Prometheus {
         fs::write(directory.path().join("prometheus.yml"), config).expect("written");
         fs::write(directory.path().join("alerts.yml"), shipped("prometheus/alerts.yml")).expect("written");
         let log = fs::File::create(directory.path().join("log")).expect("a file");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("bound");
-        drop(free);
+        let port = ReservedPort::reserve().expect("a port");
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
         let child = Command::new("prometheus")
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"])
             .arg(format!("--web.listen-address={address}"))
@@ -75,20 +71,18 @@ impl Prometheus {
             .kill_on_drop(true)
             .spawn()
             .expect("prometheus starts");
-        Self { child, address, directory }
+        Self { child, address, _port: port, directory }
     }
 
-    /// Waits until it answers; false if it has ended instead.
-    async fn is_ready(&mut self) -> bool {
+    async fn until_ready(&mut self) {
         let deadline = Instant::now() + LIMIT;
         while Instant::now() < deadline {
             if self.child.try_wait().expect("a child").is_some() {
                 let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-                assert!(log.contains("address already in use"), "{log}");
-                return false;
+                panic!("Prometheus has ended:\n{log}");
             }
             if matches!(self.get("/-/ready").await, Some((200, _))) {
-                return true;
+                return;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -27,4 +27,5 @@ pub use disk::may_have_disks;
 pub use flavor::Flavor;
 pub use options::ServerOptions;
 pub use pair::{Pair, PairOptions};
+pub use port::ReservedPort;
 pub use server::Server;

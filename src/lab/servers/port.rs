@@ -13,14 +13,19 @@ const LAST: u16 = 31_999;
 
 /// A loopback port nobody else in the laboratory uses.
 #[derive(Debug)]
-pub(super) struct ReservedPort {
+pub struct ReservedPort {
     number: u16,
     /// Locked; other processes look here first.
     _lock: File,
 }
 
 impl ReservedPort {
-    pub(super) fn reserve() -> Result<Self> {
+    /// Finds one that nobody listens on, and keeps others from it until this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoFreePort`] if all are taken; or the cache directory cannot be used.
+    pub fn reserve() -> Result<Self> {
         let directory = cache::subdirectory("ports")?;
         let count = LAST - FIRST + 1;
         // Processes begin at different places, so that they seldom try the same ones.
@@ -36,7 +41,9 @@ impl ReservedPort {
         Err(Error::NoFreePort { first: FIRST, last: LAST })
     }
 
-    pub(super) fn number(&self) -> u16 {
+    /// The port.
+    #[must_use]
+    pub fn number(&self) -> u16 {
         self.number
     }
 }

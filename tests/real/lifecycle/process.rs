@@ -1,7 +1,7 @@
 //! Landbridge as a process of its own, and those that take over from it.
 
 use crate::support::{APP, PASSWORD};
-use landbridge::lab::{Pair, proxy_toml};
+use landbridge::lab::{Pair, ReservedPort, proxy_toml};
 use mysql_async::{Conn, Opts, OptsBuilder};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::File;
@@ -16,8 +16,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// A directory with a program, its file and its log.
 pub(super) struct Process {
     directory: TempDir,
-    port: u16,
-    http: u16,
+    port: ReservedPort,
+    http: ReservedPort,
     child: Option<Child>,
 }
 
@@ -25,7 +25,7 @@ impl Process {
     /// Prepares one; `more` is added to its file.
     pub(super) fn new(pair: &Pair, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("directory");
-        let [port, http] = free_ports();
+        let [port, http] = [(); 2].map(|()| ReservedPort::reserve().expect("a port"));
         let process = Self { directory, port, http, child: None };
         process.install_program();
         process.write_file(&settings(pair, &process, more));
@@ -144,7 +144,7 @@ impl Process {
     /// A page, if anybody answers.
     pub(super) async fn http(&self, path: &str) -> Option<(u16, String)> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.http)).await.ok()?;
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.http.number())).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut answer = String::new();
@@ -175,7 +175,7 @@ impl Process {
     pub(super) fn opts(&self) -> OptsBuilder {
         OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
-            .tcp_port(self.port)
+            .tcp_port(self.port())
             .user(Some(APP))
             .pass(Some(PASSWORD))
             .db_name(Some("app"))
@@ -196,7 +196,7 @@ impl Process {
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     pub(super) fn program(&self) -> PathBuf {
@@ -248,14 +248,9 @@ fn plain(line: &str) -> String {
     text
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-    held.map(|listener| listener.local_addr().expect("an address").port())
-}
-
 fn settings(pair: &Pair, process: &Process, more: &str) -> String {
     let shores = proxy_toml(&pair.certs.ca, [pair.primary.addr(), pair.replica.addr()]);
-    let Process { port, http, .. } = process;
+    let [port, http] = [&process.port, &process.http].map(ReservedPort::number);
     let socket = process.socket();
     format!(
         r#"{shores}
