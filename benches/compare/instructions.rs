@@ -5,7 +5,7 @@
 use super::load::{Load, Workload};
 use super::report;
 use super::resources;
-use super::ways::{Process, configure, find, is_ready, say, wait_until};
+use super::ways::{Process, Settings, configure, find, is_ready, say, wait_until};
 use anyhow::{Context, Result};
 use landbridge::backend::conn::Ready;
 use landbridge::backend::login::{self, Account};
@@ -72,7 +72,7 @@ async fn count(
     (scope, times): (&str, u32),
     (idle, warm): (u32, u32),
 ) -> Result<u64> {
-    let (config, port, http) = configure(directory, "counted", pair, r#""off""#, scope)?;
+    let (config, port, http) = configure(directory, "counted", &Settings::plain(pair, scope))?;
     let more = format!("[pool]\nmin_warm = {warm}\nmax = {}\n", warm.max(64));
     fs::write(&config, fs::read_to_string(&config)? + &more)?;
     let log = directory.join("counted.log");

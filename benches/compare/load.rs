@@ -1,8 +1,8 @@
 //! The loads: sysbench, and a loop of short connections.
 
+use super::long::{self, Long};
 use super::ways::{Process, Way, dialled, find};
 use anyhow::{Context, Result, bail};
-use bytes::Buf;
 use landbridge::backend::conn::Ready;
 use landbridge::backend::login::{self, Account};
 use landbridge::backend::query::Reply;
@@ -10,9 +10,6 @@ use landbridge::backend::server::Server;
 use landbridge::config::Secret;
 use landbridge::lab::{Pair, accounts};
 use landbridge::protocol::capability::Capabilities;
-use landbridge::protocol::command::Command as Protocol;
-use landbridge::protocol::exchange::Expect;
-use landbridge::protocol::packet::{HEADER_LEN, Header};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,8 +23,6 @@ const TABLE_SIZE: u32 = 10_000;
 const TABLES: u32 = 4;
 /// What a short connection asks.
 const QUESTION: &str = "SELECT c FROM app.sbtest1 WHERE id = 1";
-/// A million rows of a thousand bytes, which no server has to look for.
-const LONG_QUESTION: &str = "SELECT REPEAT('landbridge', 100) FROM app.sbtest1 a JOIN app.sbtest2 b LIMIT 1000000";
 
 /// What is run.
 #[derive(Debug, Clone, Copy)]
@@ -46,16 +41,20 @@ enum Kind {
     Sysbench { script: &'static str, prepared: bool },
     /// Connect, log in, one statement, goodbye.
     Connections,
-    /// One long result.
-    Stream,
+    /// One client with long results, or long statements.
+    Long(Long),
 }
 
 const fn sysbench(name: &'static str, script: &'static str, prepared: bool) -> Workload {
     Workload { name, unit: "queries", most: u32::MAX, kind: Kind::Sysbench { script, prepared } }
 }
 
+const fn long(name: &'static str, long: Long) -> Workload {
+    Workload { name, unit: "MB", most: 1, kind: Kind::Long(long) }
+}
+
 /// All of them, in the order of the report.
-pub(crate) const WORKLOADS: [Workload; 8] = [
+pub(crate) const WORKLOADS: [Workload; 10] = [
     sysbench("point select, text", "oltp_point_select", false),
     sysbench("point select, prepared", "oltp_point_select", true),
     sysbench("read only, text", "oltp_read_only", false),
@@ -63,7 +62,9 @@ pub(crate) const WORKLOADS: [Workload; 8] = [
     sysbench("read write, text", "oltp_read_write", false),
     sysbench("read write, prepared", "oltp_read_write", true),
     Workload { name: "connect, select, quit", unit: "cycles", most: u32::MAX, kind: Kind::Connections },
-    Workload { name: "one result of 1 GB", unit: "MB", most: 1, kind: Kind::Stream },
+    long("results of 1 GB", Long::Result),
+    long("values of 18 MB", Long::Value),
+    long("statements of 18 MB", Long::Statement),
 ];
 
 impl Workload {
@@ -71,13 +72,13 @@ impl Workload {
     pub(crate) fn times(&self) -> [u32; 2] {
         match self.kind {
             Kind::Sysbench { .. } => [2_000, 22_000],
-            Kind::Connections | Kind::Stream => [200, 1_200],
+            Kind::Connections | Kind::Long(_) => [200, 1_200],
         }
     }
 
     /// Whether instructions can be counted for each of its units.
     pub(crate) fn is_countable(&self) -> bool {
-        !matches!(self.kind, Kind::Stream)
+        !matches!(self.kind, Kind::Long(_))
     }
 }
 
@@ -99,11 +100,21 @@ pub(crate) struct Sample {
 }
 
 /// What a load itself reports.
-struct Outcome {
-    queries: f64,
-    per_second: f64,
-    mean: f64,
-    p95: f64,
+pub(crate) struct Outcome {
+    pub(crate) queries: f64,
+    pub(crate) per_second: f64,
+    pub(crate) mean: f64,
+    pub(crate) p95: f64,
+}
+
+impl Outcome {
+    /// So many units, so many of them a second, of events that took so many milliseconds.
+    pub(crate) fn of(queries: f64, per_second: f64, mut times: Vec<f64>) -> Result<Self> {
+        times.sort_by(f64::total_cmp);
+        let p95 = *times.get(times.len() * 95 / 100).context("nothing happened in all this time")?;
+        let mean = times.iter().sum::<f64>() / f64::from(u32::try_from(times.len())?);
+        Ok(Self { queries, per_second, mean, p95 })
+    }
 }
 
 /// Runs loads against tables it has filled.
@@ -135,13 +146,13 @@ impl Load {
 
     /// Runs a workload once.
     pub(crate) async fn run(&self, workload: &Workload, clients: u32, way: &Way) -> Result<Sample> {
-        let before = way.process.as_ref().map(Process::cpu).transpose()?;
+        let before = way.process.as_deref().map(Process::cpu).transpose()?;
         let outcome = match workload.kind {
             Kind::Sysbench { script, prepared } => self.sysbench(script, prepared, clients, way).await?,
             Kind::Connections => self.connections(clients, way).await?,
-            Kind::Stream => stream(way).await?,
+            Kind::Long(long) => long::run(long, self.duration, way).await?,
         };
-        let after = way.process.as_ref().map(Process::cpu).transpose()?;
+        let after = way.process.as_deref().map(Process::cpu).transpose()?;
         let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1e6);
         Ok(Sample {
             queries: outcome.queries,
@@ -149,7 +160,7 @@ impl Load {
             mean: outcome.mean,
             p95: outcome.p95,
             cpu: cpu.map(|cpu| cpu / outcome.queries),
-            rss: way.process.as_ref().map(Process::rss).transpose()?,
+            rss: way.process.as_deref().map(Process::rss).transpose()?,
         })
     }
 
@@ -179,7 +190,7 @@ impl Load {
                 }
                 return Ok(());
             }
-            Kind::Stream => bail!("{} counts time", workload.name),
+            Kind::Long(_) => bail!("{} counts time", workload.name),
         };
         let mut command = self.command(script, port);
         command.args([format!("--events={times}"), format!("--db-ps-mode={}", mode(prepared))]);
@@ -224,11 +235,8 @@ impl Load {
         while let Some(done) = running.join_next().await {
             times.extend(done??);
         }
-        let elapsed = started.elapsed().as_secs_f64();
-        times.sort_by(f64::total_cmp);
         let cycles = f64::from(u32::try_from(times.len())?);
-        let p95 = times.get(times.len() * 95 / 100).copied().context("no connection in all this time")?;
-        Ok(Outcome { queries: cycles, per_second: cycles / elapsed, mean: times.iter().sum::<f64>() / cycles, p95 })
+        Outcome::of(cycles, cycles / started.elapsed().as_secs_f64(), times)
     }
 }
 
@@ -247,45 +255,6 @@ async fn cycle(server: &Arc<Server>, account: &Arc<Account>) -> Result<()> {
     }
     conn.close().await;
     Ok(())
-}
-
-/// Takes one long result, of which it looks at nothing but how long its packets are.
-async fn stream(way: &Way) -> Result<Outcome> {
-    let account = app();
-    let login = login::dial(&way.server, &account, Capabilities::empty(), Duration::from_secs(30)).await?;
-    let mut busy = Ready::new(login, way.server.clone(), account).begin();
-    let started = Instant::now();
-    busy.command(Expect::Results, &[&[Protocol::Query.byte()], LONG_QUESTION.as_bytes()]);
-    busy.flush().await?;
-    let (packets, exchange) = busy.parts().context("a response is due")?;
-    let (mut bytes, mut left) = (0, 0);
-    loop {
-        let input = packets.input();
-        let passed = left.min(input.len());
-        input.advance(passed);
-        left -= passed;
-        match Header::peek(input) {
-            Some(header) if left == 0 && input.len() > HEADER_LEN => {
-                let is_row = exchange.in_rows() && exchange.is_row(header.len, input[HEADER_LEN]);
-                if !is_row && input.len() < HEADER_LEN + header.len {
-                    packets.fill().await?;
-                    continue;
-                }
-                bytes += HEADER_LEN + header.len;
-                left = HEADER_LEN + header.len;
-                if !is_row && exchange.packet(header.len, &input[HEADER_LEN..left])?.end {
-                    break;
-                }
-            }
-            _ => drop(packets.fill().await?),
-        }
-    }
-    let elapsed = started.elapsed().as_secs_f64();
-    let megabytes = f64::from(u32::try_from(bytes / 1_000_000)?);
-    if megabytes < 1000.0 {
-        bail!("{LONG_QUESTION}: {bytes} bytes");
-    }
-    Ok(Outcome { queries: megabytes, per_second: megabytes / elapsed, mean: elapsed * 1e3, p95: elapsed * 1e3 })
 }
 
 fn mode(prepared: bool) -> &'static str {

@@ -6,6 +6,8 @@
 
 mod instructions;
 mod load;
+mod long;
+mod ocean;
 mod relay;
 mod report;
 mod resources;
@@ -31,7 +33,7 @@ struct Args {
     #[arg(long, env = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Clients at a time
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     clients: Vec<u32>,
     /// Which servers to start: mysql or mariadb
     #[arg(long, default_value = "mysql")]
@@ -54,6 +56,9 @@ struct Args {
     /// Instead of all this: count system calls per query, and memory per idle client
     #[arg(long)]
     resources: bool,
+    /// Instead of all this: put an ocean of 50 ms in front of the primary, and write over it
+    #[arg(long)]
+    ocean: bool,
     /// So many clients are there and say nothing, with `--resources` or `--instructions`
     #[arg(long, default_value_t = 0)]
     idle: u32,
@@ -78,7 +83,9 @@ fn options(flavor: Flavor) -> PairOptions {
         Flavor::MySql => "--innodb-redo-log-capacity=256M",
         Flavor::MariaDb => "--innodb-log-file-size=256M",
     };
-    let extra_args = ["--innodb-buffer-pool-size=256M", redo_log, "--max-connections=2000"].map(str::to_owned).into();
+    let extra_args = ["--innodb-buffer-pool-size=256M", redo_log, "--max-connections=2000", "--max-allowed-packet=64M"]
+        .map(str::to_owned)
+        .into();
     PairOptions { extra_args, ..PairOptions::default() }
 }
 
@@ -98,6 +105,9 @@ async fn main() -> Result<()> {
     if args.instructions {
         let profile = args.profile.as_deref();
         return instructions::compare(flavor, options(flavor), &workloads, profile, (args.idle, args.warm)).await;
+    }
+    if args.ocean {
+        return ocean::compare(flavor, options(flavor), args.rounds, Duration::from_secs(args.seconds.into())).await;
     }
     if args.resources {
         let idle = if args.idle == 0 { 10_000 } else { args.idle };

@@ -8,7 +8,7 @@ use landbridge::net::tls::{Connector, ServerTls, Verify};
 use landbridge::topology::ServerId;
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) struct Way {
     /// The same for the loop of short connections.
     pub(crate) server: Arc<Server>,
     /// What stands in the middle, if anything.
-    pub(crate) process: Option<Process>,
+    pub(crate) process: Option<Arc<Process>>,
 }
 
 /// All of them, in the order of the table; the first is what the others are compared with.
@@ -58,32 +58,32 @@ impl Ways {
         let primary = pair.primary.port();
         let (haproxy, haproxy_port) = haproxy(directory.path(), primary).await?;
         let (relay, relay_port) = relay(directory.path(), primary).await?;
-        let plain = r#""off""#.to_owned();
-        let verified = format!(r#"{{ mode = "verify-full", ca = "{}" }}"#, pair.certs.ca.display());
-        let (to_plain, plain_port) = landbridge(directory.path(), "plain", pair, &plain, "user").await?;
-        let (to_tls, tls_port) = landbridge(directory.path(), "tls", pair, &verified, "user").await?;
-        let way = |name, port, process| Way { name, port, tls: false, server: dialled(port, None), process };
-        let connector = Connector::new(
-            &ServerTls { verify: Verify::Full, ca: Some(pair.certs.ca.clone()), client_cert: None, server_name: None },
-            "127.0.0.1",
-        )?;
-        let direct_tls = Way {
-            name: "direct, TLS",
-            port: primary,
-            tls: true,
-            server: dialled(primary, Some(connector)),
-            process: None,
+        let (plain, tls) = (Settings::plain(pair, "user"), verify_full(pair));
+        let (to_plain, plain_port) = landbridge(directory.path(), "plain", &plain).await?;
+        let (to_tls, tls_port) = landbridge(directory.path(), "tls", &Settings { tls: &tls, ..plain }).await?;
+        let way = |name, port, process: Option<Process>| Way {
+            name,
+            port,
+            tls: false,
+            server: dialled(port, None),
+            process: process.map(Arc::new),
         };
+        let by_tls = |name, port, process| -> Result<Way> {
+            Ok(Way { name, port, tls: true, server: dialled(port, Some(connector(pair)?)), process })
+        };
+        let verified = way("Landbridge, verify-full", tls_port, Some(to_tls));
+        let on_both_sides = by_tls("Landbridge, TLS on both sides", tls_port, verified.process.clone())?;
         let mut ways = vec![
             way("direct", primary, None),
             way("HAProxy", haproxy_port, Some(haproxy)),
             way("blind relay", relay_port, Some(relay)),
             way("Landbridge, tls off", plain_port, Some(to_plain)),
-            direct_tls,
-            way("Landbridge, verify-full", tls_port, Some(to_tls)),
+            by_tls("direct, TLS", primary, None)?,
+            verified,
+            on_both_sides,
         ];
         if scope_off {
-            let (process, port) = landbridge(directory.path(), "off", pair, &plain, "off").await?;
+            let (process, port) = landbridge(directory.path(), "off", &Settings::plain(pair, "off")).await?;
             ways.push(way("Landbridge, scope off", port, Some(process)));
         }
         Ok(Self { ways, _directory: directory })
@@ -173,7 +173,7 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-async fn haproxy(directory: &Path, primary: u16) -> Result<(Process, u16)> {
+pub(crate) async fn haproxy(directory: &Path, primary: u16) -> Result<(Process, u16)> {
     let port = free_port()?;
     let config = directory.join("haproxy.cfg");
     let text = format!(
@@ -198,9 +198,38 @@ async fn relay(directory: &Path, primary: u16) -> Result<(Process, u16)> {
     Ok((process, port))
 }
 
-/// The release binary with a configuration as users have it, but for `tls` and perhaps `scope`.
-async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str, scope: &str) -> Result<(Process, u16)> {
-    let (config, port, http) = configure(directory, name, pair, tls, scope)?;
+/// What configurations differ in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings<'a> {
+    pub(crate) pair: &'a Pair,
+    /// Where the primary is reached.
+    pub(crate) primary: SocketAddr,
+    /// `tls` of both servers, as it is written in a file.
+    pub(crate) tls: &'a str,
+    pub(crate) scope: &'a str,
+}
+
+impl<'a> Settings<'a> {
+    /// Plaintext to both servers.
+    pub(crate) fn plain(pair: &'a Pair, scope: &'a str) -> Self {
+        Self { pair, primary: pair.primary.addr(), tls: r#""off""#, scope }
+    }
+}
+
+/// `tls` as the README has it.
+pub(crate) fn verify_full(pair: &Pair) -> String {
+    format!(r#"{{ mode = "verify-full", ca = "{}" }}"#, pair.certs.ca.display())
+}
+
+/// What dials servers and proxies by TLS, and verifies them.
+pub(crate) fn connector(pair: &Pair) -> Result<Connector> {
+    let tls = ServerTls { verify: Verify::Full, ca: Some(pair.certs.ca.clone()), client_cert: None, server_name: None };
+    Ok(Connector::new(&tls, "127.0.0.1")?)
+}
+
+/// The release binary with a configuration as users have it, but for these settings.
+pub(crate) async fn landbridge(directory: &Path, name: &str, settings: &Settings<'_>) -> Result<(Process, u16)> {
+    let (config, port, http) = configure(directory, name, settings)?;
     let log = directory.join(format!("{name}.log"));
     let program = Path::new(env!("CARGO_BIN_EXE_landbridge"));
     let process = Process::start(program, &["--config", &config.to_string_lossy(), "run"], &log)?;
@@ -209,13 +238,8 @@ async fn landbridge(directory: &Path, name: &str, pair: &Pair, tls: &str, scope:
 }
 
 /// Writes a configuration; returns its file and the ports of MySQL and HTTP.
-pub(crate) fn configure(
-    directory: &Path,
-    name: &str,
-    pair: &Pair,
-    tls: &str,
-    scope: &str,
-) -> Result<(PathBuf, u16, u16)> {
+pub(crate) fn configure(directory: &Path, name: &str, settings: &Settings<'_>) -> Result<(PathBuf, u16, u16)> {
+    let Settings { pair, primary, tls, scope } = settings;
     let (port, http) = (free_port()?, free_port()?);
     let (app, monitor) = (accounts::APP, accounts::MONITOR);
     let text = format!(
@@ -224,6 +248,9 @@ pub(crate) fn configure(
 mysql = "127.0.0.1:{port}"
 admin = ""
 http = "127.0.0.1:{http}"
+tls = "optional"
+tls_cert = "{cert}"
+tls_key = "{key}"
 [[server]]
 name = "primary"
 address = "{primary}"
@@ -251,7 +278,8 @@ max_clients = 20000
         app.password,
         monitor.user,
         monitor.password,
-        primary = pair.primary.addr(),
+        cert = pair.certs.server.cert.display(),
+        key = pair.certs.server.key.display(),
         replica = pair.replica.addr(),
     );
     let config = directory.join(format!("{name}.toml"));

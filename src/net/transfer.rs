@@ -13,8 +13,10 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// How much is read from a peer at once; also the most that is buffered while relaying.
-const CHUNK: usize = 64 * 1024;
+/// How much is read from a peer that says little.
+const LITTLE: usize = spare::SIZE;
+/// How much is read from any other at once; also the most that is buffered while relaying.
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// What a compressed stream needs besides.
 #[derive(Debug)]
@@ -66,11 +68,19 @@ pub(super) async fn send_listening(
 }
 
 /// Waits for bytes; the end of the stream is an error.
-pub(super) async fn receive(stream: &mut Stream, into: &mut BytesMut, traffic: Option<&Traffic>) -> io::Result<usize> {
-    into.reserve(if into.is_empty() { 4096 } else { CHUNK });
+///
+/// `flows`: whether the read before brought much, so that this one likely does, too.
+pub(super) async fn receive(
+    stream: &mut Stream,
+    into: &mut BytesMut,
+    flows: &mut bool,
+    traffic: Option<&Traffic>,
+) -> io::Result<usize> {
+    into.reserve(if into.is_empty() && !*flows { LITTLE } else { CHUNK });
     match stream.read_buf(into).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         n => {
+            *flows = n >= LITTLE;
             count_received(traffic, n);
             Ok(n)
         }

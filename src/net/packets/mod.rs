@@ -1,10 +1,10 @@
 //! Packets over a stream, with bounded buffers.
 
-use super::budget::{Budget, Exhausted, SMALL, Share};
-use super::spare;
-use super::stream::{Socket, Stream, Transport};
-use super::transfer::{Compressed, glimpse, in_time, receive, send, send_listening};
 use crate::metrics::Traffic;
+use crate::net::budget::{Budget, Exhausted, SMALL, Share};
+use crate::net::spare;
+use crate::net::stream::{Socket, Stream, Transport};
+use crate::net::transfer::{CHUNK, Compressed, glimpse, in_time, receive, send, send_listening};
 use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
 use bytes::{Buf, BytesMut};
@@ -64,6 +64,8 @@ pub struct PacketStream {
     input: BytesMut,
     output: Vec<u8>,
     compressed: Option<Box<Compressed>>,
+    /// Whether the peer is sending much.
+    flows: bool,
     /// How long a peer may stop in the middle of a packet, or of taking one.
     stall: Option<Duration>,
     /// Where its bytes are counted.
@@ -73,7 +75,8 @@ pub struct PacketStream {
 impl PacketStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), output: Vec::new(), compressed: None, stall: None, traffic: None }
+        let (input, output) = (BytesMut::new(), Vec::new());
+        Self { stream, input, output, compressed: None, flows: false, stall: None, traffic: None }
     }
 
     /// From now on everything travels compressed, in both directions.
@@ -151,7 +154,7 @@ impl PacketStream {
 
     async fn fill_at_leisure(&mut self) -> io::Result<usize> {
         let Some(compressed) = &mut self.compressed else {
-            return receive(&mut self.stream, &mut self.input, self.traffic.as_ref()).await;
+            return receive(&mut self.stream, &mut self.input, &mut self.flows, self.traffic.as_ref()).await;
         };
         let before = self.input.len();
         loop {
@@ -164,7 +167,7 @@ impl PacketStream {
                 // It was empty; another may be there.
                 continue;
             }
-            receive(&mut self.stream, &mut compressed.raw, self.traffic.as_ref()).await?;
+            receive(&mut self.stream, &mut compressed.raw, &mut self.flows, self.traffic.as_ref()).await?;
         }
     }
 
@@ -243,6 +246,10 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn buffer_at_least(&mut self, n: usize) -> io::Result<()> {
+        if n > CHUNK {
+            // What is announced is not to be copied time and again while it grows.
+            self.input.reserve((n + CHUNK).saturating_sub(self.input.len()));
+        }
         while self.input.len() < n {
             self.fill().await?;
         }
@@ -295,7 +302,6 @@ impl PacketStream {
             if let Some(budget) = budget.filter(|_| header.len > SMALL) {
                 share.add(budget.reserve(header.len).await?);
             }
-            // Large packets announce themselves: do not grow by doubling.
             self.buffer_at_least(HEADER_LEN + header.len).await?;
             self.input.advance(HEADER_LEN);
             let part = self.input.split_to(header.len);
@@ -345,42 +351,4 @@ impl PacketStream {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::AsyncReadExt;
-    use tokio::net::UnixStream;
-
-    /// More than fits between two peers.
-    const MUCH: usize = 4 << 20;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_stops_in_the_middle_has_left() {
-        let (ours, mut theirs) = UnixStream::pair().expect("two ends");
-        let mut packets = PacketStream::plain(Socket::Unix(ours));
-        packets.stalls_after(Duration::from_secs(60));
-        // Between packets it may take its time.
-        let silent = tokio::time::timeout(Duration::from_secs(3600), packets.read_packet(0, 100)).await;
-        assert!(silent.is_err());
-        theirs.write_all(b"\x05\0\0\0ab").await.expect("sent");
-        let stalled = packets.read_packet(0, 100).await;
-        assert!(matches!(stalled, Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
-        let full = packets.write_through(&vec![0; MUCH]).await;
-        assert!(full.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut));
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_answers_before_it_has_read_all() {
-        let (ours, mut theirs) = UnixStream::pair().expect("two ends");
-        let peer = tokio::spawn(async move {
-            theirs.write_all(&vec![1; MUCH]).await?;
-            let mut all = vec![0; MUCH];
-            theirs.read_exact(&mut all).await
-        });
-        let mut packets = PacketStream::plain(Socket::Unix(ours));
-        packets.output().resize(MUCH, 2);
-        packets.flush_listening().await.expect("sent");
-        peer.await.expect("no panic").expect("all of it arrived");
-        assert!(packets.output().is_empty());
-        packets.buffer_at_least(MUCH).await.expect("all of the answer");
-    }
-}
+mod tests;

@@ -1,0 +1,53 @@
+use super::*;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+/// More than fits between two peers.
+const MUCH: usize = 4 << 20;
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_in_the_middle_has_left() {
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.stalls_after(Duration::from_secs(60));
+    // Between packets it may take its time.
+    let silent = tokio::time::timeout(Duration::from_secs(3600), packets.read_packet(0, 100)).await;
+    assert!(silent.is_err());
+    theirs.write_all(b"\x05\0\0\0ab").await.expect("sent");
+    let stalled = packets.read_packet(0, 100).await;
+    assert!(matches!(stalled, Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
+    let full = packets.write_through(&vec![0; MUCH]).await;
+    assert!(full.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut));
+}
+
+/// Whoever passes on a large packet consumes all that has come, each time.
+#[tokio::test]
+async fn a_peer_that_sends_much_is_read_in_large_pieces() {
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let peer = tokio::spawn(async move { theirs.write_all(&vec![1; MUCH]).await });
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    let (mut reads, mut received) = (0, 0);
+    while received < MUCH {
+        received += packets.fill().await.expect("more");
+        packets.input().clear();
+        reads += 1;
+    }
+    peer.await.expect("no panic").expect("sent");
+    assert!(reads <= MUCH / (CHUNK / 4), "{reads} reads");
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_before_it_has_read_all() {
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let peer = tokio::spawn(async move {
+        theirs.write_all(&vec![1; MUCH]).await?;
+        let mut all = vec![0; MUCH];
+        theirs.read_exact(&mut all).await
+    });
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.output().resize(MUCH, 2);
+    packets.flush_listening().await.expect("sent");
+    peer.await.expect("no panic").expect("all of it arrived");
+    assert!(packets.output().is_empty());
+    packets.buffer_at_least(MUCH).await.expect("all of the answer");
+}
