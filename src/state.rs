@@ -162,10 +162,14 @@ impl SessionState {
 
     /// What decides how a statement's text is understood when it is prepared: schema, character set
     /// and `sql_mode`, taken over from `other`. `sql_mode` is what a session has that sets none.
+    ///
+    /// What can be prepared in no schema means the same in each.
     #[must_use]
     pub fn reading_like(&self, other: &Self, sql_mode: &str) -> Self {
         let mut like = self.clone();
-        like.schema.clone_from(&other.schema);
+        if other.schema.is_some() {
+            like.schema.clone_from(&other.schema);
+        }
         for key in CHARSET_VARIABLES.into_iter().chain([NAMES, b"sql_mode"]) {
             match other.settings.iter().find(|s| *s.key == *key) {
                 Some(setting) => like.put(setting.clone()),

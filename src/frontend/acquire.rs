@@ -1,6 +1,6 @@
 //! Where a job runs: on the connection the session holds, or on one of the server it is routed to.
 
-use super::binding::{Binding, PinReason, PinSet};
+use super::binding::{Binding, Open, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
 use super::outlast::Denied;
@@ -62,7 +62,8 @@ impl Session {
                 self.binding = Binding::Pinned(lease, pins);
                 return Err(asked_elsewhere());
             }
-            return Ok(Acquired { lease, tenure: Tenure::Own(pins) });
+            let open = Open::on(lease.conn());
+            return Ok(Acquired { lease, tenure: Tenure::Own { pins, open } });
         }
         let need = self.need(job, beside);
         let (lease, chosen) = self.acquire_for(job, need, whom).await?;

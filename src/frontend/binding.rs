@@ -1,8 +1,10 @@
 //! Who holds what: whether a session owns a backend connection, and why.
 
 use super::optimistic::Trial;
+use super::summary::Summary;
 use crate::backend::conn::Ready;
 use crate::pool::Lease;
+use crate::protocol::capability::Status;
 use crate::sql::{Access, Isolation, Traits, Transactions};
 
 /// Why a session must stay on its connection.
@@ -97,6 +99,38 @@ impl PinReason {
     /// Whether the reason is over after the session's next statement.
     fn is_brief(self) -> bool {
         matches!(self, Self::FoundRows | Self::Warnings)
+    }
+}
+
+/// Whether a transaction is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    /// None is.
+    No,
+    /// The server has not said so: it says nothing with an error, nor of savepoints.
+    Maybe,
+    /// One is.
+    Yes,
+}
+
+impl Open {
+    /// On a connection, between two statements.
+    pub(super) fn on(conn: Option<&Ready>) -> Self {
+        match conn {
+            Some(conn) if conn.says_in_transaction() => Self::Yes,
+            Some(conn) if !conn.is_in_transaction() => Self::No,
+            // It broke behind an answer: what was open there is not any more, and nobody has been told.
+            Some(_) | None => Self::Maybe,
+        }
+    }
+
+    /// Behind an answer.
+    pub(super) fn of(open: bool, summary: &Summary) -> Self {
+        match open {
+            false => Self::No,
+            true if summary.is_ok() && summary.status.contains(Status::IN_TRANS) => Self::Yes,
+            true => Self::Maybe,
+        }
     }
 }
 

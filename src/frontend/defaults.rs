@@ -95,7 +95,12 @@ impl Session {
 
     /// Whether statements begin transactions by themselves.
     pub(super) fn autocommit_off(&self) -> bool {
-        match self.state.get(b"autocommit") {
+        self.autocommit_off_in(&self.state)
+    }
+
+    /// The same, of a state that the session may come to.
+    pub(super) fn autocommit_off_in(&self, state: &SessionState) -> bool {
+        match state.get(b"autocommit") {
             Some(value) => !is_on(value),
             None => self.autocommit_off_by_default,
         }

@@ -19,10 +19,13 @@ use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::topology::Health;
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
 const MOST_FOUND_DEAD: u32 = 64;
+
+/// For so long connections are looked at before they are used: one that is silent takes [`LAST_QUESTION`] of it.
+const LONGEST_DOUBT: Duration = Duration::from_secs(10);
 
 /// What has been tried for a job.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ struct Tries {
     whom: Whom,
     /// Connections that turned out to be dead before anything was sent on them.
     found_dead: u32,
+    /// Since when connections have been looked at before they are used.
+    in_doubt_since: Option<Instant>,
     primary_lost_since: Option<Instant>,
     /// A replica's refusal to prepare, until the primary has been asked.
     refusal: Option<ServerError>,
@@ -41,9 +46,12 @@ struct Tries {
 impl Tries {
     /// Whether a connection must show that it lives before it is used: where one was lost, the others of its pool most
     /// often were at the same moment.
-    fn doubt(&self, tenure: &Tenure) -> bool {
+    fn doubt(&mut self, tenure: &Tenure) -> bool {
         let is_again = !self.whom.is_first() || matches!(tenure, Tenure::Again { .. });
-        is_again && !tenure.is_own() && self.found_dead < MOST_FOUND_DEAD
+        is_again
+            && !tenure.was_held()
+            && self.found_dead < MOST_FOUND_DEAD
+            && self.in_doubt_since.get_or_insert_with(Instant::now).elapsed() < LONGEST_DOUBT
     }
 
     /// Whether there is time for another one.
@@ -205,7 +213,7 @@ impl Session {
     /// that now. What would be written, or committed, would be so where nobody looks any more.
     fn deposed(&self, lease: &Lease, tenure: &Tenure, job: &Job) -> Option<ServerError> {
         let server = lease.pool().server();
-        if !tenure.is_own() || self.anchor != Some(server.id) || job.need == Need::Read || job.only_prepares() {
+        if !tenure.was_held() || self.anchor != Some(server.id) || job.need == Need::Read || job.only_prepares() {
             return None;
         }
         let snapshot = self.shared.snapshot();
@@ -237,7 +245,7 @@ impl Session {
 /// Whether a job could run if the session were in no schema, and was refused because of the one that it is in.
 fn has_no_home(job: &Job, tenure: &Tenure, error: &ServerError) -> bool {
     [errno::UNKNOWN_SCHEMA, errno::SCHEMA_DENIED].contains(&error.code)
-        && !tenure.is_own()
+        && !tenure.was_held()
         && tenure.journal().is_none()
         && job.needs_no_schema()
 }

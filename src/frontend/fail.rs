@@ -1,15 +1,15 @@
 //! What a failed exchange means for the session, and what its client is told.
 
-use super::binding::{Binding, PinReason};
+use super::binding::{Binding, Open, PinReason};
 use super::flight::Failed;
 use super::job::Job;
+use super::loss::{Loss, Meaning, may_commit};
 use super::session::{Gone, Session};
 use super::tenure::Tenure;
 use crate::consistency::token::Noted;
 use crate::pool::Lease;
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
-use crate::sql::Traits;
 use std::io;
 
 impl Session {
@@ -88,7 +88,7 @@ impl Session {
             self.binding = Binding::Free;
         }
         self.forget_what_was_on(&tenure);
-        let error = if (tenure.is_own() || again) && !self.client.answered {
+        let error = if (tenure.was_held() || again) && !self.client.answered {
             // The transaction has gone with the connection.
             errno::lost_transaction_because(&error)
         } else {
@@ -126,13 +126,17 @@ impl Session {
     /// The connection was lost while the statement ran: says what that means for it.
     async fn lost(&mut self, job: &Job, tenure: &Tenure, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
-        let in_transaction = (tenure.is_own() || self.binding.is_begun()) && !tenure.is_beside();
+        let open = if self.binding.is_begun() { Open::Yes } else { tenure.open() };
+        let loss = Loss {
+            open: if tenure.is_beside() { Open::No } else { open },
+            may_commit: may_commit(job) || self.may_turn_autocommit_on(job),
+            may_end: tenure.has_own() && job.ends.is_some(),
+            sent,
+        };
         if !tenure.is_beside() {
             self.binding = Binding::Free;
         }
         self.forget_what_was_on(tenure);
-        let commits = (job.ends.is_some() && !job.rolls_back)
-            || job.traits.intersects(Traits::IMPLICIT_COMMIT | Traits::CONTROLS_TRANSACTION);
         if sent {
             self.is_uncertain(job);
         }
@@ -140,15 +144,15 @@ impl Session {
             // Servers hang up on commands that they have never heard of either.
             return Err(Gone::Left(format!("{server} hung up on a command that was passed through")));
         }
-        let error = if in_transaction && !(commits && sent) {
-            errno::lost_transaction(server)
-        } else if !sent {
-            errno::unreachable(server, "its connections broke one after another")
-        } else {
-            if !job.is_repeatable() {
-                self.log_uncertain(job, server);
+        let error = match loss.meaning() {
+            Meaning::RolledBack => errno::lost_transaction(server),
+            Meaning::Unsent => errno::unreachable(server, "its connections broke one after another"),
+            Meaning::Unknown { commits } => {
+                if !job.is_repeatable() {
+                    self.log_uncertain(job, server);
+                }
+                errno::lost_connection(server, commits)
             }
-            errno::lost_connection(server, tenure.has_own() && commits)
         };
         if self.client.answered {
             // In the middle of rows an error packet ends the answer properly.

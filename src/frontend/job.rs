@@ -99,6 +99,18 @@ impl Execution {
     }
 }
 
+impl JobCommand {
+    /// How many bytes it has, about.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Prepare(text, _) => text.len(),
+            Self::Execute(execution) => execution.size(),
+            Self::Raw(bytes, _) => bytes.len(),
+        }
+    }
+}
+
 impl Job {
     /// A command with nothing special about it.
     pub(super) fn new(command: JobCommand, need: Need) -> Self {

@@ -9,7 +9,8 @@ use super::acquire::Acquired;
 use super::binding::{Beginning, Binding};
 use super::commands::ASKING;
 use super::job::Job;
-use super::optimistic::{Again, Fate, Journal, Shown, Step, can_be_undone, mentions_time};
+use super::journal::{Again, Journal, Shown, Step, mentions_time};
+use super::optimistic::{Fate, can_be_undone};
 use super::session::Session;
 use super::summary::Summary;
 use super::tenure::Tenure;
@@ -69,7 +70,7 @@ impl Session {
             Tenure::Taken(_) => self.record = self.new_record(job).map(Box::new),
             Tenure::OnTrial { .. } | Tenure::Moving { .. } => self.record = None,
             // What was kept goes on; of one that is run again, it is in there.
-            Tenure::Own(_) | Tenure::Beside(_) | Tenure::Again { .. } => {}
+            Tenure::Own { .. } | Tenure::Beside(_) | Tenure::Again { .. } => {}
         }
         let is_kept = self.record.is_some() || matches!(tenure, Tenure::Again { .. });
         let is_to_be = matches!(tenure, Tenure::Moving { .. }) && self.settings().transaction_replay;
@@ -129,7 +130,7 @@ impl Session {
     /// `sent`: the job itself may have reached the server.
     pub(super) fn may_run_again(&self, job: &Job, tenure: &Tenure, keep: Keep, sent: bool) -> bool {
         let is_own = match tenure {
-            Tenure::Own(_) => !tenure.holds_state(),
+            Tenure::Own { .. } => !tenure.holds_state(),
             // It begins with this job: what was not sent, or only reads, is tried again as if there were no transaction.
             Tenure::Taken(_) => sent && !job.is_repeatable() && keep == Keep::Step,
             _ => false,

@@ -297,9 +297,8 @@ impl Handle {
             target
         };
         if let Some((pool, thread_id)) = target {
+            let _over = Killing(self);
             pool.kill_query(thread_id).await;
-            self.lock().kills -= 1;
-            self.killed.notify_waiters();
         }
     }
 
@@ -309,6 +308,16 @@ impl Handle {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While somebody kills a client's statement; its connection serves nobody else until this is dropped.
+struct Killing<'a>(&'a Handle);
+
+impl Drop for Killing<'_> {
+    fn drop(&mut self) {
+        self.0.lock().kills -= 1;
+        self.0.killed.notify_waiters();
     }
 }
 

@@ -10,7 +10,7 @@ use super::record::Record;
 use super::registry::Entry;
 use super::shared::Shared;
 use super::sight::Sight;
-use super::watched::{Shown, Went};
+use super::watched::{Registered, Went};
 use crate::backend::login::Account;
 use crate::backend::query::Row;
 use crate::backend::server::Facts;
@@ -126,7 +126,7 @@ pub struct Session {
     /// Where its last job went, and why.
     pub(super) went: Option<Went>,
     /// What others were last told of it.
-    pub(super) shown: Shown,
+    pub(super) registered: Registered,
     /// Long statements since the last one that was counted for all of them.
     pub(super) long_statements: u32,
 }
@@ -165,7 +165,7 @@ impl Session {
             prepares_globals: false,
             reference: None,
             went: None,
-            shown: Shown::default(),
+            registered: Registered::default(),
             long_statements: 0,
         };
         session.is_of(session.account.clone());

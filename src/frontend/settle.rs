@@ -1,6 +1,6 @@
 //! After an answer: what the session must remember, and whether it keeps the connection.
 
-use super::binding::{Binding, PINNING, PinReason, PinSet};
+use super::binding::{Binding, Open, PINNING, PinReason, PinSet};
 use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
 use super::job::{Execution, Job, JobCommand};
@@ -34,7 +34,85 @@ impl Session {
         job: &Job,
         summary: Summary,
     ) -> Result<(), Gone> {
-        let (beside, is_own) = (tenure.is_beside(), tenure.is_own());
+        let (beside, was_held) = (tenure.is_beside(), tenure.was_held());
+        self.note_for_all(&lease, job, &summary);
+        self.remember(job, &summary);
+        if let Some(went) = &mut self.went {
+            went.answer = Some(Answer::of(&summary));
+        }
+        self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
+        if !beside && !job.only_prepares() {
+            self.next_transaction = None;
+        }
+        if let JobCommand::Execute(Execution { cursor: Some(id), .. }) = &job.command
+            && !summary.status.contains(Status::CURSOR_EXISTS)
+        {
+            // It had no rows to leave on the server.
+            if let (Some(handle), Some(conn)) = (self.cursors.remove(id), lease.conn_mut()) {
+                conn.close_statement(handle);
+            }
+        }
+        if beside && !matches!(self.binding, Binding::Free) {
+            // Prepared beside a transaction, which stays as it is.
+            lease.give_back(Disposition::Clean);
+            return Ok(());
+        }
+        let mut left_state = tenure.holds_state();
+        let before = if let Tenure::Own { pins, .. } = &mut tenure { std::mem::take(pins) } else { PinSet::default() };
+        let mut pins = self.pins_after(before, job, &summary, &lease);
+        self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
+        if left_state {
+            lease.taint();
+        }
+        if let Some(next) = job.becomes.as_ref().filter(|_| summary.is_ok()) {
+            // Before the connection can be given back: it must not be known by its old state.
+            self.state = next.clone();
+            if let Some(conn) = lease.conn_mut() {
+                conn.applied_is(next.clone());
+            }
+        }
+        let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
+        let mut open = !beside && self.is_open(job, &summary);
+        let is_alone = !was_held && matches!(self.binding, Binding::Free) && !self.autocommit_off();
+        if open && is_alone && job.need == Need::Read {
+            // A plain read begins no transaction: who says so must not be believed any more, least of all with a write.
+            drop(lease.take());
+            open = false;
+        }
+        let open = Open::of(open, &summary);
+        if self.anchor.is_none() || !was_held {
+            self.anchor = Some(lease.pool().server().id).filter(|server| self.is_primary(*server));
+        }
+        match tenure {
+            Tenure::OnTrial { trial, fate, .. } => {
+                self.settle_trial(lease, (trial, fate), job, &summary, open != Open::No);
+            }
+            Tenure::Moving { trial, replica, .. } => {
+                self.has_moved(*trial, replica);
+                self.note_in_record(keep, job, &summary);
+                self.bind(lease, pins, open).await;
+            }
+            Tenure::Again { record, .. } => {
+                self.shared.metrics.replayed.count(Replayed::WentOn);
+                self.record = Some(record);
+                self.note_in_record(keep, job, &summary);
+                self.bind(lease, pins, open).await;
+            }
+            Tenure::Taken(_) | Tenure::Beside(_) | Tenure::Own { .. } => {
+                self.note_in_record(keep, job, &summary);
+                self.bind(lease, pins, open).await;
+            }
+        }
+        if released {
+            self.client.packets.flush().await?;
+            self.binding = Binding::Free;
+            return Err(Gone::Goodbye);
+        }
+        Ok(())
+    }
+
+    /// What an answer says of its server, or of all of them, is for every session to know.
+    fn note_for_all(&self, lease: &Lease, job: &Job, summary: &Summary) {
         if let Need::Primary(Reason::Statement(Why::Ddl | Why::Admin)) = job.need {
             // Schemas or privileges may be others now.
             self.shared.proven.forget();
@@ -59,76 +137,6 @@ impl Session {
             // The client has been told. Somebody else may be the primary by now.
             self.shared.look_again();
         }
-        self.remember(job, &summary);
-        if let Some(went) = &mut self.went {
-            went.answer = Some(Answer::of(&summary));
-        }
-        self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
-        if !beside && !job.only_prepares() {
-            self.next_transaction = None;
-        }
-        if let JobCommand::Execute(Execution { cursor: Some(id), .. }) = &job.command
-            && !summary.status.contains(Status::CURSOR_EXISTS)
-        {
-            // It had no rows to leave on the server.
-            if let (Some(handle), Some(conn)) = (self.cursors.remove(id), lease.conn_mut()) {
-                conn.close_statement(handle);
-            }
-        }
-        if beside && !matches!(self.binding, Binding::Free) {
-            // Prepared beside a transaction, which stays as it is.
-            lease.give_back(Disposition::Clean);
-            return Ok(());
-        }
-        let mut left_state = tenure.holds_state();
-        let before = if let Tenure::Own(pins) = &mut tenure { std::mem::take(pins) } else { PinSet::default() };
-        let mut pins = self.pins_after(before, job, &summary, &lease);
-        self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
-        if left_state {
-            lease.taint();
-        }
-        if let Some(next) = job.becomes.as_ref().filter(|_| summary.is_ok()) {
-            // Before the connection can be given back: it must not be known by its old state.
-            self.state = next.clone();
-            if let Some(conn) = lease.conn_mut() {
-                conn.applied_is(next.clone());
-            }
-        }
-        let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
-        let mut open = !beside && self.is_open(job, &summary);
-        let is_alone = !is_own && matches!(self.binding, Binding::Free) && !self.autocommit_off();
-        if open && is_alone && job.need == Need::Read {
-            // A plain read begins no transaction: who says so must not be believed any more, least of all with a write.
-            drop(lease.take());
-            open = false;
-        }
-        if self.anchor.is_none() || !is_own {
-            self.anchor = Some(lease.pool().server().id).filter(|server| self.is_primary(*server));
-        }
-        match tenure {
-            Tenure::OnTrial { trial, fate, .. } => self.settle_trial(lease, (trial, fate), job, &summary, open),
-            Tenure::Moving { trial, replica, .. } => {
-                self.has_moved(*trial, replica);
-                self.note_in_record(keep, job, &summary);
-                self.bind(lease, pins, open).await;
-            }
-            Tenure::Again { record, .. } => {
-                self.shared.metrics.replayed.count(Replayed::WentOn);
-                self.record = Some(record);
-                self.note_in_record(keep, job, &summary);
-                self.bind(lease, pins, open).await;
-            }
-            Tenure::Taken(_) | Tenure::Beside(_) | Tenure::Own(_) => {
-                self.note_in_record(keep, job, &summary);
-                self.bind(lease, pins, open).await;
-            }
-        }
-        if released {
-            self.client.packets.flush().await?;
-            self.binding = Binding::Free;
-            return Err(Gone::Goodbye);
-        }
-        Ok(())
     }
 
     /// Facts that later functions ask for.
@@ -183,7 +191,7 @@ impl Session {
             .or(Traits::UNLOCKS_TABLES)
             .or(Traits::RELEASES_ALL_NAMED_LOCKS);
         let ends = job.ends.is_some() || job.becomes.is_some() || job.traits.intersects(releasing);
-        let alone = !self.binding.is_begun() && !self.autocommit_off() && !tenure.is_own();
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !tenure.was_held();
         let stays = job.pins.is_some() || job.traits.intersects(PINNING);
         (job.traits.contains(Traits::SETS_LAST_INSERT_ID) && alone && !stays) || (ends && self.last.insert_id_stale)
     }
@@ -301,17 +309,19 @@ impl Session {
         summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
     }
 
-    async fn bind(&mut self, mut lease: Lease, mut pins: PinSet, open: bool) {
+    async fn bind(&mut self, mut lease: Lease, mut pins: PinSet, open: Open) {
         if lease.conn().is_none() {
             // It broke behind the answer. Nobody can be asked any more about the last statement; but a transaction
             // that was open there must not be taken to have ended.
             pins.end_brief();
         }
-        if open && let Some(conn) = lease.conn_mut() {
-            // An error says nothing of it; whoever would let the connection go looks there.
+        if open == Open::Maybe
+            && let Some(conn) = lease.conn_mut()
+        {
+            // Whoever would let the connection go looks there.
             conn.may_be_in_transaction();
         }
-        if !open {
+        if open == Open::No {
             self.record = None;
             // Ahead of the end, which forgets the keys that it concerns.
             self.sight.doubt(&self.shared);
@@ -322,7 +332,7 @@ impl Session {
                 self.name_elsewhere(lease.pool().server().id);
             }
             self.binding = Binding::Pinned(lease, pins);
-        } else if open {
+        } else if open != Open::No {
             self.binding = Binding::InTransaction(lease);
         } else {
             self.binding = Binding::Free;

@@ -1,7 +1,8 @@
 //! How a job has its connection.
 
-use super::binding::{PinReason, PinSet};
-use super::optimistic::{Fate, Journal, Trial};
+use super::binding::{Open, PinReason, PinSet};
+use super::journal::Journal;
+use super::optimistic::{Fate, Trial};
 use super::record::Record;
 use crate::pool::Lease;
 use crate::route::Reason;
@@ -14,7 +15,12 @@ pub(super) enum Tenure {
     /// From a pool, beside the session's transaction, which stays as it is.
     Beside(Chosen),
     /// The session's own: its transaction is on it, or what pins it.
-    Own(PinSet),
+    Own {
+        /// What pins it.
+        pins: PinSet,
+        /// Whether a transaction is open there.
+        open: Open,
+    },
     /// That of a transaction which has only read so far: it runs on a replica.
     OnTrial {
         /// The transaction.
@@ -53,13 +59,22 @@ pub(super) struct Chosen {
 
 impl Tenure {
     /// Whether the session held the connection before this job: what is on it is the session's.
-    pub(super) fn is_own(&self) -> bool {
-        matches!(self, Self::Own(_) | Self::OnTrial { begins: false, .. })
+    pub(super) fn was_held(&self) -> bool {
+        matches!(self, Self::Own { .. } | Self::OnTrial { begins: false, .. })
     }
 
     /// Whether something of the session's is on the connection, or would have been but for the loss of another one.
     pub(super) fn has_own(&self) -> bool {
-        self.is_own() || matches!(self, Self::Again { .. })
+        self.was_held() || matches!(self, Self::Again { .. })
+    }
+
+    /// Whether a transaction of the session's was open on the connection before this job.
+    pub(super) fn open(&self) -> Open {
+        match self {
+            Self::Own { open, .. } => *open,
+            Self::OnTrial { begins: false, .. } => Open::Yes,
+            _ => Open::No,
+        }
     }
 
     /// Whether the job has nothing to do with the session's transaction.
@@ -69,13 +84,13 @@ impl Tenure {
 
     /// Why the session held the connection, besides a transaction.
     pub(super) fn pins(&self) -> impl Iterator<Item = PinReason> {
-        let pins = if let Self::Own(pins) = self { Some(pins) } else { None };
+        let pins = if let Self::Own { pins, .. } = self { Some(pins) } else { None };
         pins.into_iter().flat_map(PinSet::iter)
     }
 
     /// Whether more than a transaction goes with the connection, and more than the next statement could ask of it.
     pub(super) fn holds_state(&self) -> bool {
-        matches!(self, Self::Own(pins) if !pins.is_empty() && !pins.is_brief())
+        matches!(self, Self::Own { pins, .. } if !pins.is_empty() && !pins.is_brief())
     }
 
     /// The transaction, if the job runs in it on the replica.
@@ -99,7 +114,7 @@ impl Tenure {
                 Some(*chosen)
             }
             Self::OnTrial { trial, .. } => Some(trial.chosen),
-            Self::Own(_) => None,
+            Self::Own { .. } => None,
         }
     }
 
@@ -107,8 +122,8 @@ impl Tenure {
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Taken(chosen) | Self::Beside(chosen) => chosen.reason,
-            Self::Own(pins) if pins.is_empty() => Reason::InTransaction,
-            Self::Own(_) => Reason::Pinned,
+            Self::Own { pins, .. } if pins.is_empty() => Reason::InTransaction,
+            Self::Own { .. } => Reason::Pinned,
             Self::OnTrial { .. } => Reason::Optimistic,
             Self::Moving { .. } | Self::Again { .. } => Reason::InTransaction,
         }

@@ -204,13 +204,16 @@ impl Session {
 
     /// `SET autocommit = 1` ends a transaction that `autocommit = 0` began.
     fn commits_by_autocommit(&mut self, next: &Arc<SessionState>) {
-        let was_off = self.autocommit_off();
-        let before = std::mem::replace(&mut self.state, next.clone());
-        let is_off = self.autocommit_off();
-        self.state = before;
-        if was_off && !is_off && self.binding.is_begun() {
+        if self.autocommit_off() && !self.autocommit_off_in(next) && self.binding.is_begun() {
             self.binding = Binding::Free;
         }
+    }
+
+    /// Whether a job may be what turns autocommit on, and commits by that.
+    pub(super) fn may_turn_autocommit_on(&self, job: &Job) -> bool {
+        let is_foretold = job.becomes.as_ref().is_none_or(|next| !self.autocommit_off_in(next));
+        let sets = job.becomes.is_some() || job.pins == Some(PinReason::SessionVariable);
+        self.autocommit_off() && sets && is_foretold
     }
 
     /// `USE schema`, or `COM_INIT_DB`.

@@ -45,7 +45,7 @@ pub(super) struct Watch {
 
 /// What the registry was last told.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct Registered {
     holds: u64,
     state: Option<Arc<SessionState>>,
 }
@@ -55,20 +55,20 @@ impl Session {
     pub(super) fn introduce(&mut self) {
         let handle = self.entry.handle();
         handle.set_user(&self.account.user, self.sight.shared_with());
-        self.shown.state = None;
+        self.registered.state = None;
         self.show();
     }
 
     /// Tells others what it holds and where it is, where that has changed.
     pub(super) fn show(&mut self) {
         let holds = Holds::encode(&self.binding);
-        if holds != self.shown.holds {
+        if holds != self.registered.holds {
             self.entry.handle().set_holds(holds);
-            self.shown.holds = holds;
+            self.registered.holds = holds;
         }
-        if !self.shown.state.as_ref().is_some_and(|state| Arc::ptr_eq(state, &self.state)) {
+        if !self.registered.state.as_ref().is_some_and(|state| Arc::ptr_eq(state, &self.state)) {
             self.entry.handle().set_schema(self.state.schema());
-            self.shown.state = Some(self.state.clone());
+            self.registered.state = Some(self.state.clone());
         }
     }
 

@@ -128,11 +128,11 @@ impl Session {
         let local = Need::Primary(Reason::Statement(Why::ServerLocal));
         let locking = Need::Primary(Reason::Statement(Why::LockingRead));
         let only_looks = job.need.is_read() || job.need == local || job.need == locking;
-        let alone = !self.binding.is_begun() && !self.autocommit_off() && !tenure.is_own();
+        let alone = !self.binding.is_begun() && !self.autocommit_off() && !tenure.was_held();
         let ends = job.ends.is_some_and(|end| end.chain != Some(true) && end.release != Some(true));
         // What rows were written without a look at others is named by the answer.
         let names_itself = matches!(job.touch, Touch::Commits) && self.sight.wrote_only_to_tables(&self.shared);
-        (only_looks && alone) || (ends && tenure.is_own() && !names_itself)
+        (only_looks && alone) || (ends && tenure.was_held() && !names_itself)
     }
 
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.

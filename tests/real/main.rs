@@ -28,6 +28,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod logs;
+mod lost;
 mod names;
 mod optimistic;
 mod pooling;

@@ -90,20 +90,12 @@ impl Busy {
     /// Sends the flight.
     ///
     /// # Errors
-    /// [`Lost`], with `sent: false` only if the stream refused the very first byte.
+    /// [`Lost`]: the flight may have arrived, or not.
     pub async fn flush(&mut self) -> Result<(), Lost> {
         let before = self.inner.packets.output().len();
         self.inner.trips = self.inner.trips.saturating_add(u32::from(before > 0));
-        match self.inner.packets.flush_listening().await {
-            Ok(()) => Ok(()),
-            // `write_all` does not say how far it came; a small flight that fails as a whole with
-            // a dead connection found by the first write has sent nothing the server acted on
-            // only if the connection was already closed before. Claim it only in that case.
-            Err(e) if before > 0 && e.kind() == std::io::ErrorKind::NotConnected => {
-                Err(Lost { sent: false, source: e.into() })
-            }
-            Err(e) => Err(Lost::after_send(e)),
-        }
+        // How far it came nobody knows: all of it may have.
+        self.inner.packets.flush_listening().await.map_err(Lost::after_send)
     }
 
     /// The exchange under way: the next one due, if none has begun.

@@ -159,6 +159,12 @@ impl Inner {
         self.may_be_in_transaction || self.status.contains(Status::IN_TRANS)
     }
 
+    /// Whether the server's last word was that one is open, or that statements do not commit by themselves.
+    pub fn says_in_transaction(&self) -> bool {
+        let is_certain = !self.may_be_in_transaction;
+        is_certain && (self.status.contains(Status::IN_TRANS) || !self.status.contains(Status::AUTOCOMMIT))
+    }
+
     /// What `LAST_INSERT_ID()` answers there, if known.
     pub fn insert_id(&self) -> Option<u64> {
         self.insert_id

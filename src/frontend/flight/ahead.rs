@@ -3,11 +3,10 @@
 use super::Failed;
 use crate::backend::conn::Ready;
 use crate::backend::server::Setup;
-use crate::frontend::binding::{Binding, PINNING};
-use crate::frontend::job::{Job, JobCommand};
+use crate::frontend::binding::Binding;
+use crate::frontend::job::Job;
 use crate::frontend::session::Session;
 use crate::frontend::tenure::Tenure;
-use crate::sql::Traits;
 use crate::state::{Plan, Prelude, SessionState};
 use std::sync::Arc;
 
@@ -47,7 +46,7 @@ pub(super) async fn prelude(
     name: &str,
 ) -> Result<(Ready, Prelude), Failed> {
     // Whoever holds a connection keeps the privileges it began with, as with a direct one.
-    let conn = if tenure.is_own() { conn } else { with_current_login(conn, name).await? };
+    let conn = if tenure.was_held() { conn } else { with_current_login(conn, name).await? };
     let (conn, mut prelude) = plan(conn, &session.state, setup, name).await?;
     let ahead: Vec<Vec<u8>> = match (&session.binding, session.next_transaction) {
         _ if tenure.is_beside() => Vec::new(),
@@ -59,35 +58,6 @@ pub(super) async fn prelude(
         prelude.push(&[statement]);
     }
     Ok((conn, prelude))
-}
-
-/// What `LAST_INSERT_ID()` must be set to ahead of the job, because the connection's last user left
-/// something else there and the session may come to see it.
-pub(super) fn insert_id_ahead(
-    session: &Session,
-    conn: &Ready,
-    job: &Job,
-    tenure: &Tenure,
-    prelude: &Prelude,
-) -> Option<u64> {
-    // Functions may look at it, too, whatever they are declared to be.
-    let uses = Traits::USES_LAST_INSERT_ID | Traits::CALLS_READ_FUNCTION;
-    let seen = uses | Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE;
-    let may_stay = PINNING | Traits::CALC_FOUND_ROWS | Traits::CHANGES_SESSION | Traits::CONTROLS_TRANSACTION;
-    let stays = session.binding.is_begun()
-        || session.autocommit_off()
-        || job.pins.is_some()
-        || job.opens_cursor()
-        || job.traits.intersects(may_stay);
-    let matters = if tenure.is_own() {
-        // What it says is the session's own, unless the session came to it for another reason.
-        job.traits.intersects(uses) && !session.last.insert_id_stale && conn.insert_id().is_some()
-    } else {
-        !matches!(job.command, JobCommand::Prepare(..)) && (stays || job.traits.intersects(seen))
-    };
-    let there = if prelude.reset { Some(0) } else { conn.insert_id() };
-    let wanted = session.last.insert_id;
-    (matters && there != Some(wanted)).then_some(wanted)
 }
 
 pub(super) fn set_insert_id(id: u64) -> String {

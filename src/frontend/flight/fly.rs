@@ -1,31 +1,37 @@
 //! The flight itself: what goes ahead, the client's command, what is asked behind it, and the client's answer.
 
-use super::ahead::{insert_id_ahead, prelude, set_insert_id};
+use super::ahead::{prelude, set_insert_id};
 use super::answers::{is_error_next, land_execution, not_preparable, note_statement, refused_by_replica};
 use super::behind::{Questions, push_questions};
 use super::conclude::Asked;
+use super::course::{Course, InsertId, again};
 use super::landing::Grounded;
 use super::replay::Along;
-use super::steps::{Flight, Guard, guard};
+use super::steps::{Flight, Guard};
 use super::{Broken, Failed, Flown};
-use crate::backend::conn::Ready;
+use crate::backend::conn::{Busy, Ready};
 use crate::backend::server::Setup;
 use crate::frontend::job::Job;
-use crate::frontend::optimistic::can_be_undone;
 use crate::frontend::relay::{Expected, RelayError, relay};
 use crate::frontend::session::Session;
 use crate::frontend::tenure::Tenure;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errno;
+use crate::protocol::response::ServerError;
 use crate::sql::Traits;
+use crate::state::Prelude;
 use crate::topology::ServerId;
-use std::borrow::Cow;
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What may look at the connection's `LAST_INSERT_ID()`.
-const LOOKS_AT_INSERT_ID: Traits =
-    Traits::USES_LAST_INSERT_ID.or(Traits::CALLS_READ_FUNCTION).or(Traits::CALLS_STORED_CODE);
+/// Why the client's command does not run here, although the connection lives on.
+enum Halt {
+    /// A transaction that does again what it did elsewhere was shown something else.
+    Differs,
+    /// The server will not prepare what is to be executed.
+    NotPreparable(ServerError),
+}
 
 /// The flight itself, until the client's answer is whole.
 pub(super) async fn fly(
@@ -35,103 +41,135 @@ pub(super) async fn fly(
     tenure: &Tenure,
     name: &str,
 ) -> Result<Flown, Broken> {
-    let server = conn.server().id;
-    let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
     // Whoever holds a connection has it as it was set up then: a reset would take all it holds.
-    let setup = conn.own_setup().filter(|_| tenure.is_own()).unwrap_or_else(|| conn.setup());
+    let setup = conn.own_setup().filter(|_| tenure.was_held()).unwrap_or_else(|| conn.setup());
     let (conn, mut prelude) = prelude(session, conn, &setup, job, tenure, name).await?;
-    let guard = guard(session, job, pipelining && conn.statements().is_counted());
-    let insert_id = match tenure {
-        Tenure::Again { record, .. } => Some(record.insert_id),
-        _ => insert_id_ahead(session, &conn, job, tenure, &prelude),
-    };
-    // Where the statement itself may look at it, it is guarded like any other state.
-    let looks = job.traits.intersects(LOOKS_AT_INSERT_ID);
-    let guarded = guard == Guard::SameText || prelude.statements > 0 || looks;
-    if let Some(id) = insert_id.filter(|_| guarded) {
+    let course = Course::set(session, &conn, job, tenure, &prelude);
+    if let InsertId::InPrelude(id) = course.insert_id {
         prelude.push(&[set_insert_id(id).as_bytes()]);
     }
-    let mut flight = Flight::new(conn.begin(), pipelining, name);
-    let again = tenure.journal().filter(|journal| !journal.is_empty());
-    let along = match again {
-        Some(journal) => along(session, job, guard, pipelining && journal.only_reads()),
-        None => Along::Together(guard),
+    let mut flight = Flight::new(conn.begin(), course.pipelining, name);
+    let halt = match depart(session, &mut flight, (job, tenure), prelude, course).await? {
+        Ok((expected, asked)) => match arrive(session, &mut flight, (job, tenure), &asked).await? {
+            None => return answer(session, flight.busy, (job, tenure), (course, &setup), (expected, asked)).await,
+            Some(halt) => halt,
+        },
+        Err(halt) => halt,
     };
-    let (prefix, ahead): (Cow<'_, [u8]>, usize) = match again {
-        Some(journal) => {
-            let (prefix, ahead) = flight.replay(session, prelude.clone(), journal, along).await?;
-            (prefix.into(), ahead)
+    match halt {
+        Halt::Differs => Err(differs(flight, session, &setup).await?),
+        Halt::NotPreparable(error) => {
+            not_preparable(session, flight.busy, (&setup, course.insert_id.told()), tenure, error).await
         }
-        None => {
-            let prefix = flight.go_ahead(&prelude, guard).await?;
-            (prefix.into(), if prefix.is_empty() { 0 } else { prelude.statements })
-        }
+    }
+}
+
+/// Sends all that goes ahead, the client's command, and what is asked along with it.
+async fn depart(
+    session: &mut Session,
+    flight: &mut Flight<'_>,
+    (job, tenure): (&Job, &Tenure),
+    prelude: Prelude,
+    course: Course,
+) -> Result<Result<(Expected, Asked), Halt>, Broken> {
+    let Course { guard, along, pipelining, insert_id } = course;
+    // A handle from before the prelude guards nothing.
+    let anew = guard == Guard::Handle && prelude.statements > 0 && along != Along::Behind;
+    let (prefix, ahead) = match again(tenure) {
+        Some(journal) => flight.replay(session, prelude, journal, along).await?,
+        None if flight.go_ahead(&prelude, guard).await? => (prelude.sql, prelude.statements),
+        None => (Vec::new(), 0),
     };
     if flight.differing().is_some() {
-        return Err(differs(flight, session, &setup).await?);
+        return Ok(Err(Halt::Differs));
     }
-    let anew = guard == Guard::Handle && prelude.statements > 0 && along != Along::Behind;
-    if let Some(id) = insert_id.filter(|_| !guarded) {
+    if let InsertId::Alone(id) = insert_id {
         flight.set_insert_id(set_insert_id(id).as_bytes()).await?;
     }
+    let server = flight.busy.server().id;
     let mut expected = expected(session, job, tenure, server, ahead);
     if let Err(error) = flight.push(session, job, &prefix, anew, &mut expected).await? {
-        return not_preparable(session, flight.busy, (&setup, insert_id), tenure, error).await;
+        // What goes ahead may not have left yet, and its answers are due all the same.
+        flight.wait().await?;
+        return Ok(Err(if flight.differing().is_some() { Halt::Differs } else { Halt::NotPreparable(error) }));
     }
-    // A server that waits for a file would take the question for its contents.
     let questions = Questions {
         insert_id: session.must_ask_insert_id(job, tenure),
         executed: pipelining && session.must_ask_executed(job, tenure, server),
     };
-    let asked_at = questions.any().then(Instant::now);
-    let asks_along = questions.any() && pipelining && !job.traits.contains(Traits::LOCAL_INFILE);
+    // A server that waits for a file would take the question for its contents.
+    let infile = job.traits.contains(Traits::LOCAL_INFILE);
+    let asked =
+        Asked { questions, along: questions.any() && pipelining && !infile, at: questions.any().then(Instant::now) };
     // Where something is asked behind several statements, its answer shows that one was not answered.
     let several = !prefix.is_empty() || job.semicolons.may_separate();
-    let infile = job.traits.contains(Traits::LOCAL_INFILE);
-    expected.may_go_silent = several && pipelining && !asks_along && !infile;
-    if asks_along {
+    expected.may_go_silent = several && pipelining && !asked.along && !infile;
+    if asked.along {
         push_questions(&mut flight.busy, questions);
     }
     flight.busy.flush().await.map_err(RelayError::from)?;
+    Ok(Ok((expected, asked)))
+}
+
+/// Takes in the answers to all that went ahead, up to the client's own.
+async fn arrive(
+    session: &mut Session,
+    flight: &mut Flight<'_>,
+    (job, tenure): (&Job, &Tenure),
+    asked: &Asked,
+) -> Result<Option<Halt>, Broken> {
     let grounded = flight.land(true).await?;
-    if let (Some(Grounded::Prelude(error)), true) = (&grounded, again.is_some()) {
+    if let (Some(Grounded::Prelude(error)), true) = (&grounded, again(tenure).is_some()) {
         // It did not begin, or not in the session's state: what was read then says nothing.
-        return Err(Failed::Refused(errno::state_not_restored(name, error)).into());
+        return Err(Failed::Refused(errno::state_not_restored(flight.name(), error)).into());
     }
     if flight.differing().is_some() {
-        return Err(differs(flight, session, &setup).await?);
+        return Ok(Some(Halt::Differs));
     }
-    if let Some(refusal) = land_execution(session, &mut flight, job, grounded, questions.along(asks_along)).await? {
-        return not_preparable(session, flight.busy, (&setup, insert_id), tenure, refusal).await;
-    }
-    let mut busy = flight.busy;
-    let others_may_know_better = !tenure.has_own();
-    if others_may_know_better && job.only_prepares() && !session.is_primary(server) && is_error_next(&mut busy).await? {
+    let refusal = land_execution(session, flight, job, grounded, asked.questions.along(asked.along)).await?;
+    Ok(refusal.map(Halt::NotPreparable))
+}
+
+/// Passes the answer on to the client, and notes what it says of the connection.
+async fn answer(
+    session: &mut Session,
+    mut busy: Busy,
+    (job, tenure): (&Job, &Tenure),
+    (course, setup): (Course, &Arc<Setup>),
+    (expected, asked): (Expected, Asked),
+) -> Result<Flown, Broken> {
+    let others_may_know_better = !tenure.has_own() && !session.is_primary(busy.server().id);
+    if others_may_know_better && job.only_prepares() && is_error_next(&mut busy).await? {
         // The replica may only be late: it is not for it to say what cannot be prepared.
-        return refused_by_replica(session, busy, &setup).await;
+        return refused_by_replica(session, busy, setup).await;
     }
-    let sums = match tenure {
+    let sums = sums(session, tenure);
+    let summary = relay(&mut busy, &mut session.client, expected, sums.as_ref()).await?;
+    if let Some(error) = &summary.prelude_error {
+        // How far the prelude came is not known: the connection is not used again.
+        return Err(Failed::Refused(errno::state_not_restored(&busy.server().name, error)).into());
+    }
+    busy.applied_is(session.state.clone(), setup);
+    if job.traits.intersects(Traits::SQL_PREPARE | Traits::SQL_EXECUTE | Traits::CALLS_STORED_CODE) {
+        busy.statements_mut().lose_count();
+    }
+    let may_differ = job.traits.intersects(Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE)
+        || again(tenure).is_some_and(|journal| !journal.only_reads());
+    let there = course.insert_id.told().or_else(|| busy.insert_id()).filter(|_| !may_differ);
+    busy.insert_id_is(there);
+    note_statement(&mut busy, session, job, &summary);
+    Ok(Flown { busy, summary, asked: Some(asked) })
+}
+
+/// By which key the rows of the answer are summed up, where the transaction may have to show them again.
+fn sums(session: &Session, tenure: &Tenure) -> Option<RandomState> {
+    let journal = match tenure {
         Tenure::OnTrial { trial, .. } => Some(&trial.journal),
         Tenure::Again { record, .. } => Some(&record.journal),
         Tenure::Moving { trial, .. } => Some(&trial.journal).filter(|_| session.settings().transaction_replay),
         _ => session.record.as_ref().map(|record| &record.journal),
     };
-    let sums = sums.map(|journal| journal.key().clone());
-    let summary = relay(&mut busy, &mut session.client, expected, sums.as_ref()).await?;
-    if let Some(error) = &summary.prelude_error {
-        // How far the prelude came is not known: the connection is not used again.
-        return Err(Failed::Refused(errno::state_not_restored(name, error)).into());
-    }
-    busy.applied_is(session.state.clone(), &setup);
-    if job.traits.intersects(Traits::SQL_PREPARE | Traits::SQL_EXECUTE | Traits::CALLS_STORED_CODE) {
-        busy.statements_mut().lose_count();
-    }
-    let may_differ = job.traits.intersects(Traits::SETS_LAST_INSERT_ID | Traits::CALLS_STORED_CODE)
-        || again.is_some_and(|journal| !journal.only_reads());
-    let there = insert_id.or_else(|| busy.insert_id()).filter(|_| !may_differ);
-    busy.insert_id_is(there);
-    note_statement(&mut busy, session, job, &summary);
-    Ok(Flown { busy, summary, asked: Some(Asked { questions, along: asks_along, at: asked_at }) })
+    journal.map(|journal| journal.key().clone())
 }
 
 /// What is special about the answer.
@@ -144,16 +182,10 @@ fn expected(session: &Session, job: &Job, tenure: &Tenure, server: ServerId, ski
         reports: session.reports,
         cursor: job.opens_cursor(),
         only_with_rows: session.asks_again_if_empty(job, tenure, server),
-        elsewhere: (!tenure.is_own() || is_on_trial) && job.is_repeatable(),
+        elsewhere: (!tenure.was_held() || is_on_trial) && job.is_repeatable(),
         no_errors: is_on_trial,
         ..Expected::default()
     }
-}
-
-/// How the client's statement goes along with what a transaction that moves has to show again.
-fn along(session: &Session, job: &Job, guard: Guard, pipelining: bool) -> Along {
-    let can_be_undone = can_be_undone(job, session.undoes_all(job));
-    if pipelining && guard != Guard::Wait && can_be_undone { Along::Together(guard) } else { Along::Behind }
 }
 
 /// A transaction that was to move has seen something else here: nothing of it may remain.

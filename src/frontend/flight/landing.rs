@@ -3,7 +3,7 @@
 use super::Failed;
 use super::steps::{Flight, close, remember};
 use crate::backend::query::Reply;
-use crate::frontend::optimistic::{Journal, Shown};
+use crate::frontend::journal::{Journal, Shown};
 use crate::frontend::relay::sum_up;
 use crate::protocol::command::Command;
 use crate::protocol::errno;
@@ -129,6 +129,8 @@ impl Flight<'_> {
     pub(super) async fn undo(&mut self) -> Result<(), Failed> {
         let lost = |_| Failed::Lost { server: self.name.to_owned(), sent: false };
         let nobody = RandomState::new();
+        // Some of what is due may not have left yet.
+        self.busy.flush().await.map_err(lost)?;
         while self.busy.is_due() {
             sum_up(&mut self.busy, &nobody).await.map_err(lost)?;
         }

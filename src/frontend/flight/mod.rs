@@ -10,6 +10,7 @@ mod ahead;
 mod answers;
 mod behind;
 mod conclude;
+mod course;
 mod fly;
 mod landing;
 mod replay;

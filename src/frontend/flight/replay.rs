@@ -11,7 +11,7 @@ use super::Failed;
 use super::landing::Ahead;
 use super::steps::{Flight, Guard, TAKES_A_NUMBER, means_the_same, remember};
 use crate::frontend::job::Execution;
-use crate::frontend::optimistic::{Again, Journal};
+use crate::frontend::journal::{Again, Journal};
 use crate::frontend::session::Session;
 use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
@@ -56,6 +56,10 @@ impl Flight<'_> {
         // Where one that changes something fails, the next may find itself outside of the transaction.
         let by_step = !(self.pipelining && journal.only_reads());
         if by_step {
+            if self.pipelining {
+                // Should one of them be killed, and so never be answered, this is, and out of turn.
+                self.run(Expect::Ok, &[&[Command::Ping.byte()]], Ahead::Sure).await?;
+            }
             self.wait().await?;
         }
         for (at, step) in journal.steps().iter().enumerate() {
@@ -64,7 +68,11 @@ impl Flight<'_> {
                     self.busy.query_with(step.attributes.as_deref().unwrap_or(NO_ATTRIBUTES), [&[], text]);
                 }
                 Again::Execute(execution) => {
-                    match self.handle_again(session, execution, (&mut prepared, by_step)).await? {
+                    let handle = self.handle_again(session, execution, (&mut prepared, by_step)).await?;
+                    if self.differing().is_some() {
+                        return Ok((Vec::new(), 0));
+                    }
+                    match handle {
                         Ok(handle) => self.execute(execution, handle),
                         Err(error) if errno::says_nothing_of_data(&error) => return Err(self.unread(&error)),
                         Err(_) => {

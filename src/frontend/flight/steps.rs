@@ -62,22 +62,6 @@ pub(super) fn means_the_same(session: &Session, prepared_in: &Arc<SessionState>)
     matches!(detour(session, prepared_in), Detour::None)
 }
 
-/// How a job is kept from running in a state its session was not told about.
-pub(super) fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
-    match &job.command {
-        JobCommand::Text(_)
-            if session.attributes.is_none()
-                && job.semicolons.allow_prefix(session.multi_statements, || session.knows_charset()) =>
-        {
-            Guard::SameText
-        }
-        JobCommand::Execute(execution) if pipelining && means_the_same(session, &execution.prepared_in) => {
-            Guard::Handle
-        }
-        _ => Guard::Wait,
-    }
-}
-
 /// Commands of our own, and the client's behind them.
 pub(super) struct Flight<'a> {
     pub(super) busy: Busy,
@@ -147,19 +131,19 @@ impl<'a> Flight<'a> {
         if self.pipelining { Ok(()) } else { self.wait().await }
     }
 
-    /// Sends ahead what the connection needs; returns what is to stand in front of the client's own
+    /// Sends ahead what the connection needs. True if the statements among it are to stand in front of the client's own
     /// text instead.
-    pub(super) async fn go_ahead<'p>(&mut self, prelude: &'p Prelude, guard: Guard) -> Result<&'p [u8], Failed> {
+    pub(super) async fn go_ahead(&mut self, prelude: &Prelude, guard: Guard) -> Result<bool, Failed> {
         if prelude.reset {
             self.busy.reset_session();
             self.step().await?;
         }
         if prelude.statements == 0 {
-            return Ok(b"");
+            return Ok(false);
         }
         self.set_multi_statements(true).await?;
         match guard {
-            Guard::SameText => return Ok(&prelude.sql),
+            Guard::SameText => return Ok(true),
             Guard::Wait => self.run_ahead(&prelude.sql).await?,
             Guard::Handle => {
                 self.busy.command(Expect::Results, &[&[Command::Query.byte()], &prelude.sql, TAKES_A_NUMBER]);
@@ -167,7 +151,7 @@ impl<'a> Flight<'a> {
                 self.busy.statements_mut().foretell();
             }
         }
-        Ok(b"")
+        Ok(false)
     }
 
     /// Adds the client's command; the inner error is the server's, of a statement it will not

@@ -7,12 +7,10 @@
 
 mod fate;
 mod fresh;
-mod journal;
 mod spoiled;
 mod wish;
 
 pub(super) use self::fate::{Fate, can_be_undone};
-pub(super) use self::journal::{Again, Journal, Shown, Step, mentions_time};
 pub use self::spoiled::Spoiled;
 
 use self::fresh::{AskedFor, Seen, looks};
@@ -21,6 +19,7 @@ use super::binding::{Beginning, Binding};
 use super::commands::ASKING;
 use super::flight::FOUND_ROWS_QUERY;
 use super::job::{Job, Wishes};
+use super::journal::{Again, Journal, Shown, Step};
 use super::session::Session;
 use super::settle::LAST_QUESTION;
 use super::summary::Summary;
@@ -273,7 +272,7 @@ impl Session {
     /// transaction is where it was.
     pub(super) fn back_on_trial(&mut self, lease: Lease, tenure: Tenure) {
         match tenure {
-            Tenure::Taken(_) | Tenure::Beside(_) | Tenure::Own(_) | Tenure::Again { .. } => drop(lease),
+            Tenure::Taken(_) | Tenure::Beside(_) | Tenure::Own { .. } | Tenure::Again { .. } => drop(lease),
             Tenure::OnTrial { trial, .. } => self.binding = Binding::Optimistic(lease, trial),
             Tenure::Moving { .. } => {
                 drop(lease);

@@ -4,6 +4,7 @@ use super::{bed, is_refused, outcomes, run};
 use crate::support::{Bed, one};
 use landbridge::lab::Flavor;
 use mysql_async::prelude::*;
+use std::time::Duration;
 
 async fn admin(bed: &Bed, statements: &[&str]) {
     for sql in statements {
@@ -34,6 +35,22 @@ async fn a_statement_prepared_in_another_schema(flavor: Flavor) {
     run(&mut client, &["UPDATE app.t SET n = 50 WHERE id = 2"]).await;
     assert_eq!(client.exec_first(&read, (2,)).await.expect("a read"), Some(50), "not that of app2");
     run(&mut client, &["COMMIT"]).await;
+    bed.stop().await;
+}
+
+/// A read differs, and behind it stands one that must be prepared step by step: what was not even sent is not waited for.
+async fn a_difference_ahead_of_a_statement_prepared_elsewhere(flavor: Flavor) {
+    let bed = bed(flavor).await;
+    admin(&bed, &["CREATE DATABASE app2", "CREATE TABLE app2.t LIKE app.t"]).await;
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    let mut client = bed.client().await;
+    let read = client.prep("SELECT n FROM t WHERE id = ?").await.expect("prepared");
+    run(&mut client, &["USE app2", "BEGIN", "SELECT n FROM app.t WHERE id = 3"]).await;
+    assert_eq!(client.exec_first(&read, (1,)).await.expect("a read"), Some(1));
+    admin(&bed, &["UPDATE app.t SET n = 1003 WHERE id = 3"]).await;
+    let moved = client.query_drop("UPDATE app.t SET s = 'x' WHERE id = 2");
+    is_refused(tokio::time::timeout(Duration::from_secs(60), moved).await.expect("an answer"));
+    run(&mut client, &["BEGIN", "UPDATE app.t SET s = 'y' WHERE id = 2", "COMMIT"]).await;
     bed.stop().await;
 }
 
@@ -113,6 +130,7 @@ async fn refusals_leave_no_statements(flavor: Flavor) {
 
 crate::on_both!(
     a_statement_prepared_in_another_schema,
+    a_difference_ahead_of_a_statement_prepared_elsewhere,
     a_state_that_the_primary_refuses,
     columns_of_other_names,
     refusals_leave_no_statements,

@@ -1,9 +1,9 @@
 //! What a transaction has done, on its replica or on a connection that may be lost: enough to do it again at the primary,
 //! and to tell whether that shows the same.
 
-use crate::frontend::job::{Execution, JobCommand};
-use crate::frontend::kill::without_comments;
-use crate::frontend::summary::Summary;
+use super::job::{Execution, JobCommand};
+use super::kill::without_comments;
+use super::summary::Summary;
 use crate::protocol::sum::Sum;
 use bytes::Bytes;
 use std::hash::RandomState;
@@ -18,7 +18,7 @@ const MOST_ROWS: u64 = 1024 * 1024;
 
 /// What a transaction has done so far, in its order.
 #[derive(Debug, Default)]
-pub(in crate::frontend) struct Journal {
+pub(super) struct Journal {
     /// Of all its sums.
     key: RandomState,
     steps: Vec<Step>,
@@ -34,18 +34,18 @@ pub(in crate::frontend) struct Journal {
 
 /// A statement that has run, and what it showed.
 #[derive(Debug)]
-pub(in crate::frontend) struct Step {
-    pub(in crate::frontend) command: Again,
+pub(super) struct Step {
+    pub(super) command: Again,
     /// Attributes of the query, as the client encoded them.
-    pub(in crate::frontend) attributes: Option<Vec<u8>>,
-    pub(in crate::frontend) shown: Shown,
+    pub(super) attributes: Option<Vec<u8>>,
+    pub(super) shown: Shown,
     /// Whether it is a plain read. What its answer looks like does not tell: a write may return rows.
-    pub(in crate::frontend) only_reads: bool,
+    pub(super) only_reads: bool,
 }
 
 /// What a statement showed its client.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::frontend) struct Shown {
+pub(super) struct Shown {
     sum: Sum,
     is_ordered: bool,
     /// If it showed no rows: how many it affected, the id that was given to one, how many it matched, warnings.
@@ -54,13 +54,13 @@ pub(in crate::frontend) struct Shown {
 
 impl Shown {
     /// `None`: it failed, or nobody has summed it up.
-    pub(in crate::frontend) fn of(command: &Again, summary: &Summary) -> Option<Self> {
+    pub(super) fn of(command: &Again, summary: &Summary) -> Option<Self> {
         let sum = summary.sum.filter(|_| summary.is_ok())?;
         Some(Self { sum, is_ordered: mentions_order(command.text()), changed: changed(summary) })
     }
 
     /// Whether the same statement has now shown the same.
-    pub(in crate::frontend) fn agrees(&self, again: &Summary) -> bool {
+    pub(super) fn agrees(&self, again: &Summary) -> bool {
         let changed = changed(again);
         let is_same = |sum: Sum| sum.agrees(&self.sum, self.is_ordered);
         again.is_ok() && changed == self.changed && again.sum.is_some_and(is_same)
@@ -69,7 +69,7 @@ impl Shown {
 
 /// A statement to be run once more.
 #[derive(Debug)]
-pub(in crate::frontend) enum Again {
+pub(super) enum Again {
     /// `COM_QUERY`
     Text(Bytes),
     /// `COM_STMT_EXECUTE`
@@ -78,7 +78,7 @@ pub(in crate::frontend) enum Again {
 
 impl Again {
     /// The same command, if it is of a kind that can be run again.
-    pub(in crate::frontend) fn of(command: &JobCommand) -> Option<Self> {
+    pub(super) fn of(command: &JobCommand) -> Option<Self> {
         match command {
             JobCommand::Text(text) => Some(Self::Text(text.clone())),
             JobCommand::Execute(execution) => Some(Self::Execute(Box::new(execution.clone()))),
@@ -86,7 +86,7 @@ impl Again {
         }
     }
 
-    pub(in crate::frontend) fn text(&self) -> &[u8] {
+    pub(super) fn text(&self) -> &[u8] {
         match self {
             Self::Text(text) => text,
             Self::Execute(execution) => &execution.text,
@@ -103,37 +103,37 @@ impl Again {
 
 impl Journal {
     /// The key of its sums.
-    pub(in crate::frontend) fn key(&self) -> &RandomState {
+    pub(super) fn key(&self) -> &RandomState {
         &self.key
     }
 
     /// What it has done.
-    pub(in crate::frontend) fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[Step] {
         &self.steps
     }
 
     /// Whether all of it are plain reads.
-    pub(in crate::frontend) fn only_reads(&self) -> bool {
+    pub(super) fn only_reads(&self) -> bool {
         self.steps.iter().all(|step| step.only_reads)
     }
 
     /// The savepoints that were set and released.
-    pub(in crate::frontend) fn savepoints(&self) -> &[Bytes] {
+    pub(super) fn savepoints(&self) -> &[Bytes] {
         &self.savepoints
     }
 
     /// Whether nothing has to be done again.
-    pub(in crate::frontend) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.savepoints.is_empty()
     }
 
     /// Whether there is too much of it to go on.
-    pub(in crate::frontend) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.steps.len() >= MOST_STEPS || self.text >= MOST_TEXT || self.rows >= MOST_ROWS
     }
 
     /// Whether it cannot be done again.
-    pub(in crate::frontend) fn is_torn(&self) -> bool {
+    pub(super) fn is_torn(&self) -> bool {
         self.is_torn
     }
 
@@ -153,7 +153,7 @@ impl Journal {
     }
 
     /// One more statement, and what it showed.
-    pub(in crate::frontend) fn add(&mut self, step: Step) {
+    pub(super) fn add(&mut self, step: Step) {
         self.text += step.command.size() + step.attributes.as_ref().map_or(0, Vec::len);
         self.rows += step.shown.sum.bytes;
         self.steps.push(step);
@@ -165,7 +165,7 @@ impl Journal {
     }
 
     /// Now that something will be written, savepoints have their place: behind what there is.
-    pub(in crate::frontend) fn settle_savepoints(&mut self) {
+    pub(super) fn settle_savepoints(&mut self) {
         for text in std::mem::take(&mut self.savepoints) {
             let shown = Shown { sum: Sum::default(), is_ordered: false, changed: Some((0, 0, None, 0)) };
             self.steps.push(Step { command: Again::Text(text), attributes: None, shown, only_reads: false });
@@ -197,7 +197,7 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether a text names the time without a call, such as `CURRENT_TIMESTAMP`; maybe it only looks so.
-pub(in crate::frontend) fn mentions_time(text: &[u8]) -> bool {
+pub(super) fn mentions_time(text: &[u8]) -> bool {
     const NAMES: [&[u8]; 8] = [
         b"current_date",
         b"current_time",

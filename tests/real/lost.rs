@@ -1,0 +1,110 @@
+//! What a client is told of a statement whose connection was lost: never that it was undone where it may not be.
+
+use crate::support::{Bed, Plan, one};
+use landbridge::lab::Flavor;
+use mysql_async::prelude::*;
+use mysql_async::{Conn, Error};
+use std::time::Duration;
+
+/// A statement is executed, and its answer never arrives; what the client is told. `there`: what the primary shows when
+/// it has run.
+async fn lose(bed: &Bed, client: &mut Conn, statement: &str, there: &str) -> String {
+    bed.ocean.hold_answers();
+    let cut = async {
+        bed.until_sql(there, "1").await;
+        bed.ocean.cut_existing();
+    };
+    let (lost, ()) = tokio::join!(client.query_drop(statement), cut);
+    bed.ocean.resume();
+    match lost {
+        Err(Error::Server(error)) if error.code == 2013 => error.message,
+        other => panic!("{statement}: {other:?}"),
+    }
+}
+
+async fn run(client: &mut Conn, statements: &[&str]) {
+    for statement in statements {
+        client.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
+async fn what_may_be_committed_is_not_called_undone(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { quiet: true, ..Plan::default() }).await;
+    let create = "CREATE PROCEDURE app.commits() BEGIN COMMIT; INSERT INTO app.t (n) VALUES (-1); COMMIT; END";
+    bed.pair.primary.sql(create).await.expect("a procedure");
+    let unknown = "may have run";
+    let maybe = "may or may not be committed";
+    for (n, before, last, told) in [
+        // The session only holds the connection: each statement commits by itself.
+        (1, &["SELECT GET_LOCK('lost', 0)"][..], "INSERT INTO t (n) VALUES (1)", unknown),
+        (2, &["SET autocommit = 0", "INSERT INTO t (n) VALUES (2)"], "SET autocommit = 1", maybe),
+        (3, &["BEGIN", "INSERT INTO t (n) VALUES (3)"], "BEGIN", maybe),
+        (4, &["BEGIN", "INSERT INTO t (n) VALUES (4)"], "CALL commits()", maybe),
+        (5, &["BEGIN", "INSERT INTO t (n) VALUES (5)"], "CREATE TABLE made (n INT)", maybe),
+        (6, &["BEGIN", "INSERT INTO t (n) VALUES (6)"], "COMMIT", maybe),
+        // Nobody knows whether the error ended the transaction.
+        (7, &["SELECT GET_LOCK('lost', 0)", "DO 1"], "INSERT INTO t (n) VALUES (7)", unknown),
+    ] {
+        bed.warm().await;
+        let mut client = bed.client().await;
+        run(&mut client, before).await;
+        let there = format!("SELECT COUNT(*) FROM app.t WHERE n = {n}");
+        let message = lose(&bed, &mut client, last, &there).await;
+        assert!(message.contains(told), "{last}: {message}");
+    }
+    bed.stop().await;
+}
+
+async fn what_is_undone_is_called_so(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { quiet: true, ..Plan::default() }).await;
+    let sleeps =
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO t (n) SELECT SLEEP%'";
+    for before in
+        [&["BEGIN", "INSERT INTO t (n) VALUES (1)"][..], &["SET autocommit = 0", "INSERT INTO t (n) VALUES (1)"]]
+    {
+        bed.warm().await;
+        let mut client = bed.client().await;
+        run(&mut client, before).await;
+        let message = lose(&bed, &mut client, "INSERT INTO t (n) SELECT SLEEP(600)", sleeps).await;
+        assert!(message.contains("it was rolled back"), "{message}");
+        bed.until_sql(sleeps, "0").await;
+        assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    }
+    bed.stop().await;
+}
+
+/// What cannot be prepared is refused before it is sent; what went ahead of it may not even have left.
+async fn a_statement_that_means_nothing_any_more(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, quiet: true, ..Plan::default() }).await;
+    let without_schema = || bed.opts().db_name(None::<String>);
+    let (mut client, mut other) =
+        (Conn::new(without_schema()).await.expect("in"), Conn::new(without_schema()).await.expect("in"));
+    let insert = client.prep("INSERT INTO app.t (n) VALUES (?)").await.expect("names its schema");
+    let another = client.prep("INSERT INTO app.t (n) VALUES (? + 0)").await.expect("names its schema");
+    // No connection has them prepared any more.
+    bed.ocean.cut_existing_and_wait().await;
+    bed.warm().await;
+    for one in [&mut client, &mut other] {
+        run(one, &["USE app", "INSERT INTO t (n) VALUES (0)"]).await;
+    }
+    // On a direct connection it would run, too.
+    client.exec_drop(&insert, (1,)).await.expect("it names its schema");
+    for one in [&mut client, &mut other] {
+        run(one, &["SET character_set_connection = latin1", "INSERT INTO t (n) VALUES (0)"]).await;
+    }
+    let refused = tokio::time::timeout(Duration::from_secs(60), client.exec_drop(&another, (2,))).await;
+    match refused.expect("an answer") {
+        Err(Error::Server(error)) => assert_eq!(error.code, 1243, "{error:?}"),
+        other => panic!("{other:?}"),
+    }
+    run(&mut client, &["INSERT INTO t (n) VALUES (3)"]).await;
+    let mut third = bed.client().await;
+    assert_eq!(one::<String>(&mut third, "SELECT GROUP_CONCAT(n ORDER BY id) FROM t").await, "0,0,1,0,0,3");
+    bed.stop().await;
+}
+
+crate::on_both!(
+    what_may_be_committed_is_not_called_undone,
+    what_is_undone_is_called_so,
+    a_statement_that_means_nothing_any_more,
+);
