@@ -392,7 +392,8 @@ impl Serving {
     }
 }
 
-/// The schema that a client was in when it prepared this.
+/// The schema that a client was in when it prepared this. What could be prepared in none is meant for each: a real
+/// server refuses names that need one.
 fn meant_for(text: &str) -> Option<&str> {
-    text.split("/* in ").nth(1)?.split(' ').next()
+    text.split("/* in ").nth(1)?.split(' ').next().filter(|schema| !schema.is_empty())
 }
