@@ -19,6 +19,7 @@ use crate::frontend::digests::Digests;
 use crate::frontend::gate::Gate;
 use crate::frontend::handshake::Door;
 use crate::frontend::listener::{Listener, listen};
+use crate::frontend::naming::Naming;
 use crate::frontend::optimistic::Spoiled;
 use crate::frontend::passthrough::Passthrough;
 use crate::frontend::pools::Pools;
@@ -128,6 +129,7 @@ impl App {
             waits: Waits::default(),
             gate: Gate::new(metrics.session.waiting.clone()),
             proven: Proven::default(),
+            naming: Naming::default(),
             spoiled: Spoiled::default(),
             digests: Digests::new(settings.admin.digests as usize),
             drain,

@@ -76,7 +76,8 @@ impl Session {
 
 /// Waits, and tells what the replica has executed after that.
 fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
-    let seconds = budget.as_secs_f64();
+    // To MySQL nothing at all means for ever.
+    let seconds = budget.max(Duration::from_millis(1)).as_secs_f64();
     let executed = executed_sql(family).trim_start_matches("SELECT ");
     match family {
         Family::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds:.3}), {executed}"),

@@ -3,6 +3,7 @@
 use super::flight::{self, Failed, WARNINGS_QUERY};
 use super::proven::Accepted;
 use super::session::Session;
+use super::settle::LAST_QUESTION;
 use crate::backend::conn::{Lost, Ready};
 use crate::backend::query::Reply;
 use crate::pool::{CheckoutError, Disposition, Lease, Pool};
@@ -204,9 +205,8 @@ pub(super) async fn ask_variables(lease: &mut Lease, state: &mut SessionState, n
     }
     let list: Vec<String> = names.iter().map(|name| format!("@@{}", String::from_utf8_lossy(name))).collect();
     let Some(conn) = lease.take() else { return false };
-    let Ok((conn, Reply::Rows { rows, .. })) = conn.query(&format!("SELECT {}", list.join(","))).await else {
-        return false;
-    };
+    let asked = tokio::time::timeout(LAST_QUESTION, conn.query(&format!("SELECT {}", list.join(",")))).await;
+    let Ok(Ok((conn, Reply::Rows { rows, .. }))) = asked else { return false };
     lease.put(conn);
     let Some(row) = rows.first().filter(|row| row.len() == names.len()) else { return false };
     names.iter().zip(row).all(|(name, value)| {

@@ -35,6 +35,7 @@ mod local;
 mod logged;
 mod loss;
 mod mode;
+pub mod naming;
 pub mod optimistic;
 mod outlast;
 pub mod passthrough;

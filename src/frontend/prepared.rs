@@ -34,6 +34,8 @@ pub struct PreparedStatement {
     pub traits: Traits,
     /// Parameters.
     pub params: u16,
+    /// How many bytes were [taken](PreparedStatements::make_room) for it.
+    pub room: usize,
     /// Whether executing it is the same as sending its text.
     pub as_text: bool,
     /// Whether it asks for what the statement before it left.
@@ -60,6 +62,7 @@ impl PreparedStatement {
             need,
             traits,
             params,
+            room: 0,
             as_text: false,
             asks: false,
             wishes: Wishes::default(),
@@ -110,6 +113,9 @@ impl PreparedStatement {
     }
 }
 
+/// The state that a statement was prepared in counts if it is larger than this: most are small, and shared by many.
+const LARGE_STATE: usize = 1024;
+
 /// All prepared statements of one client.
 #[derive(Debug, Default)]
 pub struct PreparedStatements {
@@ -121,14 +127,16 @@ pub struct PreparedStatements {
 }
 
 impl PreparedStatements {
-    /// Whether there is memory for another statement of this text; it is taken then.
-    pub fn make_room(&mut self, text: &[u8], memory: &Budget) -> bool {
-        self.remembered.add(size_of::<PreparedStatement>() + text.len(), memory)
+    /// Takes memory for another statement of this text, prepared in this state, if there is any: so many bytes.
+    pub fn make_room(&mut self, text: &[u8], state: &SessionState, memory: &Budget) -> Option<usize> {
+        let state = Some(state.size()).filter(|size| *size > LARGE_STATE).unwrap_or_default();
+        let bytes = size_of::<PreparedStatement>() + text.len() + state;
+        self.remembered.add(bytes, memory).then_some(bytes)
     }
 
     /// Gives back what [`Self::make_room`] took for a statement that could not be prepared.
-    pub fn keep_no_room(&mut self, text: &[u8]) {
-        self.remembered.remove(size_of::<PreparedStatement>() + text.len());
+    pub fn keep_no_room(&mut self, bytes: usize) {
+        self.remembered.remove(bytes);
     }
 
     /// Keeps a piece of long data until the execution, at most `limit` bytes in all. What finds no room is dropped, and
@@ -193,7 +201,7 @@ impl PreparedStatements {
     /// Removes a statement.
     pub fn remove(&mut self, id: u32) {
         if let Some(statement) = self.by_id.remove(&id) {
-            self.keep_no_room(&statement.text);
+            self.remembered.remove(statement.room);
             self.remembered.remove(statement.long_data_bytes);
         }
     }

@@ -4,6 +4,7 @@ use super::definitions::Definitions;
 use super::digests::Digests;
 use super::gate::Gate;
 use super::handshake::{Door, Welcome};
+use super::naming::Naming;
 use super::optimistic::Spoiled;
 use super::pools::Pools;
 use super::proven::Proven;
@@ -171,6 +172,8 @@ pub struct Shared {
     pub gate: Gate,
     /// What servers have accepted before.
     pub proven: Proven,
+    /// What was seen on connections that are kept, and is to be named by others.
+    pub naming: Naming,
     /// Reads that transactions do not begin with on a replica for now.
     pub spoiled: Spoiled,
     /// Which statements there were, where they went and how long they took; `None`: nobody wants to know.

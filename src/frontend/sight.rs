@@ -2,6 +2,7 @@
 
 use super::definitions::Known;
 use super::job::{Job, JobCommand};
+use super::naming::Unnamed;
 use super::shared::{ScopeKind, Shared};
 use crate::consistency::catalogue::Catalogue;
 use crate::consistency::gtid::GtidSet;
@@ -263,7 +264,7 @@ impl Sight {
         let Some(server) = self.observed.take() else { return };
         let scopes = self.scopes(shared, Instant::now());
         self.note(shared, &Noted::Unnamed, Changed::Data);
-        self.unnamed = Some(Unnamed { server, asked: Instant::now(), scopes });
+        self.unnamed = Some(Unnamed::new(server, Instant::now(), scopes));
     }
 
     /// What its account knows of tables.
@@ -304,7 +305,7 @@ impl Sight {
 
     /// What waits to be named by this server, where it was seen.
     pub(super) fn take_unnamed(&mut self, server: ServerId) -> Option<Unnamed> {
-        self.unnamed.take_if(|unnamed| unnamed.server == server)
+        self.unnamed.take_if(|unnamed| unnamed.server() == server)
     }
 
     /// All that was seen until `asked` is contained in these transactions.
@@ -374,23 +375,6 @@ impl Sight {
                 }
                 scopes
             }
-        }
-    }
-}
-
-/// Scopes that have seen something that nobody has named.
-#[derive(Debug)]
-pub(super) struct Unnamed {
-    server: ServerId,
-    asked: Instant,
-    scopes: Vec<Arc<Scope>>,
-}
-
-impl Unnamed {
-    /// It is contained in these transactions.
-    pub(super) fn named(self, gtids: &GtidSet) {
-        for scope in self.scopes {
-            scope.named(self.asked, gtids);
         }
     }
 }

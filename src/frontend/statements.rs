@@ -1,6 +1,6 @@
 //! The commands of prepared statements.
 
-use super::binding::{Binding, PinReason};
+use super::binding::{Binding, Open, PinReason};
 use super::carried::{stand_in, stand_in_job, token_set};
 use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job, reports_chosen};
 use super::job::{Body, Execution, Job, JobCommand};
@@ -33,9 +33,9 @@ impl Session {
             );
             return self.refuse(&ServerError::new(1461, b"42000", full)).await;
         }
-        if !self.prepared.make_room(text, &self.shared.memory) {
+        let Some(room) = self.prepared.make_room(text, &self.state, &self.shared.memory) else {
             return self.refuse(&errno::out_of_memory()).await;
-        }
+        };
         let statement = self.classified(text);
         self.reports |= reports_chosen(text, &statement);
         let as_text = is_same_as_text(&statement, text);
@@ -61,13 +61,14 @@ impl Session {
         self.execute(job).await?;
         if let Some(params) = self.last_prepared.take() {
             let mut statement = PreparedStatement::new(text, self.state.clone(), need, traits, params);
+            statement.room = room;
             statement.as_text = as_text;
             statement.asks = asks;
             statement.wishes = wishes;
             statement.touch = touch;
             self.prepared.insert(statement);
         } else {
-            self.prepared.keep_no_room(&text);
+            self.prepared.keep_no_room(room);
         }
         Ok(())
     }
@@ -248,7 +249,7 @@ impl Session {
         }
         pins.remove(PinReason::Cursor);
         lease.taint();
-        let open = lease.conn().is_some_and(|conn| conn.is_in_transaction());
+        let open = Open::on(lease.conn()) != Open::No;
         if !open {
             self.sight.doubt(&self.shared);
         }

@@ -138,10 +138,11 @@ impl Session {
     /// Gives a connection back, once it has told what was seen on it, if nobody knows that yet.
     pub(super) fn give_back(&mut self, mut lease: Lease, disposition: Disposition) {
         let unnamed = self.sight.take_unnamed(lease.pool().server().id);
-        match unnamed.filter(|_| self.shared.snapshot().has_replicas()) {
+        let shared = self.shared.clone();
+        match unnamed.filter(|_| shared.snapshot().has_replicas()) {
             Some(unnamed) => drop(tokio::spawn(async move {
                 if let Some(gtids) = ask_executed(&mut lease).await {
-                    unnamed.named(&gtids);
+                    unnamed.named(&gtids, &shared.snapshot());
                 }
                 lease.give_back(disposition);
             })),
@@ -149,17 +150,27 @@ impl Session {
         }
     }
 
-    /// Asks on another connection what was seen on the one that the session keeps.
+    /// Asks on another connection what was seen on the one that the session keeps: on one for all who want to know of
+    /// this server.
     pub(super) fn name_elsewhere(&mut self, server: ServerId) {
         let Some(unnamed) = self.sight.take_unnamed(server) else { return };
         let Some(pool) = self.pools.get(usize::from(server.0)).cloned() else { return };
-        let state = self.state.clone();
+        if !self.shared.naming.add(unnamed) {
+            return;
+        }
+        let (shared, state) = (self.shared.clone(), self.state.clone());
         tokio::spawn(async move {
-            let Ok(mut lease) = pool.checkout(&state).await else { return };
-            if let Some(gtids) = ask_executed(&mut lease).await {
-                unnamed.named(&gtids);
+            while let Some(unnamed) = shared.naming.take(server) {
+                // Where nobody can be asked, the monitor's next report ends the doubt.
+                let Ok(mut lease) = pool.checkout(&state).await else { continue };
+                if let Some(gtids) = ask_executed(&mut lease).await {
+                    let snapshot = shared.snapshot();
+                    for unnamed in unnamed {
+                        unnamed.named(&gtids, &snapshot);
+                    }
+                }
+                lease.give_back(Disposition::Clean);
             }
-            lease.give_back(Disposition::Clean);
         });
     }
 }

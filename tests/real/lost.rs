@@ -1,7 +1,10 @@
 //! What a client is told of a statement whose connection was lost: never that it was undone where it may not be.
 
 use crate::support::{Bed, Plan, one};
+use landbridge::backend::conn::Ready;
+use landbridge::backend::query::Reply;
 use landbridge::lab::Flavor;
+use landbridge::protocol::exchange::Expect;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error};
 use std::time::Duration;
@@ -103,7 +106,55 @@ async fn a_statement_that_means_nothing_any_more(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Whether a statement goes well, and the session goes on if it does.
+async fn goes_well(client: Ready, sql: &str) -> Option<Ready> {
+    let (client, reply) = client.query(sql).await.ok()?;
+    (!matches!(reply, Reply::Err(_))).then_some(client)
+}
+
+/// In a transaction, with a cursor open, the connection breaks behind an answer: by then the client has it, and what
+/// comes behind it is only for us. The cursor is closed. No commit is acknowledged that did not take place.
+async fn a_connection_that_breaks_behind_an_answer(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { quiet: true, ..Plan::default() }).await;
+    bed.pair.primary.sql("INSERT INTO app.t (n) VALUES (-1), (-2), (-3)").await.expect("rows");
+    let mut broke = 0;
+    for n in 0..30_u64 {
+        bed.warm().await;
+        let mut client = bed.raw_client().await;
+        for sql in ["BEGIN", &format!("INSERT INTO t (n) VALUES ({n})")] {
+            client = goes_well(client, sql).await.expect("nothing is wrong yet");
+        }
+        let mut busy = client.begin();
+        busy.command(Expect::Prepare, &[&[0x16], b"SELECT n FROM t WHERE n < 0"]);
+        busy.flush().await.expect("sent");
+        let Reply::Prepared { id } = busy.reply().await.expect("an answer") else { panic!("it can be prepared") };
+        let id = id.to_le_bytes();
+        busy.command(Expect::Cursor, &[&[0x17], &id, &[1, 1, 0, 0, 0]]);
+        busy.flush().await.expect("sent");
+        busy.reply().await.expect("a cursor");
+        let client = busy.finish().expect("nothing is due");
+        bed.ocean.cut_after_bytes_to_client(8 * n);
+        let set = goes_well(client, "SET sql_mode = ''").await;
+        bed.ocean.resume();
+        let was_answered = set.is_some();
+        let committed = async {
+            let mut busy = set?.begin();
+            busy.silent_command(&[&[0x19], &id]);
+            let client = goes_well(busy.finish()?, "SELECT n FROM t WHERE id = 1").await?;
+            goes_well(client, "COMMIT").await
+        };
+        let is_committed = committed.await.is_some();
+        let there = format!("SELECT COUNT(*) FROM app.t WHERE n = {n}");
+        let is_there = bed.pair.primary.sql(&there).await.expect("administrator")[0][0].as_deref() == Some("1");
+        assert_eq!(is_committed, is_there, "{n}: the SET was answered: {was_answered}");
+        broke += u32::from(was_answered && !is_there);
+    }
+    assert!(broke > 0, "no connection broke behind the answer");
+    bed.stop().await;
+}
+
 crate::on_both!(
+    a_connection_that_breaks_behind_an_answer,
     what_may_be_committed_is_not_called_undone,
     what_is_undone_is_called_so,
     a_statement_that_means_nothing_any_more,

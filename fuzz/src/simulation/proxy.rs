@@ -16,6 +16,7 @@ use landbridge::frontend::digests::Digests;
 use landbridge::frontend::gate::Gate;
 use landbridge::frontend::handshake::Door;
 use landbridge::frontend::listener::serve;
+use landbridge::frontend::naming::Naming;
 use landbridge::frontend::optimistic::Spoiled;
 use landbridge::frontend::pools::{PoolPlans, Pools};
 use landbridge::frontend::proven::Proven;
@@ -145,6 +146,7 @@ impl Proxy {
             pools,
             scopes: Arc::default(),
             definitions: Definitions::default(),
+            naming: Naming::default(),
             spoiled: Spoiled::default(),
             news: watch::channel(()).0,
             doubts: watch::channel(None).0,

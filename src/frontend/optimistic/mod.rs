@@ -338,6 +338,7 @@ impl Session {
     /// Ends the transaction on a replica's connection, behind the client's back, and gives it back.
     fn leave_replica(&mut self, mut lease: Lease) {
         let unnamed = self.sight.take_unnamed(lease.pool().server().id);
+        let shared = self.shared.clone();
         tokio::spawn(async move {
             let Some(conn) = lease.take() else { return };
             let ended = tokio::time::timeout(ROLLBACK_TIMEOUT, conn.query("ROLLBACK")).await;
@@ -348,7 +349,7 @@ impl Session {
             if let Some(unnamed) = unnamed
                 && let Some(gtids) = super::witness::ask_executed(&mut lease).await
             {
-                unnamed.named(&gtids);
+                unnamed.named(&gtids, &shared.snapshot());
             }
             lease.give_back(Disposition::Clean);
         });
