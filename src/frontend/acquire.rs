@@ -226,10 +226,8 @@ impl Session {
     /// For a read that no replica can answer now.
     async fn fall_back_on_primary(&mut self, job: &Job, reason: Reason) -> Result<Taken, Denied> {
         match self.lease_primary(job, reason).await {
-            // Either of them may only be away, or behind, for a moment.
-            Err(Denied::ForNow(error)) if self.shared.snapshot().primary().is_some_and(ServerView::is_usable) => {
-                self.acquire_without_primary(job, error).await
-            }
+            // Either of them may only be away, or behind, for a moment; and it may have been found to be gone just now.
+            Err(Denied::ForNow(error)) => self.acquire_without_primary(job, error).await,
             other => other,
         }
     }
