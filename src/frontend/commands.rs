@@ -86,20 +86,8 @@ impl Session {
     }
 
     fn text_job(&mut self, text: &Bytes, statement: &Statement<'_>) -> Job {
-        let ends = match statement.kind {
-            Kind::Commit(end) | Kind::Rollback(end) => Some(end),
-            _ => None,
-        };
         let (need, wishes) = self.need_and_wishes(text, statement);
-        Job {
-            touch: self.touch(text, statement),
-            rolls_back: matches!(statement.kind, Kind::Rollback(_)),
-            traits: statement.traits,
-            ends,
-            semicolons: statement.semicolons,
-            wishes,
-            ..Job::new(JobCommand::Text(text.clone()), need)
-        }
+        Job { touch: self.touch(text, statement), wishes, ..Job::of_statement(text.clone(), statement, need) }
     }
 
     /// Whether a statement asks for what an earlier statement left on a connection that has been

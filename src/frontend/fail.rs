@@ -3,7 +3,7 @@
 use super::binding::{Binding, Open, PinReason};
 use super::flight::Failed;
 use super::job::Job;
-use super::loss::{Loss, Meaning, may_commit};
+use super::loss::{Ending, Loss, Meaning};
 use super::session::{Gone, Session};
 use super::tenure::Tenure;
 use crate::consistency::token::Noted;
@@ -127,12 +127,12 @@ impl Session {
     async fn lost(&mut self, job: &Job, tenure: &Tenure, server: &str, sent: bool) -> Result<(), Gone> {
         self.shared.metrics.lost.inc();
         let open = if self.binding.is_begun() { Open::Yes } else { tenure.open() };
-        let loss = Loss {
-            open: if tenure.is_beside() { Open::No } else { open },
-            may_commit: may_commit(job) || self.may_turn_autocommit_on(job),
-            may_end: tenure.has_own() && job.ends.is_some(),
-            sent,
+        let ending = match Ending::of(job) {
+            Ending::Commits if !tenure.has_own() => Ending::MayCommit,
+            _ if self.may_turn_autocommit_on(job) => Ending::MayCommit,
+            ending => ending,
         };
+        let loss = Loss { open: if tenure.is_beside() { Open::No } else { open }, ending, sent };
         if !tenure.is_beside() {
             self.binding = Binding::Free;
         }

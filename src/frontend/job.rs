@@ -134,8 +134,13 @@ impl Job {
             Kind::Commit(end) | Kind::Rollback(end) => Some(end),
             _ => None,
         };
-        let (traits, semicolons) = (statement.traits, statement.semicolons);
-        Self { traits, ends, semicolons, ..Self::new(JobCommand::Text(text), need) }
+        Self {
+            traits: statement.traits,
+            ends,
+            rolls_back: matches!(statement.kind, Kind::Rollback(_)),
+            semicolons: statement.semicolons,
+            ..Self::new(JobCommand::Text(text), need)
+        }
     }
 
     /// Whoever asks a server for the number of its connection will use it there: to look itself up, to
