@@ -169,6 +169,11 @@ impl Snapshot {
         self.servers.iter().find(|s| s.role == Role::Primary)
     }
 
+    /// Whether this is the server that takes writes.
+    pub fn is_primary(&self, id: ServerId) -> bool {
+        self.primary().is_some_and(|primary| primary.id == id)
+    }
+
     /// The same, with a primary that is found not to answer.
     pub fn without_primary(&self, why: &str) -> Self {
         let mut snapshot = self.clone();

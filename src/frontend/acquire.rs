@@ -87,7 +87,7 @@ impl Session {
         let reader = self.reader(job, &snapshot);
         let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
         let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
-        if is_far || !whom.is_first() || snapshot.primary().is_some_and(|primary| primary.id == route.server) {
+        if is_far || !whom.is_first() || snapshot.is_primary(route.server) {
             return None;
         }
         let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
@@ -188,7 +188,7 @@ impl Session {
                 }
                 self.fall_back_on_primary(job, Reason::ReplicaBehind).await
             }
-            Err(_) if need == Need::Read && Some(route.server) != snapshot.primary().map(|p| p.id) => {
+            Err(_) if need == Need::Read && !snapshot.is_primary(route.server) => {
                 self.fall_back_on_primary(job, Reason::NoReplica).await
             }
             Err(Denied::ForNow(error)) if need == Need::Read && (whom.has_patience() || whom == Whom::PrimaryFirst) => {

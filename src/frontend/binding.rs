@@ -1,10 +1,8 @@
 //! Who holds what: whether a session owns a backend connection, and why.
 
 use super::optimistic::Trial;
-use super::summary::Summary;
 use crate::backend::conn::Ready;
 use crate::pool::Lease;
-use crate::protocol::capability::Status;
 use crate::sql::{Access, Isolation, Traits, Transactions};
 
 /// Why a session must stay on its connection.
@@ -121,15 +119,6 @@ impl Open {
             Some(conn) if !conn.is_in_transaction() => Self::No,
             // It broke behind an answer: what was open there is not any more, and nobody has been told.
             Some(_) | None => Self::Maybe,
-        }
-    }
-
-    /// Behind an answer.
-    pub(super) fn of(open: bool, summary: &Summary) -> Self {
-        match open {
-            false => Self::No,
-            true if summary.is_ok() && summary.status.contains(Status::IN_TRANS) => Self::Yes,
-            true => Self::Maybe,
         }
     }
 }

@@ -23,6 +23,9 @@ impl Session {
         job: &Job,
         gtids: &Arc<GtidSet>,
     ) -> Outcome {
+        if self.wait_budget().is_zero() {
+            return Err(None);
+        }
         let started = Instant::now();
         let (label, outcome) = match self.shared.waits.join(server, gtids) {
             Turn::Listen(outcome) => {
@@ -76,7 +79,7 @@ impl Session {
 
 /// Waits, and tells what the replica has executed after that.
 fn wait_sql(family: Family, gtids: &GtidSet, budget: Duration) -> String {
-    // To MySQL nothing at all means for ever.
+    // What would be rounded to nothing is for ever to MySQL.
     let seconds = budget.max(Duration::from_millis(1)).as_secs_f64();
     let executed = executed_sql(family).trim_start_matches("SELECT ");
     match family {

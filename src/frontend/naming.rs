@@ -32,7 +32,7 @@ impl Unnamed {
 
     /// It is contained in these transactions of its server.
     pub(super) fn named(self, gtids: &GtidSet, snapshot: &Snapshot) {
-        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == self.server);
+        let is_primary = snapshot.is_primary(self.server);
         for scope in self.scopes {
             if is_primary {
                 scope.named(self.asked, gtids);

@@ -72,20 +72,19 @@ impl Session {
             }
         }
         let released = job.ends.and_then(|end| end.release) == Some(true) && summary.is_ok();
-        let mut open = !beside && self.is_open(job, &summary);
+        let mut open = if beside { Open::No } else { self.is_open(job, &summary) };
         let is_alone = !was_held && matches!(self.binding, Binding::Free) && !self.autocommit_off();
-        if open && is_alone && job.need == Need::Read {
+        if open != Open::No && is_alone && job.need == Need::Read {
             // A plain read begins no transaction: who says so must not be believed any more, least of all with a write.
             drop(lease.take());
-            open = false;
+            open = Open::No;
         }
-        let open = Open::of(open, &summary);
         if self.anchor.is_none() || !was_held {
             self.anchor = Some(lease.pool().server().id).filter(|server| self.is_primary(*server));
         }
         match tenure {
             Tenure::OnTrial { trial, fate, .. } => {
-                self.settle_trial(lease, (trial, fate), job, &summary, open != Open::No);
+                self.settle_trial(lease, (trial, fate), job, &summary, open);
             }
             Tenure::Moving { trial, replica, .. } => {
                 self.has_moved(*trial, replica);
@@ -293,7 +292,7 @@ impl Session {
     }
 
     pub(super) fn is_primary(&self, server: ServerId) -> bool {
-        self.shared.snapshot().primary().is_some_and(|primary| primary.id == server)
+        self.shared.snapshot().is_primary(server)
     }
 
     fn count_pin(&self, reason: PinReason) {
@@ -301,12 +300,17 @@ impl Session {
     }
 
     /// Whether a transaction is open on the connection now.
-    pub(super) fn is_open(&self, job: &Job, summary: &Summary) -> bool {
+    pub(super) fn is_open(&self, job: &Job, summary: &Summary) -> Open {
         // After an error the server does not say: believe that one is open where one may be.
         let maybe = summary.error.is_some() && (self.autocommit_off() || is_opaque(job));
         // A savepoint opens one without a word, where statements do not commit by themselves.
         let bracket = job.need == Need::Primary(Reason::InTransaction) && job.ends.is_none() && summary.is_ok();
-        summary.status.contains(Status::IN_TRANS) || maybe || (bracket && self.autocommit_off())
+        let is_said = summary.status.contains(Status::IN_TRANS);
+        match () {
+            () if is_said && summary.is_ok() => Open::Yes,
+            () if is_said || maybe || (bracket && self.autocommit_off()) => Open::Maybe,
+            () => Open::No,
+        }
     }
 
     async fn bind(&mut self, mut lease: Lease, mut pins: PinSet, open: Open) {

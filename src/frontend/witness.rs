@@ -1,10 +1,12 @@
 //! What an exchange wrote and saw: who learns of it, and who is asked what it was.
 
-use super::binding::PINNING;
+use super::binding::{Open, PINNING};
 use super::commands::ASKING;
 use super::job::{Job, JobCommand};
+use super::naming::Unnamed;
 use super::session::Session;
 use super::settle::{LAST_QUESTION, is_opaque};
+use super::shared::Shared;
 use super::summary::Summary;
 use super::tenure::Tenure;
 use crate::backend::executed::{executed, executed_sql};
@@ -30,7 +32,7 @@ impl Session {
         named: Option<&(Instant, GtidSet)>,
     ) {
         let snapshot = self.shared.snapshot();
-        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == server);
+        let is_primary = snapshot.is_primary(server);
         if let Some((asked, gtids)) = named {
             if is_primary {
                 self.sight.named(&self.shared, *asked, gtids);
@@ -82,7 +84,7 @@ impl Session {
             // What other statements of it have seen, no GTID of its own names.
             self.sight.observes(server);
         }
-        if !self.is_open(job, summary) {
+        if self.is_open(job, summary) == Open::No {
             self.sight.doubt(&self.shared);
         }
     }
@@ -109,7 +111,7 @@ impl Session {
     pub(super) fn must_ask_executed(&self, job: &Job, tenure: &Tenure, acquired_on: ServerId) -> bool {
         let snapshot = self.shared.snapshot();
         let reason = tenure.chosen().map(|chosen| chosen.reason);
-        let is_primary = snapshot.primary().is_some_and(|primary| primary.id == acquired_on);
+        let is_primary = snapshot.is_primary(acquired_on);
         let of_interest = if is_primary {
             // Also where nobody reads from replicas now: should the primary go, they are what is left.
             let others_may_read_elsewhere = snapshot.has_replicas() || self.shared.succession.is_lingering();
@@ -141,9 +143,7 @@ impl Session {
         let shared = self.shared.clone();
         match unnamed.filter(|_| shared.snapshot().has_replicas()) {
             Some(unnamed) => drop(tokio::spawn(async move {
-                if let Some(gtids) = ask_executed(&mut lease).await {
-                    unnamed.named(&gtids, &shared.snapshot());
-                }
+                name([unnamed], &mut lease, &shared).await;
                 lease.give_back(disposition);
             })),
             None => lease.give_back(disposition),
@@ -163,15 +163,19 @@ impl Session {
             while let Some(unnamed) = shared.naming.take(server) {
                 // Where nobody can be asked, the monitor's next report ends the doubt.
                 let Ok(mut lease) = pool.checkout(&state).await else { continue };
-                if let Some(gtids) = ask_executed(&mut lease).await {
-                    let snapshot = shared.snapshot();
-                    for unnamed in unnamed {
-                        unnamed.named(&gtids, &snapshot);
-                    }
-                }
+                name(unnamed, &mut lease, &shared).await;
                 lease.give_back(Disposition::Clean);
             }
         });
+    }
+}
+
+/// Has the server of a leased connection name what was seen there.
+pub(super) async fn name(unnamed: impl IntoIterator<Item = Unnamed>, lease: &mut Lease, shared: &Shared) {
+    let Some(gtids) = ask_executed(lease).await else { return };
+    let snapshot = shared.snapshot();
+    for unnamed in unnamed {
+        unnamed.named(&gtids, &snapshot);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a client is told of a statement whose connection was lost: never that it was undone where it may not be.
 
-use crate::support::{Bed, Plan, one};
+use crate::support::{Bed, Plan, one, run};
 use landbridge::backend::conn::Ready;
 use landbridge::backend::query::Reply;
 use landbridge::lab::Flavor;
@@ -22,12 +22,6 @@ async fn lose(bed: &Bed, client: &mut Conn, statement: &str, there: &str) -> Str
     match lost {
         Err(Error::Server(error)) if error.code == 2013 => error.message,
         other => panic!("{statement}: {other:?}"),
-    }
-}
-
-async fn run(client: &mut Conn, statements: &[&str]) {
-    for statement in statements {
-        client.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 
@@ -73,6 +67,15 @@ async fn what_is_undone_is_called_so(flavor: Flavor) {
         bed.until_sql(sleeps, "0").await;
         assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
     }
+    bed.warm().await;
+    let mut client = bed.client().await;
+    run(&mut client, &["BEGIN", "INSERT INTO t (n) VALUES (1)"]).await;
+    // Nobody knows whether the error ended the transaction: in any case it is not committed.
+    client.query_drop("INSERT INTO t (n) VALUES ('x')").await.expect_err("no number");
+    let ended = "SELECT COUNT(*) = 0 FROM information_schema.innodb_trx";
+    let message = lose(&bed, &mut client, "ROLLBACK", ended).await;
+    assert!(message.contains("it was rolled back"), "{message}");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
     bed.stop().await;
 }
 

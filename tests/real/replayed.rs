@@ -1,6 +1,6 @@
 //! Transactions that are run again where their connection is lost (`route.transaction_replay`).
 
-use crate::support::{APP, Bed, Plan, one};
+use crate::support::{APP, Bed, Plan, one, run};
 use landbridge::lab::Flavor;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error};
@@ -27,12 +27,6 @@ async fn begin(bed: &Bed, client: &mut Conn, statements: &[&str]) {
         tokio::task::yield_now().await;
     }
     run(client, statements).await;
-}
-
-async fn run(client: &mut Conn, statements: &[&str]) {
-    for statement in statements {
-        client.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
 }
 
 async fn code(client: &mut Conn, statement: &str) -> u16 {

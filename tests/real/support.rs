@@ -265,6 +265,13 @@ max = {max}
     config::parse(&text, "test.toml", Path::new("/"), &|_| None).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
+/// Runs statements, all of which go well.
+pub async fn run(client: &mut Conn, statements: &[&str]) {
+    for statement in statements {
+        client.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
 /// The first value of a query.
 pub async fn one<T: FromValue + Send + 'static>(conn: &mut Conn, sql: &str) -> T {
     conn.query_first(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}")).unwrap_or_else(|| panic!("{sql}: no row"))

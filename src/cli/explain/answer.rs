@@ -97,7 +97,7 @@ impl Answer {
                 return;
             }
         };
-        let is_primary = scene.snapshot.primary().is_some_and(|primary| primary.id == route.server);
+        let is_primary = scene.snapshot.is_primary(route.server);
         // Who may not wait at all goes to the primary at once.
         let in_vain = route.wait_for.is_some() && never_waits(scene.settings.as_ref());
         let (at_primary, reason) = if in_vain { (true, Reason::ReplicaBehind) } else { (is_primary, route.reason) };

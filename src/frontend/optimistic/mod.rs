@@ -15,7 +15,7 @@ pub use self::spoiled::Spoiled;
 
 use self::fresh::{AskedFor, Seen, looks};
 use super::acquire::Acquired;
-use super::binding::{Beginning, Binding};
+use super::binding::{Beginning, Binding, Open};
 use super::commands::ASKING;
 use super::flight::FOUND_ROWS_QUERY;
 use super::job::{Job, Wishes};
@@ -25,6 +25,7 @@ use super::settle::LAST_QUESTION;
 use super::summary::Summary;
 use super::tenure::{Chosen, Tenure};
 use super::whom::Whom;
+use super::witness::name;
 use crate::backend::query::Reply;
 use crate::consistency::touched::Touch;
 use crate::metrics::{Outcome, Replayed};
@@ -238,9 +239,9 @@ impl Session {
         (mut trial, fate): (Box<Trial>, Fate),
         job: &Job,
         summary: &Summary,
-        open: bool,
+        open: Open,
     ) {
-        if !open {
+        if open == Open::No {
             self.sight.doubt(&self.shared);
             self.sight.ends();
             self.leave_replica(lease);
@@ -346,10 +347,8 @@ impl Session {
                 return;
             };
             lease.put(conn);
-            if let Some(unnamed) = unnamed
-                && let Some(gtids) = super::witness::ask_executed(&mut lease).await
-            {
-                unnamed.named(&gtids, &shared.snapshot());
+            if let Some(unnamed) = unnamed {
+                name([unnamed], &mut lease, &shared).await;
             }
             lease.give_back(Disposition::Clean);
         });

@@ -12,7 +12,7 @@ mod stays;
 mod upheaval;
 mod verified;
 
-use crate::support::{APP, Bed, Plan};
+use crate::support::{APP, Bed, Plan, run};
 use landbridge::app::App;
 use landbridge::lab::Flavor;
 use landbridge::metrics::Reading;
@@ -50,12 +50,6 @@ async fn tables_are_known(bed: &Bed, client: &mut Conn) {
             return;
         }
         tokio::task::yield_now().await;
-    }
-}
-
-async fn run(client: &mut Conn, statements: &[&str]) {
-    for statement in statements {
-        client.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 
