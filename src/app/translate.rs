@@ -169,7 +169,10 @@ pub(super) fn acceptor(tls: &config::ClientTls) -> Result<(Option<Acceptor>, boo
         config::ClientTls::Required(certificate) => (certificate, true),
     };
     let acceptor = match certificate {
-        config::Certificate::SelfSigned => Acceptor::generated(vec!["localhost".into()])?,
+        // Clients that trust a certificate of this machine whoever signed it still compare its names.
+        config::Certificate::SelfSigned => {
+            Acceptor::generated(["localhost", "127.0.0.1", "::1"].map(String::from).to_vec())?
+        }
         config::Certificate::Files(files) => Acceptor::from_files(&files.cert, &files.key)?,
     };
     Ok((Some(acceptor), is_required))

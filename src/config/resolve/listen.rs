@@ -7,7 +7,7 @@ use crate::config::address::{ListenAddress, parse_tcp_listen};
 use crate::config::document::{Found, Spot};
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Auth, Listen, StatusPage};
+use crate::config::settings::{Listen, StatusPage};
 
 const MYSQL_PORT: u16 = 3306;
 const ADMIN_PORT: u16 = 6032;
@@ -25,7 +25,7 @@ pub(super) struct Listening {
 }
 
 /// Reads the section; the addresses are for checks against those of the servers.
-pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Listening>) {
+pub(super) fn read(mut section: Section<'_, '_>) -> (Listen, Vec<Listening>) {
     let no_address = Problem::new("no address to listen on", "write \"127.0.0.1:3306\" or leave it out");
     let mysql = section.list("mysql", ListenAddress::parse, Some(no_address)).unwrap_or_else(|| {
         let value = ListenAddress::Tcp(local(MYSQL_PORT));
@@ -36,7 +36,7 @@ pub(super) fn read(mut section: Section<'_, '_>, auth: Auth) -> (Listen, Vec<Lis
 
     let addresses = in_order(&mysql, admin.as_ref(), http.as_ref());
     report_collisions(&section, &addresses);
-    let tls = listen_tls::read(&mut section, &addresses, auth);
+    let tls = listen_tls::read(&mut section, &addresses);
     let server_version = section.parsed("server_version", "write it in quotes", version);
     let status = section.word("status", StatusPage::WORDS);
     warn_of_open_http(&section, http.as_ref(), status.as_ref());

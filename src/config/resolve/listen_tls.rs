@@ -1,11 +1,11 @@
-//! TLS towards clients: required wherever plaintext would leave the machine, unless waived.
+//! TLS towards clients: there for who wants it, required wherever plaintext would leave the machine, unless waived.
 
 use super::Value;
 use super::listen::Listening;
 use crate::config::document::Found;
 use crate::config::fault::Problem;
 use crate::config::reader::Section;
-use crate::config::settings::{Auth, Certificate, ClientTls, TlsIdentity};
+use crate::config::settings::{Certificate, ClientTls, TlsIdentity};
 
 /// The word in `tls = ".."`.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,7 +20,7 @@ const MODES: &[(&str, Mode)] = &[("off", Mode::Off), ("optional", Mode::Optional
 const SECURE_FIX: &str = "write tls = \"required\" (without tls_cert a certificate is made), or allow_plaintext = true";
 
 /// Reads the keys of `[listen]` about TLS.
-pub(super) fn read(section: &mut Section<'_, '_>, addresses: &[Listening], auth: Auth) -> ClientTls {
+pub(super) fn read(section: &mut Section<'_, '_>, addresses: &[Listening]) -> ClientTls {
     let mode_is_written = section.has("tls");
     let written = section.word("tls", MODES);
     let files = identity(section, "tls_cert", "tls_key");
@@ -34,10 +34,8 @@ pub(super) fn read(section: &mut Section<'_, '_>, addresses: &[Listening], auth:
     let mode = match (&written, open, &allowed) {
         (Some(found), _, _) => found.value,
         (None, Some(_), None) if files.is_some() => Mode::Required,
-        (None, _, _) if files.is_some() => Mode::Optional,
-        // Where passwords are to be shown, many clients want TLS for it.
-        (None, _, _) if auth != Auth::File => Mode::Optional,
-        (None, _, _) => Mode::Off,
+        // Clients with MariaDB's library of 3.4 and later insist on it, and many show a password only behind it.
+        (None, _, _) => Mode::Optional,
     };
     if let Some(open) = open
         && allowed.is_none()

@@ -88,7 +88,7 @@ fn read(mut root: Section<'_, '_>) -> Option<Settings> {
     let region = root.parsed("region", "write it in quotes", region_name);
     let auth = user::auth(&mut root);
 
-    let (listen, addresses) = listen::read(root.section("listen"), auth);
+    let (listen, addresses) = listen::read(root.section("listen"));
     let (max_lag, route) = traffic::route(root.section("route"));
     let servers = server::read(&mut root, max_lag, &addresses);
     let pool = traffic::pool(root.section("pool"));

@@ -80,7 +80,7 @@ fn defaults() {
     assert_eq!(settings.listen.mysql[0].to_string(), "127.0.0.1:3306");
     assert_eq!(settings.listen.admin.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:6032"));
     assert_eq!(settings.listen.http.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9306"));
-    assert_eq!(settings.listen.tls, ClientTls::Off);
+    assert_eq!(settings.listen.tls, ClientTls::Optional(Certificate::SelfSigned));
     assert_eq!(settings.listen.unix_mode, 0o660);
     assert_eq!(settings.servers[0].weight, 1);
     assert_eq!(settings.servers[0].max_lag, Duration::from_secs(10));
@@ -150,7 +150,7 @@ fn numbers_and_flags_from_the_environment() {
     assert_eq!(settings.region.as_deref(), Some("eu-west"));
     assert_eq!(settings.users[0].pool.max, 8);
     assert_eq!(settings.limits.memory, 8 * 1024 * 1024);
-    assert_eq!(settings.listen.tls, ClientTls::Off);
+    assert_eq!(settings.listen.tls, ClientTls::Optional(Certificate::SelfSigned));
 }
 
 #[test]
@@ -162,12 +162,13 @@ fn tls_towards_clients() {
         Certificate::Files(TlsIdentity { cert, key: "/k".into() })
     };
     let open = "mysql = ['127.0.0.1:3306', '10.0.0.1:3306']";
-    assert_eq!(tls("mysql = 'unix:/run/l.sock'"), ClientTls::Off);
-    assert_eq!(tls("tls = 'optional'"), ClientTls::Optional(Certificate::SelfSigned));
+    assert_eq!(tls(""), ClientTls::Optional(Certificate::SelfSigned));
+    assert_eq!(tls("mysql = 'unix:/run/l.sock'"), ClientTls::Optional(Certificate::SelfSigned));
+    assert_eq!(tls("tls = 'off'"), ClientTls::Off);
     assert_eq!(tls(files), ClientTls::Optional(from_files()));
     assert_eq!(tls(&format!("{open}\n{files}")), ClientTls::Required(from_files()));
     assert_eq!(tls(&format!("{open}\ntls = 'required'")), ClientTls::Required(Certificate::SelfSigned));
-    assert_eq!(tls(&format!("{open}\nallow_plaintext = true")), ClientTls::Off);
+    assert_eq!(tls(&format!("{open}\nallow_plaintext = true")), ClientTls::Optional(Certificate::SelfSigned));
     assert_eq!(tls(&format!("{open}\n{files}\nallow_plaintext = true")), ClientTls::Optional(from_files()));
 }
 

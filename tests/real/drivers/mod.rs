@@ -56,7 +56,7 @@ pub(crate) fn is_there(probe: &[&str], package: &str) -> bool {
 
 /// Servers and a Landbridge for every topic: files of the client, rows of 20 MB, TLS for clients who want it.
 async fn bed(flavor: Flavor) -> Bed {
-    let extra = "[listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"127.0.0.1:0\"\ntls = \"optional\"";
+    let extra = "[listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"127.0.0.1:0\"";
     let extra_args = ["--local-infile=1", "--max-allowed-packet=64M", "--log-bin-trust-function-creators=1"]
         .map(String::from)
         .to_vec();
@@ -134,6 +134,15 @@ async fn the_latest_pymysql(flavor: Flavor) {
 
 async fn mysql_connector_python(flavor: Flavor) {
     dbapi(flavor, &latest_python(), "mysql.connector", "mysql-connector-python of PyPI").await;
+}
+
+/// The first of MariaDB's C library that does not talk to a server without TLS, where it is not told to.
+/// What is on PyPI has no `caching_sha2_password` with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_connector_c() {
+    let python = latest_python();
+    let probe = [python.as_str(), "-c", "import mariadb"];
+    drive(Flavor::MariaDb, "mariadb[binary] of PyPI", &probe, &[&python, &script("mariadb_c.py")]).await;
 }
 
 async fn asyncio(flavor: Flavor, module: &str) {
