@@ -129,6 +129,8 @@ impl SessionState {
         match &key[..] {
             b"character_set_connection" => self.remove(b"collation_connection"),
             b"collation_connection" => self.remove(b"character_set_connection"),
+            b"character_set_server" => self.remove(b"collation_server"),
+            b"collation_server" => self.remove(b"character_set_server"),
             // It assigns the other.
             b"max_join_size" => self.remove(b"sql_big_selects"),
             // It changes the switches that it names.
@@ -302,6 +304,7 @@ fn push_settings(prelude: &mut Prelude, settings: &[&Setting]) {
 fn canonical_name(name: &[u8]) -> Box<[u8]> {
     let lower = name.to_ascii_lowercase();
     match &lower[..] {
+        b"storage_engine" => b"default_storage_engine"[..].into(),
         b"tx_isolation" => b"transaction_isolation"[..].into(),
         b"tx_read_only" => b"transaction_read_only"[..].into(),
         _ => lower.into(),

@@ -226,6 +226,8 @@ impl Session {
             }
             Err(Rejected::Read(error)) => return Err(Gone::Left(error.to_string())),
         }
+        // What this session noted last is of the user that it was.
+        self.tell_successor().await?;
         self.sight = Sight::new(&shared, &self.account.user, self.entry.id(), self.client.key.as_deref());
         self.prepared.clear();
         self.last = Last::default();
@@ -276,7 +278,8 @@ impl Session {
 }
 
 /// What asks for something that the statement before it left on its connection.
-pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
+pub(super) const ASKING: Traits =
+    Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS).or(Traits::USES_LAST_OF_CONNECTION);
 
 /// What a statement may tell servers to report of the session.
 pub(super) fn reports_chosen(text: &[u8], statement: &Statement<'_>) -> Reports {
@@ -287,7 +290,10 @@ pub(super) fn reports_chosen(text: &[u8], statement: &Statement<'_>) -> Reports 
 
 /// The error for those who ask a connection that has been given back.
 pub(super) fn asked_elsewhere() -> ServerError {
-    errno::not_supported("ROW_COUNT(), FOUND_ROWS() and diagnostics inside larger expressions outside of a transaction")
+    errno::not_supported(
+        "LASTVAL(), and ROW_COUNT(), FOUND_ROWS(), @@last_gtid and diagnostics inside larger expressions, \
+         outside of a transaction",
+    )
 }
 
 /// Whether a text holds nothing but white space and `;`.

@@ -40,6 +40,7 @@ impl Session {
         let about = Traits::READS_LANDBRIDGE_VARIABLE
             | Traits::USES_ROW_COUNT
             | Traits::USES_FOUND_ROWS
+            | Traits::USES_LAST_OF_CONNECTION
             | Traits::USES_CONNECTION_ID
             | Traits::USES_DIAGNOSTICS;
         if !statement.traits.intersects(about) {
@@ -70,6 +71,12 @@ impl Session {
             b"found_rows()" if self.binding.pins().is_none() => Some(number(self.last.found_rows?.into())),
             b"last_insert_id()" if !self.last.insert_id_stale && !self.holds_connection() => {
                 Some((self.last.insert_id.to_string().into_bytes(), ColumnType::Id))
+            }
+            b"@@last_gtid" | b"@@session.last_gtid" if self.shared.family() == Family::MariaDb => {
+                let gtid = self.last.gtid.as_ref().map(ToString::to_string);
+                // Who has the server report nothing keeps a connection.
+                let gtid = if self.holds_connection() { gtid? } else { gtid.unwrap_or_default() };
+                Some((gtid.into_bytes(), ColumnType::TEXT))
             }
             b"connection_id()" => Some(number(i128::from(self.entry.id()))),
             b"@@warning_count" | b"@@session.warning_count" if self.binding.pins().is_none() => {

@@ -57,6 +57,8 @@ pub struct Last {
     pub insert_id_stale: bool,
     /// What the answer to that INSERT said of it: counts if the connection can no longer be asked.
     pub insert_id_told: u64,
+    /// MariaDB's `@@last_gtid`: of what it wrote last.
+    pub gtid: Option<GtidSet>,
     /// `ROW_COUNT()`.
     pub row_count: i64,
     /// `FOUND_ROWS()`; `None` if only the server knows.
@@ -72,7 +74,8 @@ pub struct Last {
 impl Last {
     /// What is left once an OK has been answered here: it says nothing of ids and rows found.
     pub(super) fn after_ok(&self) -> Self {
-        Self { insert_id: self.insert_id, found_rows: self.found_rows, ..Self::default() }
+        let gtid = self.gtid.clone();
+        Self { insert_id: self.insert_id, gtid, found_rows: self.found_rows, ..Self::default() }
     }
 }
 

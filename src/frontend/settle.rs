@@ -10,6 +10,7 @@ use super::session::{Gone, Session};
 use super::summary::Summary;
 use super::tenure::Tenure;
 use crate::backend::query::Reply;
+use crate::consistency::gtid::GtidSet;
 use crate::metrics::Replayed;
 use crate::pool::{Disposition, Lease};
 use crate::protocol::capability::Status;
@@ -149,6 +150,9 @@ impl Session {
             last.diagnostics = asked;
             return;
         }
+        if let Some(gtids @ GtidSet::MariaDb(_)) = &summary.gtids {
+            last.gtid = Some(gtids.clone());
+        }
         last.warnings = summary.warnings;
         last.row_count = match (&summary.error, summary.affected_rows) {
             (None, Some(affected)) => i64::try_from(affected).unwrap_or(i64::MAX),
@@ -209,7 +213,7 @@ impl Session {
             self.reports |= Reports::named_in(name);
         }
         let mut state = None;
-        let mut unknown = summary.state_changed && !explains_state_change(job.traits);
+        let mut unknown = summary.state_changed && !explains_state_change(job);
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
         let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
         if job.becomes.is_some() || job.pins.is_some() || for_one_statement {
@@ -371,14 +375,14 @@ pub(super) fn is_opaque(job: &Job) -> bool {
 }
 
 /// Whether the statement itself explains that the server's session state changed.
-fn explains_state_change(traits: Traits) -> bool {
+fn explains_state_change(job: &Job) -> bool {
     const KNOWN: Traits = Traits::CREATES_TEMP_TABLE
         .or(Traits::DROPS_TEMP_TABLE)
         .or(Traits::ASSIGNS_USER_VARIABLE)
         .or(Traits::SQL_PREPARE)
-        .or(Traits::SQL_DEALLOCATE)
-        .or(Traits::USES_LAST_INSERT_ID);
-    traits.intersects(KNOWN)
+        .or(Traits::SQL_DEALLOCATE);
+    // What a write does, a trigger may have done.
+    job.traits.intersects(KNOWN) || (job.need.is_read() && job.traits.intersects(Traits::USES_LAST_INSERT_ID))
 }
 
 /// Variables servers report although they say nothing about the session's later statements.

@@ -1,17 +1,15 @@
 //! `SHOW`: which forms describe the data, the session, or the server.
 
-use super::{Kind, Traits, Why, scan::Scan, words::Word};
+use super::{Kind, Traits, Why, lexer::Token, scan::Scan, scan::names_server_variable, words::Word};
 
 /// Forms that describe schemas and accounts: the same on every replica.
-const CATALOGUE: [&str; 23] = [
+const CATALOGUE: [&str; 21] = [
     "CHARACTER",
     "CHARSET",
     "COLLATION",
     "COLUMNS",
-    "CREATE",
     "DATABASES",
     "ENGINES",
-    "EVENTS",
     "FIELDS",
     "FUNCTION",
     "GRANTS",
@@ -41,14 +39,17 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     }
     let local = if scan.take(Word::Variables) {
         scan.traits |= Traits::READS_SYSTEM_VARIABLE | Traits::TABLE_FREE;
-        global
+        names_server_variable_until_end(scan) || global
     } else if matches_any(scan, &DIAGNOSTICS) {
         scan.traits |= Traits::USES_DIAGNOSTICS;
         false
+    } else if scan.take(Word::Create) {
+        // Replicas disable events, and say so.
+        scan.cur().is(Word::Event)
     } else {
         !matches_any(scan, &CATALOGUE)
     };
-    // SHOW OPEN TABLES, STATUS, PROCESSLIST, REPLICA STATUS, BINARY LOGS and what is not known.
+    // SHOW EVENTS, OPEN TABLES, STATUS, PROCESSLIST, REPLICA STATUS, BINARY LOGS and what is not known.
     if local {
         scan.traits |= Traits::SERVER_LOCAL;
     }
@@ -57,6 +58,16 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
         None if local => Kind::Write(Why::ServerLocal),
         None => Kind::Read,
     }
+}
+
+/// At what follows `VARIABLES`: is there a text that may name one of those that say which server this is?
+fn names_server_variable_until_end(scan: &mut Scan<'_>) -> bool {
+    let mut names = false;
+    while !scan.done() && !scan.cur().is_punct(b';') {
+        names |= scan.cur().token == Token::Text && names_server_variable(scan.text(scan.cur()));
+        scan.advance();
+    }
+    names
 }
 
 fn matches_any(scan: &Scan<'_>, names: &[&str]) -> bool {

@@ -33,6 +33,15 @@ async fn servers_that_differ(flavor: Flavor) {
     // DEFAULT is the primary's, too.
     client.query_drop("SET time_zone = DEFAULT, group_concat_max_len = DEFAULT").await.expect("set");
     assert_eq!(one::<String>(&mut client, READ).await, truth);
+    // The server's own value is the primary's as well, and settings that assign each other end as on one connection.
+    client.query_drop("SET sql_mode = @@global.sql_mode").await.expect("set");
+    assert_eq!(one::<String>(&mut client, "SELECT @@sql_mode").await, "STRICT_TRANS_TABLES");
+    let mut client = bed.client().await;
+    for sql in ["SET collation_server = 'utf8mb4_bin'", "SET character_set_server = 'utf8mb4'"] {
+        client.query_drop(sql).await.expect(sql);
+    }
+    let collation: String = one(&mut client, "SELECT @@collation_server").await;
+    assert!(collation != "utf8mb4_bin", "that of the character set");
     // The text is read in the primary's sql_mode: under ANSI this would be a column.
     assert_eq!(one::<String>(&mut client, "SELECT \"text\"").await, "text");
     bed.stop().await;

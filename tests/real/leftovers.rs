@@ -55,6 +55,73 @@ async fn row_count_in_a_set(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What MariaDB keeps for a connection, of sequences and of transactions, another client's statements have overwritten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sequences_and_transactions_of_others() {
+    let bed = solo(Flavor::MariaDb).await;
+    bed.pair.primary.sql("CREATE SEQUENCE app.s").await.expect("a sequence");
+    bed.pair.wait_caught_up().await.expect("caught up");
+    let (mut a, mut b) = (bed.client().await, bed.client().await);
+    assert_eq!(one::<u64>(&mut a, "SELECT NEXTVAL(s)").await, 1);
+    assert_eq!(one::<u64>(&mut b, "SELECT NEXTVAL(s)").await, 2);
+    for sql in ["SELECT LASTVAL(s)", "SELECT PREVIOUS VALUE FOR s", "INSERT INTO t (n) VALUES (LASTVAL(s))"] {
+        assert_eq!(code(a.query_drop(sql).await), 1235, "{sql}");
+    }
+    run(&mut a, "BEGIN").await;
+    let next = one::<u64>(&mut a, "SELECT NEXTVAL(s)").await;
+    assert_eq!(one::<u64>(&mut a, "SELECT LASTVAL(s)").await, next, "in a transaction it may");
+    run(&mut a, "COMMIT").await;
+
+    assert_eq!(one::<String>(&mut bed.client().await, "SELECT @@last_gtid").await, "");
+    let position = "SELECT @@global.gtid_binlog_pos";
+    run(&mut a, "INSERT INTO t (n) VALUES (1)").await;
+    let of_a = bed.pair.primary.sql(position).await.expect("a position")[0][0].clone().expect("one");
+    run(&mut b, "INSERT INTO t (n) VALUES (2)").await;
+    let of_b = bed.pair.primary.sql(position).await.expect("a position")[0][0].clone().expect("one");
+    for (client, own) in [(&mut a, &of_a), (&mut b, &of_b)] {
+        assert_eq!(one::<String>(client, "SELECT @@last_gtid").await, *own);
+        run(client, "BEGIN").await;
+        run(client, "SELECT 1 FROM t FOR UPDATE").await;
+        assert_eq!(one::<String>(client, "SELECT @@last_gtid").await, *own, "whatever the connection did before");
+        run(client, "COMMIT").await;
+    }
+    bed.stop().await;
+}
+
+/// Ids that come from elsewhere than an `INSERT`, and go elsewhere.
+async fn ids_of_other_statements(flavor: Flavor) {
+    let bed = solo(flavor).await;
+    for sql in [
+        "CREATE TABLE app.seen (id INT PRIMARY KEY, ref INT, value INT)",
+        "INSERT INTO app.seen VALUES (1, NULL, NULL)",
+        "CREATE TRIGGER app.sees BEFORE UPDATE ON app.seen FOR EACH ROW SET NEW.ref = LAST_INSERT_ID()",
+        "CREATE TRIGGER app.counts AFTER INSERT ON app.seen FOR EACH ROW SET @counted = NEW.ref",
+    ] {
+        bed.pair.primary.sql(sql).await.expect(sql);
+    }
+    bed.pair.wait_caught_up().await.expect("caught up");
+    let (mut a, mut b) = (bed.client().await, bed.client().await);
+    run(&mut a, "INSERT INTO t (n) VALUES (5), (6)").await;
+    let ahead = one::<u64>(&mut a, "SELECT LAST_INSERT_ID()").await;
+    assert!(ahead > 0);
+    // A table made of rows gives ids as well.
+    run(&mut b, "CREATE TABLE made (id INT AUTO_INCREMENT PRIMARY KEY, a INT) AUTO_INCREMENT = 77 SELECT 5 AS a").await;
+    assert_eq!(one::<u64>(&mut b, "SELECT LAST_INSERT_ID()").await, 77);
+    assert_eq!(one::<u64>(&mut a, &format!("{P}SELECT LAST_INSERT_ID()")).await, ahead);
+    // A trigger sees the id of the session that fires it.
+    run(&mut b, "UPDATE seen SET value = 1").await;
+    assert_eq!(one::<u64>(&mut b, "SELECT ref FROM seen WHERE id = 1").await, 77);
+    run(&mut a, "UPDATE seen SET value = 2").await;
+    assert_eq!(one::<u64>(&mut a, "SELECT ref FROM seen WHERE id = 1").await, ahead);
+    // What a trigger assigns is the session's, whatever else its statement says.
+    run(&mut a, "INSERT INTO seen (id, ref) VALUES (2, LAST_INSERT_ID())").await;
+    assert_eq!(one::<Option<u64>>(&mut a, "SELECT @counted").await, Some(ahead));
+    a.disconnect().await.expect("goodbye");
+    bed.warm().await;
+    assert_eq!(one::<Option<u64>>(&mut b, &format!("{P}SELECT @counted")).await, None);
+    bed.stop().await;
+}
+
 /// Questions about the statement before, prepared.
 async fn prepared_questions(flavor: Flavor) {
     let bed = solo(flavor).await;
@@ -297,6 +364,7 @@ async fn warnings_of_a_set(flavor: Flavor) {
 }
 
 crate::on_both!(
+    ids_of_other_statements,
     found_rows_in_a_write,
     row_count_in_a_set,
     prepared_questions,

@@ -9,7 +9,8 @@ use crate::frontend::journal::Journal;
 use crate::frontend::optimistic::can_be_undone;
 use crate::frontend::session::Session;
 use crate::frontend::tenure::Tenure;
-use crate::sql::Traits;
+use crate::route::{Need, Reason};
+use crate::sql::{Traits, Why};
 use crate::state::Prelude;
 
 /// What may look at the connection's `LAST_INSERT_ID()`.
@@ -119,11 +120,13 @@ fn insert_id_ahead(session: &Session, conn: &Ready, job: &Job, tenure: &Tenure, 
         || job.pins.is_some()
         || job.opens_cursor()
         || job.traits.intersects(may_stay);
+    // Their triggers may look at it.
+    let may_trigger = matches!(job.need, Need::Primary(Reason::Statement(Why::Update | Why::Delete)));
     let matters = if tenure.was_held() {
         // What it says is the session's own, unless the session came to it for another reason.
         job.traits.intersects(uses) && !session.last.insert_id_stale && conn.insert_id().is_some()
     } else {
-        !matches!(job.command, JobCommand::Prepare(..)) && (stays || job.traits.intersects(seen))
+        !matches!(job.command, JobCommand::Prepare(..)) && (stays || may_trigger || job.traits.intersects(seen))
     };
     let there = if prelude.reset { Some(0) } else { conn.insert_id() };
     let wanted = session.last.insert_id;

@@ -8,6 +8,8 @@
 mod calls;
 mod names;
 
+pub(super) use self::names::names_server_variable;
+
 use super::{
     Hint, Mode, Traits, Why,
     declared::Declared,
@@ -268,6 +270,9 @@ impl<'a> Scan<'a> {
                 if matches!(self.prev2().token, Token::Word(Word::Next | Word::Previous)) {
                     self.raise(Why::SideEffectFunction);
                 }
+                if self.prev2().is(Word::Previous) {
+                    self.traits |= Traits::USES_LAST_OF_CONNECTION;
+                }
             }
             Word::Processlist | Word::Optimizer_trace => self.server_local(),
             Word::From | Word::Join => self.reads_tables = true,
@@ -287,6 +292,8 @@ impl<'a> Scan<'a> {
     fn punct(&mut self, byte: u8) {
         match byte {
             b'(' => {
+                // A main query in brackets: what follows it defines nothing any more.
+                self.in_with &= self.depth > 0 || !self.prev().is_punct(b')');
                 self.call();
                 self.depth = self.depth.saturating_add(1);
             }

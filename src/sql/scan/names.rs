@@ -29,6 +29,9 @@ impl Scan<'_> {
         let name = unquoted(self.text(self.cur()));
         if is(name, "nextval") || is(name, "currval") {
             self.raise(Why::SideEffectFunction);
+            if is(name, "currval") {
+                self.traits |= Traits::USES_LAST_OF_CONNECTION;
+            }
         } else if is(unquoted(self.text(self.prev2())), "information_schema") && !is_catalogue(name) {
             self.server_local();
         }
@@ -60,6 +63,9 @@ impl Scan<'_> {
             self.traits |= Traits::USES_CONNECTION_ID;
         } else if any(&["in_transaction"]) {
             self.traits |= Traits::READS_TRANSACTION_STATE;
+        } else if any(&["last_gtid"]) {
+            self.traits |= Traits::USES_LAST_OF_CONNECTION;
+            self.server_local();
         } else if starts(name, b"gtid_") || any(&SERVER_VARIABLES) {
             self.server_local();
         }
@@ -68,7 +74,7 @@ impl Scan<'_> {
 
 /// Tables of `information_schema` that describe the data, the same on every replica.
 fn is_catalogue(name: &[u8]) -> bool {
-    const TABLES: [&str; 26] = [
+    const TABLES: [&str; 25] = [
         "applicable_roles",
         "character_sets",
         "check_constraints",
@@ -79,7 +85,6 @@ fn is_catalogue(name: &[u8]) -> bool {
         "column_privileges",
         "enabled_roles",
         "engines",
-        "events",
         "key_column_usage",
         "keywords",
         "parameters",
@@ -100,8 +105,37 @@ fn is_catalogue(name: &[u8]) -> bool {
 }
 
 /// System variables that say which server this is or how far it has replicated.
-const SERVER_VARIABLES: [&str; 7] =
-    ["hostname", "innodb_read_only", "last_gtid", "read_only", "server_id", "server_uuid", "super_read_only"];
+const SERVER_VARIABLES: [&str; 12] = [
+    "aurora_server_id",
+    "datadir",
+    "event_scheduler",
+    "hostname",
+    "innodb_read_only",
+    "log_bin",
+    "port",
+    "read_only",
+    "server_id",
+    "server_uuid",
+    "socket",
+    "super_read_only",
+];
+
+/// Whether a pattern of `SHOW VARIABLES`, with its quotes, may name one of those. Where `%` comes first, it counts what
+/// stands between the first two; what shows everything names nothing.
+pub(in crate::sql) fn names_server_variable(pattern: &[u8]) -> bool {
+    let pattern = pattern.trim_ascii().get(1..pattern.len().saturating_sub(1)).unwrap_or_default();
+    let plain: Vec<u8> = pattern.iter().filter(|byte| **byte != b'\\').map(u8::to_ascii_lowercase).collect();
+    let mut parts = plain.split(|byte| *byte == b'%');
+    let (head, next) = (parts.next().unwrap_or_default(), parts.next());
+    let fits = |name: &[u8]| match next {
+        None => name == head,
+        Some(_) if !head.is_empty() => name.starts_with(head),
+        Some(inner) => !inner.is_empty() && name.windows(inner.len()).any(|part| part == inner),
+    };
+    SERVER_VARIABLES.iter().any(|name| fits(name.as_bytes()))
+        || plain.starts_with(b"gtid")
+        || plain.starts_with(b"%gtid")
+}
 
 fn starts(name: &[u8], prefix: &[u8]) -> bool {
     name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))

@@ -39,11 +39,15 @@ impl Assignment<'_> {
 /// end, or that Landbridge itself relies on: a session that sets one keeps its connection.
 #[must_use]
 pub fn is_untracked(name: &[u8]) -> bool {
-    const UNTRACKED: [&[u8]; 16] = [
+    const UNTRACKED: [&[u8]; 19] = [
         b"character_set_collations",
+        // Every `USE` assigns these two.
+        b"character_set_database",
+        b"collation_database",
         b"completion_type",
         b"default_collation_for_utf8mb4",
         b"gtid_next",
+        b"gtid_seq_no",
         b"identity",
         b"insert_id",
         b"last_insert_id",

@@ -30,6 +30,8 @@ impl<'a> Parser<'a> {
                     simple &= !functions::is_niladic(self.lexer.text(self.cur));
                     pure &= simple;
                 }
+                // Servers differ in those.
+                Token::SystemVariable => pure &= !is_global(self.lexer.text(self.cur)),
                 Token::UserVariable | Token::Assign | Token::Quoted | Token::Punct(b'.' | b'?') => {
                     pure = false;
                 }
@@ -118,4 +120,12 @@ impl<'a> Parser<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether `@@name` names its scope, and that is the server.
+fn is_global(variable: &[u8]) -> bool {
+    let scope = variable.get(2..).unwrap_or_default();
+    ["global", "persist"]
+        .iter()
+        .any(|name| scope.get(..name.len()).is_some_and(|s| s.eq_ignore_ascii_case(name.as_bytes())))
 }

@@ -58,7 +58,7 @@ fn create<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     }
     scan.traits |= account(scan);
     if scan.cur().is(Word::Temporary) {
-        scan.traits |= Traits::CREATES_TEMP_TABLE;
+        scan.traits |= Traits::CREATES_TEMP_TABLE | Traits::SETS_LAST_INSERT_ID;
         return write(scan, Why::Ddl);
     }
     scan.traits |= Traits::IMPLICIT_COMMIT;
@@ -92,7 +92,12 @@ fn object<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
                 let broken = scan.finish_all() == Some(Why::Unknown);
                 return Kind::Write(if broken { Why::Unknown } else { Why::Ddl });
             }
-            Token::Word(Word::Table | Word::View | Word::Index | Word::Database | Word::Schema) => {
+            // With rows from a `SELECT` behind it, it is an `INSERT`, too.
+            Token::Word(Word::Table) => {
+                scan.traits |= Traits::SETS_LAST_INSERT_ID;
+                break;
+            }
+            Token::Word(Word::View | Word::Index | Word::Database | Word::Schema) => {
                 break;
             }
             _ => scan.advance(),
