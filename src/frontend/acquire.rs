@@ -3,7 +3,7 @@
 use super::binding::{Binding, Open, PinReason, PinSet};
 use super::commands::{ASKING, PINNED, asked_elsewhere};
 use super::job::Job;
-use super::outlast::Denied;
+use super::outlast::{Denied, Ended};
 use super::session::Session;
 use super::tenure::{Chosen, Tenure};
 use super::whom::Whom;
@@ -321,7 +321,25 @@ impl Session {
         {
             return Ok(Err(seen));
         }
-        pool.checkout(&self.state).await.map(Ok).map_err(|error| checkout_error(&pool, &error))
+        match pool.checkout_idle(&self.state) {
+            Some(lease) => Ok(Ok(lease)),
+            None => self.wait_in_line(&pool).await.map(Ok),
+        }
+    }
+
+    /// Waits for a connection. Nothing is sent for a client that has left meanwhile, or for a session that is to end.
+    async fn wait_in_line(&mut self, pool: &Arc<Pool>) -> Result<Lease, Denied> {
+        let (state, mut came) = (self.state.clone(), None);
+        let waits = async { came = Some(pool.checkout(&state).await) };
+        match self.hear_until(waits).await {
+            Err(Ended::Told(error)) => return Err(Denied::Refused(error)),
+            Err(Ended::Left(_)) => return Err(Denied::Refused(errno::left_while_waiting())),
+            Ok(()) | Err(Ended::TooLong) => {}
+        }
+        match came.unwrap_or(Err(CheckoutError::Closed)) {
+            Ok(lease) => Ok(lease),
+            Err(error) => Err(checkout_error(pool, &error)),
+        }
     }
 }
 

@@ -41,6 +41,7 @@ mod outlast;
 pub mod passthrough;
 pub mod pools;
 pub mod prepared;
+mod privileges;
 pub mod proof;
 pub mod proven;
 mod record;

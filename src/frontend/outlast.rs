@@ -30,7 +30,7 @@ pub(super) enum Denied {
 }
 
 /// Why a wait ended before its time.
-enum Ended {
+pub(super) enum Ended {
     TooLong,
     Told(ServerError),
     Left(io::Error),
@@ -122,6 +122,21 @@ impl Session {
 
     async fn wait_at(&mut self, place: &Place<'_>, deadline: Instant) -> Result<(), Ended> {
         self.listen_until(place.called(), deadline).await
+    }
+
+    /// Waits for something that comes in any case, however long that takes. Whoever is told to leave may finish.
+    pub(super) async fn hear_until(&mut self, awaited: impl Future<Output = ()>) -> Result<(), Ended> {
+        let told = self.entry.handle().clone();
+        let mut awaited = pin!(awaited);
+        loop {
+            let listens = self.client.packets.received() < READ_AHEAD;
+            tokio::select! {
+                biased;
+                () = told.stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
+                said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
+                () = &mut awaited => return Ok(()),
+            }
+        }
     }
 
     async fn listen_until(&mut self, awaited: impl Future<Output = ()>, deadline: Instant) -> Result<(), Ended> {

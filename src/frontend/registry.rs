@@ -101,11 +101,16 @@ impl Registry {
 
     /// Registers a client and gives it an id, unless there are `max` already.
     pub fn enter(self: &Arc<Self>, max: usize, host: &str) -> Option<Entry> {
-        let id = FIRST_ID | (self.given.fetch_add(1, Ordering::Relaxed) & !FIRST_ID);
         let handle = Arc::new(Handle::new(host));
         let mut sessions = self.lock();
         if sessions.len() >= max {
             return None;
+        }
+        // After a thousand million clients the numbers begin anew, and some of the first may still be here.
+        let next = || FIRST_ID | (self.given.fetch_add(1, Ordering::Relaxed) & !FIRST_ID);
+        let mut id = next();
+        while sessions.contains_key(&id) {
+            id = next();
         }
         sessions.insert(id, handle.clone());
         // Whoever has all of them go has it noted first: this one it finds here, or this one finds the note.
@@ -352,6 +357,17 @@ mod tests {
         assert!(registry.enter(2, "c").is_none());
         drop(one);
         assert!(registry.enter(2, "c").is_some());
+        assert_eq!(registry.len(), 1);
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_pass_over_those_that_are_here() {
+        let registry = Arc::new(Registry::default());
+        let old = registry.enter(9, "a").expect("room");
+        registry.continue_at(1 << 30);
+        let new = registry.enter(9, "b").expect("room");
+        assert_ne!(old.id(), new.id());
+        drop(new);
         assert_eq!(registry.len(), 1);
     }
 

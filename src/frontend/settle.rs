@@ -113,19 +113,7 @@ impl Session {
 
     /// What an answer says of its server, or of all of them, is for every session to know.
     fn note_for_all(&self, lease: &Lease, job: &Job, summary: &Summary) {
-        if let Need::Primary(Reason::Statement(Why::Ddl | Why::Admin)) = job.need {
-            // Schemas or privileges may be others now.
-            self.shared.proven.forget();
-        }
-        if job.traits.contains(Traits::CHANGES_ACCOUNTS) && summary.is_ok() {
-            lease.pool().server().logins_outdated();
-        }
-        if job.traits.contains(Traits::ALTERS_SCHEMA) && summary.is_ok() {
-            // MariaDB reads a schema's character set anew only for a login: `USE` of the same is none.
-            for pool in self.pools.iter() {
-                pool.server().logins_outdated();
-            }
-        }
+        self.note_privileges(lease.pool().server(), job, summary);
         if let Some(error) = &summary.error {
             self.shared.metrics.errors.server(error.code);
             if errno::lacks_space(error) {

@@ -117,7 +117,7 @@ impl Pool {
     }
 
     /// Opens a connection when it is its turn, and prepares it for its first client.
-    async fn dial(&self) -> Result<Ready, DialError> {
+    pub(super) async fn dial(&self) -> Result<Ready, DialError> {
         let _turn = self.server.reach.turn().await;
         let mut returns = self.server.reach.returns();
         loop {
@@ -178,24 +178,12 @@ impl Pool {
     fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
         let settings = self.settings.load();
-        // The others go on serving meanwhile.
-        let mut renewals = settings.max_parallel_dials;
         let mut surplus = self.counts().idle.saturating_sub(self.min_warm());
         let idle_timeout = self.idle_timeout();
-        let mut slots = self.lock();
-        let outdated = slots.outdated;
-        let taken = slots.take_where(|conn| {
+        let taken = self.lock().take_where(|conn| {
             let idle = now.duration_since(conn.used());
             if !conn.is_healthy() {
                 Some(Finding::Dead)
-            } else if renewals > 0
-                && (!conn.is_current()
-                    || conn.has_moved()
-                    || outdated.is_some_and(|outdated| conn.born() <= outdated)
-                    || now.duration_since(conn.born()) >= lifetime(settings.max_lifetime, conn.thread_id()))
-            {
-                renewals -= 1;
-                Some(Finding::Old)
             } else if surplus > 0 && idle >= idle_timeout {
                 surplus -= 1;
                 Some(Finding::Surplus)
@@ -203,15 +191,15 @@ impl Pool {
                 (idle >= settings.ping_after).then_some(Finding::Silent)
             }
         });
-        drop(slots);
         for (conn, finding) in taken {
             let pool = self.clone();
             tokio::spawn(async move { pool.look_after(conn, finding).await });
         }
+        self.start_renewals(now);
     }
 
     /// A login failed. What a replica refuses may only not have reached it yet: the primary is asked.
-    fn turned_away(&self, error: &DialError) {
+    pub(super) fn turned_away(&self, error: &DialError) {
         if self.server.is_primary() {
             self.account.turned_away(error);
         } else {
@@ -219,24 +207,13 @@ impl Pool {
         }
     }
 
-    /// Pings, replaces or closes one idle connection that the sweep took out.
+    /// Pings or closes one idle connection that the sweep took out.
     async fn look_after(self: Arc<Self>, conn: Ready, finding: Finding) {
         let kept = match finding {
             Finding::Dead => {
                 self.metrics.died_idle.inc();
                 None
             }
-            // Make before break: the replacement is there before this one goes.
-            Finding::Old => match self.dial().await {
-                Ok(replacement) => {
-                    conn.close().await;
-                    Some(replacement)
-                }
-                Err(error) => {
-                    self.turned_away(&error);
-                    Some(conn)
-                }
-            },
             Finding::Surplus => {
                 conn.close().await;
                 None
@@ -267,18 +244,10 @@ impl Pool {
 enum Finding {
     /// The server has hung up.
     Dead,
-    /// It has lived its time.
-    Old,
     /// Nobody has needed it for long, and there are enough.
     Surplus,
     /// Nothing has been heard of it for a while.
     Silent,
-}
-
-/// A connection's own lifetime, 80-100 % of the configured one, so that they do not all end at once.
-fn lifetime(max: Duration, thread_id: u32) -> Duration {
-    let share = thread_id.wrapping_mul(2_654_435_761) >> 24;
-    max.mul_f64(1.0 - 0.2 * f64::from(share) / 256.0)
 }
 
 /// Sets a fresh connection up, so that its first client finds nothing left to do.

@@ -6,6 +6,7 @@
 
 mod keeper;
 mod lease;
+mod renewal;
 mod slots;
 
 pub use lease::{Disposition, Lease};
@@ -195,17 +196,24 @@ impl Pool {
     /// # Cancel safety
     /// Cancel safe: a connection that arrives too late goes back to the pool.
     pub async fn checkout(self: &Arc<Self>, wanted: &Arc<SessionState>) -> Result<Lease, CheckoutError> {
+        match self.checkout_idle(wanted) {
+            Some(lease) => Ok(lease),
+            None => self.wait().await,
+        }
+    }
+
+    /// The same, where one is idle.
+    pub fn checkout_idle(self: &Arc<Self>, wanted: &Arc<SessionState>) -> Option<Lease> {
         loop {
-            let Some(mut conn) = self.take_idle(wanted) else { break };
+            let mut conn = self.take_idle(wanted)?;
             if conn.is_current() && conn.is_healthy() {
-                return Ok(Lease::new(self.clone(), conn));
+                return Some(Lease::new(self.clone(), conn));
             }
             if conn.is_current() {
                 self.metrics.died_idle.inc();
             }
             self.returned(None);
         }
-        self.wait().await
     }
 
     async fn wait(self: &Arc<Self>) -> Result<Lease, CheckoutError> {

@@ -60,6 +60,9 @@ pub(super) struct Slots {
     closed: Option<CheckoutError>,
     /// Connections that were opened before are to be replaced.
     pub(super) outdated: Option<Instant>,
+    /// Dials under way for connections that are still in service, and when the last such dial failed.
+    pub(super) renewing: usize,
+    pub(super) renewal_failed: Option<Instant>,
 }
 
 impl Slots {
@@ -74,6 +77,8 @@ impl Slots {
             failure: None,
             closed: None,
             outdated: None,
+            renewing: 0,
+            renewal_failed: None,
         }
     }
 
@@ -89,6 +94,11 @@ impl Slots {
 
     fn total(&self) -> usize {
         self.idle.len() + self.leased + self.dialing + self.resetting
+    }
+
+    /// Whether one more may be open.
+    pub(super) fn has_room(&self) -> bool {
+        self.total() < self.max
     }
 
     /// How many dials should be started now: for waiters, and up to the warm minimum.
@@ -133,6 +143,7 @@ impl Slots {
     }
 
     pub(super) fn take_any_idle(&mut self) -> Option<Ready> {
+        while self.idle.pop_if(|conn| !conn.is_current()).is_some() {}
         let conn = self.idle.pop()?;
         self.leased += 1;
         Some(conn)
@@ -191,10 +202,10 @@ impl Slots {
         self.failure = None;
     }
 
-    /// A dial failed: those who wait learn it now, unless a connection may still be returned.
+    /// A dial failed: those who wait learn it now, unless a connection may still come or be returned.
     pub(super) fn dial_failed(&mut self, why: Arc<DialError>, accounts: u64) {
         self.dialing = self.dialing.saturating_sub(1);
-        if self.leased + self.resetting == 0 {
+        if self.leased + self.resetting + self.dialing == 0 {
             for waiter in self.waiters.drain(..) {
                 let _gone = waiter.0.send(Err(CheckoutError::Unreachable(why.clone())));
             }
@@ -204,6 +215,9 @@ impl Slots {
 
     /// Gives a connection to whoever waits longest, or puts it with the idle ones.
     pub(super) fn serve(&mut self, pool: &Arc<Pool>, mut conn: Ready) {
+        if !conn.is_current() || self.makes_way(&conn) {
+            return;
+        }
         while let Some(waiter) = self.waiters.pop_front() {
             if waiter.0.is_closed() {
                 continue;
@@ -221,9 +235,29 @@ impl Slots {
                 Err(Err(_)) => return,
             }
         }
-        if self.closed.is_none() && self.total() < self.max {
+        if self.closed.is_none() && self.has_room() {
             self.idle.push(conn);
         }
+    }
+
+    /// Where all are always in use, nobody ever finds the outdated ones idle: one at a time goes, while others wait for
+    /// what is dialled instead.
+    fn makes_way(&self, conn: &Ready) -> bool {
+        self.outdated.is_some_and(|outdated| conn.born() <= outdated)
+            && self.dialing == 0
+            && self.failure.is_none()
+            && !self.waiters.is_empty()
+    }
+
+    /// How many idle connections `is_wanted` is true of.
+    pub(super) fn count_idle(&self, is_wanted: impl Fn(&Ready) -> bool) -> usize {
+        self.idle.iter().filter(|conn| is_wanted(conn)).count()
+    }
+
+    /// Takes an idle connection that `is_wanted` is true of, the one unused for longest, for good.
+    pub(super) fn take_one_idle(&mut self, is_wanted: impl Fn(&Ready) -> bool) -> Option<Ready> {
+        let at = self.idle.iter().position(is_wanted)?;
+        Some(self.idle.remove(at))
     }
 
     /// Takes the idle connections that `pick` finds something about, for the keeper to look after.

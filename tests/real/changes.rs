@@ -9,6 +9,7 @@ use landbridge::protocol::packet::frame;
 use landbridge::protocol::parameters::NO_ATTRIBUTES;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error, Opts};
+use std::time::Duration;
 
 /// A bed on which root may log in, too.
 async fn with_root(flavor: Flavor) -> Bed {
@@ -103,7 +104,7 @@ async fn a_failure_without_autocommit(flavor: Flavor) {
     client.query_drop("SET autocommit = 0").await.expect("set");
     client.query_drop("INSERT INTO t (id, n) VALUES (1, 2)").await.expect_err("a duplicate");
     // Longer than a connection is kept for questions.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let leased: usize = bed.app().shared.pools.all().iter().map(|pool| pool.counts().leased).sum();
     assert_eq!(leased, 1, "its locks are on the connection that it keeps");
     client.query_drop("UPDATE t SET n = 3 WHERE id = 1").await.expect("no lock of its own in the way");
@@ -126,7 +127,7 @@ async fn an_administrator_kills_others(flavor: Flavor) {
     admin.query_drop("KILL QUERY @victim").await.expect("may do that");
     admin.query_drop(format!("KILL {}", ids[0])).await.expect("may do that");
     let gone = async { while victim.query_drop("DO 0").await.is_ok() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("the session ends");
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("the session ends");
     assert_eq!(one::<u64>(&mut admin, "SELECT 1").await, 1);
     bed.stop().await;
 }
@@ -180,6 +181,36 @@ async fn a_schema_is_taken_away(flavor: Flavor) {
     assert_eq!(denied.code, 1044, "{}", denied.message);
     client.query_drop("USE app").await.expect("a way out");
     assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    bed.stop().await;
+}
+
+/// A replica has a change of privileges later than the primary: who logs in there meanwhile does not keep the old ones.
+async fn privileges_that_a_replica_has_later(flavor: Flavor) {
+    let bed = with_root(flavor).await;
+    let (mut root, mut client) = (root(&bed).await, bed.client().await);
+    for sql in
+        ["CREATE DATABASE taken", "CREATE TABLE taken.t (n INT)", &format!("GRANT ALL ON taken.* TO '{APP}'@'%'")]
+    {
+        root.query_drop(sql).await.expect(sql);
+    }
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM taken.t").await, 0);
+    bed.pair.stop_applier().await.expect("stops");
+    root.query_drop(format!("REVOKE ALL ON taken.* FROM '{APP}'@'%'")).await.expect("revoked");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM taken.t").await, 0, "the replica has not heard of it");
+    bed.pair.start_applier().await.expect("starts");
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    let is_denied = async {
+        loop {
+            match client.query_drop("SELECT COUNT(*) FROM taken.t").await {
+                Ok(()) => tokio::task::yield_now().await,
+                Err(Error::Server(error)) => return error.code,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let denied = tokio::time::timeout(Duration::from_secs(20), is_denied).await.expect("within 20 s");
+    assert!(denied == 1044 || denied == 1142, "{denied}");
     bed.stop().await;
 }
 
@@ -265,7 +296,7 @@ async fn a_ping_finds_what_is_gone(flavor: Flavor) {
     client.ping().await.expect("alive");
     bed.ocean.cut_existing();
     let lost = async { while client.ping().await.is_ok() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(20), lost).await.expect("the session ends");
+    tokio::time::timeout(Duration::from_secs(20), lost).await.expect("the session ends");
     bed.stop().await;
 }
 
@@ -284,7 +315,7 @@ async fn a_large_command_after_a_pause(flavor: Flavor) {
     frame(&mut framed, 0, &text);
     for piece in framed.chunks(9_000_000) {
         raw.packets().write_through(piece).await.expect("sent");
-        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
     }
     // Two packets of a command: the answer's first is the third.
     let count = raw.packets().read_packet(2, 1 << 16).await.expect("an answer");
@@ -372,6 +403,7 @@ crate::on_both!(
     another_character_set_by_default,
     another_largest_packet,
     a_schema_is_taken_away,
+    privileges_that_a_replica_has_later,
     a_ping_finds_what_is_gone,
     a_large_command_after_a_pause,
     privileges,

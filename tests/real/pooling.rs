@@ -1,9 +1,11 @@
 //! Few connections, many clients; nothing of one is visible to another.
 
-use crate::support::{Bed, Plan, one};
+use crate::support::{APP, Bed, Plan, one, run};
 use landbridge::lab::Flavor;
+use mysql_async::Conn;
 use mysql_async::prelude::*;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// 200 clients on a pool of 10: all are served, and the server never sees more than 10 connections.
 async fn two_hundred_clients_on_ten_connections(flavor: Flavor) {
@@ -97,4 +99,64 @@ async fn pinned_sessions_work(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(two_hundred_clients_on_ten_connections, nothing_leaks, pinned_sessions_work);
+/// What waits for a connection is not sent any more once its client has left, or has been killed.
+async fn who_leaves_the_line(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await;
+    let waiting = || bed.app().shared.pools.all().iter().any(|pool| pool.counts().waiting > 0);
+    let (mut holder, mut killer) = (bed.client().await, bed.client().await);
+    for is_killed in [false, true] {
+        run(&mut holder, &["BEGIN", "INSERT INTO t (n) VALUES (1)"]).await;
+        let mut other = bed.client().await;
+        let id = other.id();
+        let insert = tokio::spawn(async move { other.query_drop("INSERT INTO t (n) VALUES (2)").await });
+        bed.until(waiting).await;
+        if is_killed {
+            run(&mut killer, &[&format!("KILL {id}")]).await;
+            insert.await.expect("no panic").expect_err("killed");
+        } else {
+            // Its socket goes with it.
+            insert.abort();
+        }
+        bed.until(|| bed.app().shared.registry.len() == 2).await;
+        run(&mut holder, &["COMMIT"]).await;
+        assert_eq!(one::<u64>(&mut holder, "SELECT COUNT(*) FROM t WHERE n = 2").await, 0, "killed: {is_killed}");
+    }
+    bed.stop().await;
+}
+
+/// Connections that are never idle are replaced, too, when an operator wants them to be.
+async fn outdated_ones_that_never_rest(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let clients = (0..4).map(|_| {
+        let (opts, done) = (bed.opts(), done.clone());
+        tokio::spawn(async move {
+            let mut client = Conn::new(opts).await.expect("in");
+            while !done.load(Ordering::Relaxed) {
+                run(&mut client, &["/* landbridge: primary */ SELECT SLEEP(0.01)"]).await;
+            }
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let at_work = format!("FROM information_schema.processlist WHERE user = '{APP}' AND info LIKE '%SLEEP(0.01)%'");
+    bed.until_sql(&format!("SELECT COUNT(*) {at_work}"), "1").await;
+    let newest = "SELECT MAX(id) FROM information_schema.processlist WHERE user = '{APP}'".replace("{APP}", APP);
+    let id = bed.pair.primary.sql(&newest).await.expect("administrator")[0][0].clone().expect("one");
+    for pool in bed.app().shared.pools.all() {
+        pool.renew();
+    }
+    bed.until_sql(&format!("SELECT COUNT(*) {at_work} AND id > {id}"), "1").await;
+    done.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.expect("nothing failed");
+    }
+    bed.stop().await;
+}
+
+crate::on_both!(
+    who_leaves_the_line,
+    outdated_ones_that_never_rest,
+    two_hundred_clients_on_ten_connections,
+    nothing_leaks,
+    pinned_sessions_work
+);

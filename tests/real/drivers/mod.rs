@@ -137,7 +137,7 @@ async fn mysql_connector_python(flavor: Flavor) {
 }
 
 /// The first of MariaDB's C library that does not talk to a server without TLS, where it is not told to.
-/// What is on PyPI has no `caching_sha2_password` with it.
+/// What comes from there has no `caching_sha2_password` with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_connector_c() {
     let python = latest_python();
