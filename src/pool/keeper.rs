@@ -103,6 +103,10 @@ impl Pool {
             }
             Err(error) => {
                 self.metrics.dial_errors.inc();
+                if error.server_error().is_none() {
+                    // Behind the same name something else may be there next time, or the same with another file.
+                    self.server.doubt();
+                }
                 self.server.reach.suspect();
                 let first = backoff.failed();
                 if first {
@@ -153,25 +157,34 @@ impl Pool {
         let greeting = login.greeting.clone();
         let mut conn = Ready::new(login, self.server.clone(), self.account.clone());
         conn.count(self.metrics.traffic.clone());
-        let conn = match self.server.facts() {
-            Some(facts) if facts.version == greeting.version => conn,
-            _ => {
-                let (conn, collations) = learn_collations(conn).await?;
-                let (conn, defaults) = learn_defaults(conn).await?;
-                let (conn, pipelining) = match self.settings.load().pipelining {
-                    Some(known) => (Some(conn), known),
-                    None => probe_pipelining(conn).await,
-                };
-                let Greeting { version, collation, capabilities, .. } = greeting;
-                self.server.learn(Facts { version, capabilities, collation, collations, defaults, pipelining });
-                // A server that hangs on two commands at once took the connection with it.
-                conn.ok_or(DialError::TimedOut(
-                    PROBE_TIMEOUT,
-                    "probing for pipelining (it is now off for this server)",
-                ))?
-            }
-        };
+        if self.server.is_unknown(&greeting.version, conn.thread_id()) {
+            conn = match self.learn(conn, greeting).await {
+                Ok(conn) => conn,
+                Err(error) => {
+                    self.server.doubt();
+                    return Err(error);
+                }
+            };
+        }
         set_up(conn).await
+    }
+
+    /// Asks a server what it is like.
+    async fn learn(&self, conn: Ready, greeting: Greeting) -> Result<Ready, DialError> {
+        let (conn, collations) = learn_collations(conn).await?;
+        let (mut conn, defaults) = learn_defaults(conn).await?;
+        if conn.is_in_transaction() {
+            // Where sessions begin without autocommit. What sets connections up may not be part of one.
+            (conn, _) = conn.query("ROLLBACK").await.map_err(|e| DialError::Read(e.source))?;
+        }
+        let (conn, pipelining) = match self.settings.load().pipelining {
+            Some(known) => (Some(conn), known),
+            None => probe_pipelining(conn).await,
+        };
+        let Greeting { version, collation, capabilities, .. } = greeting;
+        self.server.learn_again(Facts { version, capabilities, collation, collations, defaults, pipelining });
+        // A server that hangs on two commands at once took the connection with it.
+        conn.ok_or(DialError::TimedOut(PROBE_TIMEOUT, "probing for pipelining (it is now off for this server)"))
     }
 
     /// Looks after the idle connections.

@@ -162,6 +162,7 @@ impl Pool {
     pub fn renew(&self) -> usize {
         let mut slots = self.lock();
         slots.outdated = Some(Instant::now());
+        self.server.doubt();
         let Counts { idle, leased, resetting, .. } = slots.counts();
         idle + leased + resetting
     }

@@ -3,6 +3,7 @@
 use crate::support::{Bed, Plan, one};
 use landbridge::lab::{Flavor, PairOptions};
 use mysql_async::prelude::*;
+use std::time::Duration;
 
 const READ: &str = "SELECT CONCAT_WS('|', @@sql_mode, @@time_zone, @@group_concat_max_len, @@div_precision_increment)";
 
@@ -47,6 +48,31 @@ async fn servers_that_differ(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What somebody sets on the primary itself is what sessions begin with once connections have been opened anew.
+async fn defaults_that_change_behind_its_back(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 2, ..Plan::default() }).await;
+    let zone = "SELECT @@time_zone";
+    assert_eq!(one::<String>(&mut bed.client().await, zone).await, "SYSTEM");
+    bed.pair.primary.sql("SET GLOBAL time_zone = '+05:00'").await.expect("administrator");
+    for pool in bed.app().shared.pools.all() {
+        pool.renew();
+    }
+    // Who was there before keeps what he had.
+    let is_known = async {
+        loop {
+            let mut client = bed.client().await;
+            if one::<String>(&mut client, zone).await == "+05:00" {
+                return client;
+            }
+            client.disconnect().await.expect("goodbye");
+        }
+    };
+    let known = tokio::time::timeout(Duration::from_secs(20), is_known).await;
+    let mut client = known.expect("on the replica within 20 s");
+    assert_eq!(one::<String>(&mut client, &format!("/* landbridge: primary */ {zone}")).await, "+05:00");
+    bed.stop().await;
+}
+
 /// Where sessions begin without autocommit, they do so here.
 async fn without_autocommit(flavor: Flavor) {
     let servers = PairOptions { extra_args: vec!["--init-connect=SET autocommit=0".into()], ..PairOptions::default() };
@@ -58,6 +84,8 @@ async fn without_autocommit(flavor: Flavor) {
     client.query_drop("COMMIT").await.expect("commit");
     let rows: Vec<u32> = client.query("SELECT n FROM t").await.expect("rows");
     assert_eq!(rows, [2]);
+    // It has begun a transaction, too.
+    client.disconnect().await.expect("goodbye");
     bed.stop().await;
 }
 
@@ -82,4 +110,9 @@ async fn a_character_set_of_the_schema(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(servers_that_differ, without_autocommit, a_character_set_of_the_schema);
+crate::on_both!(
+    servers_that_differ,
+    defaults_that_change_behind_its_back,
+    without_autocommit,
+    a_character_set_of_the_schema
+);
