@@ -80,8 +80,8 @@ impl Scope {
     }
 
     /// All that was seen until `asked` is contained in these transactions.
-    pub fn named(&self, asked: Instant, gtids: &GtidSet) {
-        self.lock().all.named(asked, gtids);
+    pub fn named(&self, asked: Instant, now: Instant, gtids: &GtidSet) {
+        self.lock().all.named(asked, now, gtids);
     }
 
     /// Takes on what somebody else has written or seen.
@@ -211,15 +211,24 @@ mod tests {
         let now = before + GRACE;
         scope.note(&Noted::Unnamed, Changed::Data, now, PIN);
         assert!(scope.token(now, &snapshot).keeps_to_primary());
-        scope.named(before, &gtids("0-1-3"));
+        scope.named(before, now, &gtids("0-1-3"));
         assert!(scope.token(now, &snapshot).keeps_to_primary(), "asked before it was seen");
-        scope.named(now, &gtids("0-1-4"));
+        scope.named(now, now, &gtids("0-1-4"));
         let token = scope.token(now, &snapshot);
         assert_eq!((token.keeps_to_primary(), token.gtids), (false, Some(of("0-1-4"))));
         scope.note(&Noted::Unnamed, Changed::Data, now, PIN);
         let later = now + Duration::from_millis(1);
         let token = scope.token(later, &report(later, "0-1-9"));
         assert_eq!((token.keeps_to_primary(), token.gtids), (false, Some(of("0-1-9"))));
+    }
+
+    #[test]
+    fn what_waited_long_to_be_named_is_younger_than_its_question() {
+        let (scope, asked) = (Scope::default(), Instant::now());
+        let answered = asked + 3 * GRACE;
+        scope.named(asked, answered, &gtids("0-1-9"));
+        let between = asked + 2 * GRACE;
+        assert_eq!(scope.token(answered, &report(between, "0-1-8")).gtids, Some(of("0-1-9")));
     }
 
     #[test]

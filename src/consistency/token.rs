@@ -101,10 +101,11 @@ impl Token {
         }
     }
 
-    /// All that was seen until `asked` is contained in these transactions.
-    pub fn named(&mut self, asked: Instant, gtids: &GtidSet) {
+    /// All that was seen until `asked` is contained in these transactions. They may be younger than that: who was asked
+    /// answers behind a statement that waited.
+    pub fn named(&mut self, asked: Instant, now: Instant, gtids: &GtidSet) {
         self.unnamed_since = self.unnamed_since.filter(|since| *since > asked);
-        self.merge(&Self::of(Some(gtids.clone())).raised(asked));
+        self.merge(&Self::of(Some(gtids.clone())).raised(now));
     }
 
     /// Forgets what is over: moments that have passed, doubts that the primary has cleared since, and

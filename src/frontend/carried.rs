@@ -86,7 +86,9 @@ impl Session {
             if attempt == 0 {
                 self.look_again(asked).await;
             } else {
-                return Token::of(Some(executed)).raised(asked);
+                let mut verified = Token::of(Some(executed)).raised(asked);
+                verified.primary_until = token.primary_until;
+                return verified;
             }
         }
         token

@@ -226,6 +226,8 @@ impl Session {
             }
             Err(Rejected::Read(error)) => return Err(Gone::Left(error.to_string())),
         }
+        // What this session noted last is of the user that it was.
+        self.tell_successor().await?;
         self.sight = Sight::new(&shared, &self.account.user, self.entry.id(), self.client.key.as_deref());
         self.prepared.clear();
         self.last = Last::default();

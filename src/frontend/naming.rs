@@ -35,7 +35,7 @@ impl Unnamed {
         let is_primary = snapshot.is_primary(self.server);
         for scope in self.scopes {
             if is_primary {
-                scope.named(self.asked, gtids);
+                scope.named(self.asked, Instant::now(), gtids);
             } else {
                 // A replica has not got all that others have seen at the primary meanwhile: it cannot end their doubt.
                 scope.take_on(&Token::of(Some(gtids.clone())).raised(self.asked));

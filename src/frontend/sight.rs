@@ -313,13 +313,14 @@ impl Sight {
         self.observed = None;
         self.observed_before = None;
         self.unnamed = None;
-        self.made.named(asked, gtids);
-        self.carried.named(asked, gtids);
-        for scope in self.scopes(shared, Instant::now()) {
-            scope.named(asked, gtids);
+        let now = Instant::now();
+        self.made.named(asked, now, gtids);
+        self.carried.named(asked, now, gtids);
+        for scope in self.scopes(shared, now) {
+            scope.named(asked, now, gtids);
         }
         if shared.succession.is_lingering() {
-            self.share(shared, &Noted::Gtids(gtids.clone()), asked);
+            self.share(shared, &Noted::Gtids(gtids.clone()), now);
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) const PLAIN_SQL: &str = "SELECT @@global.read_only, @@version";
 pub(super) fn applied_sql(family: Family) -> &'static str {
     match family {
         Family::MySql => "SELECT @@global.gtid_executed",
-        Family::MariaDb => "SELECT @@global.gtid_slave_pos, @@global.gtid_current_pos",
+        Family::MariaDb => "SELECT @@global.gtid_slave_pos",
     }
 }
 
@@ -87,7 +87,8 @@ pub(super) struct Variables {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Gtids {
     /// What a read on it can see, if it is a replica. MariaDB's `gtid_binlog_pos` is not in here: a
-    /// transaction is in the binary log before its rows are visible.
+    /// transaction is in the binary log before its rows are visible. Nor is `gtid_current_pos`: what somebody wrote
+    /// on the replica itself (`ANALYZE TABLE` is enough) has numbers that the primary is yet to give to others.
     pub(super) applied: Option<Arc<GtidSet>>,
     /// All it has executed, if it is a primary.
     pub(super) committed: Option<Arc<GtidSet>>,
@@ -129,10 +130,12 @@ impl Gtids {
     }
 
     fn mariadb(log_bin: bool, slave: &str, current: &str, binlog: &str) -> Result<Self, Unreadable> {
-        let applied = united(slave, current)?;
+        let applied = parse(Family::MariaDb, slave)?;
         let logged = parse(Family::MariaDb, binlog)?;
         let mut committed = applied.clone();
-        unite(&mut committed, &logged)?;
+        for more in [&parse(Family::MariaDb, current)?, &logged] {
+            committed.union(more).map_err(|_| Unreadable("GTIDs of two families"))?;
+        }
         let known = log_bin || !applied.is_empty();
         Ok(Self {
             applied: known.then(|| Arc::new(applied)),
@@ -148,19 +151,9 @@ pub(super) fn applied(family: Family, rows: &[Row]) -> Result<GtidSet, Unreadabl
     let [row] = rows else { return Err(Unreadable("not one row of GTIDs")) };
     match (family, &row[..]) {
         (Family::MySql, [Some(executed)]) => parse(Family::MySql, executed),
-        (Family::MariaDb, [Some(slave), Some(current)]) => united(slave, current),
+        (Family::MariaDb, [Some(slave)]) => parse(Family::MariaDb, slave),
         _ => Err(Unreadable("no GTIDs")),
     }
-}
-
-fn united(a: &str, b: &str) -> Result<GtidSet, Unreadable> {
-    let mut set = parse(Family::MariaDb, a)?;
-    unite(&mut set, &parse(Family::MariaDb, b)?)?;
-    Ok(set)
-}
-
-fn unite(set: &mut GtidSet, other: &GtidSet) -> Result<(), Unreadable> {
-    set.union(other).map_err(|_| Unreadable("GTIDs of two families"))
 }
 
 fn parse(family: Family, text: &str) -> Result<GtidSet, Unreadable> {
