@@ -1,8 +1,8 @@
 //! After an answer: what the session must remember, and whether it keeps the connection.
 
 use super::binding::{Binding, Open, PINNING, PinReason, PinSet};
-use super::commands::ASKING;
 use super::flight::INSERT_ID_QUERY;
+use super::handling::ASKING;
 use super::job::{Execution, Job, JobCommand};
 use super::logged::Answer;
 use super::record::Keep;

@@ -16,8 +16,8 @@ pub use self::spoiled::Spoiled;
 use self::fresh::{AskedFor, Seen, looks};
 use super::acquire::Acquired;
 use super::binding::{Beginning, Binding, Open};
-use super::commands::ASKING;
 use super::flight::FOUND_ROWS_QUERY;
+use super::handling::ASKING;
 use super::job::{Job, Wishes};
 use super::journal::{Again, Journal, Shown, Step};
 use super::session::Session;
@@ -107,7 +107,7 @@ impl Session {
 
     /// Whether unqualified names are those of data, not of the server.
     pub(super) fn is_about_data(&self) -> bool {
-        !self.state.schema().is_some_and(super::is_about_server)
+        !self.state.schema().is_some_and(super::circumstances::is_about_server)
     }
 
     /// A job runs in its transaction on the replica.
