@@ -66,3 +66,15 @@ fn the_file_counts_and_its_passwords_are_not_needed() {
     let (code, _, error) = explain(dir.path(), &["SELECT 1"], "");
     assert!(code == Some(2) && error.contains("proxy.toml:8:") && error.contains("boss"), "{error}");
 }
+
+/// `--in-transaction` takes what it is told with `=` only: what follows it is the statement.
+#[test]
+fn a_transaction_may_say_that_it_only_reads() {
+    let dir = tempfile::tempdir().expect("directory");
+    for (option, reason) in [("--in-transaction", "in_transaction"), ("--in-transaction=read-only", "optimistic")] {
+        let (code, text, error) = explain(dir.path(), &[option, "SELECT * FROM t"], "");
+        assert!(code == Some(0) && text.contains(&format!("{reason}: ")), "{option}: {text}{error}");
+    }
+    let (code, _, error) = explain(dir.path(), &["--in-transaction=sometimes", "SELECT 1"], "");
+    assert!(code == Some(2) && error.contains("read-only") && !error.contains("plain"), "{error}");
+}

@@ -66,7 +66,7 @@ fn the_manual_is_complete() {
             assert!(line.contains(&format!("--{option}")), "--{option} of {line}");
         }
         for option in line.split("--").skip(1) {
-            let name = option.split([' ', ']']).next().expect("a name");
+            let name = option.split([' ', ']', '[', '=']).next().expect("a name");
             assert!(command.get_arguments().any(|arg| arg.get_long() == Some(name)), "there is no --{name}: {line}");
         }
     }

@@ -1,7 +1,9 @@
 //! Where a job runs: on the connection the session holds, or on one of the server it is routed to.
 
 use super::binding::{Binding, Open, PinReason, PinSet};
-use super::commands::{ASKING, PINNED, asked_elsewhere};
+use super::circumstances::Circumstances;
+use super::commands::{PINNED, asked_elsewhere};
+use super::handling::ASKING;
 use super::job::Job;
 use super::outlast::{Denied, Ended};
 use super::session::Session;
@@ -12,7 +14,7 @@ use crate::pool::{CheckoutError, Disposition, Lease, Pool};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{self, Need, NoRoute, Reader, Reason, Route, another_replica};
-use crate::sql::{Traits, Why};
+use crate::sql::Traits;
 use crate::topology::{ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -209,18 +211,12 @@ impl Session {
 
     /// What a job needs, given the session's transaction.
     fn need(&self, job: &Job, beside: bool) -> Need {
-        if !beside && (self.binding.is_begun() || self.autocommit_off()) {
-            return Need::Primary(Reason::InTransaction);
-        }
-        if self.settings().session_mode.is_for(&self.account.user) {
-            return Need::Primary(Reason::SessionMode);
-        }
-        // Unqualified names in these schemas speak of the server itself.
-        let about_server = self.state.schema().is_some_and(is_about_server);
-        if job.need == Need::Read && about_server && !job.traits.contains(Traits::TABLE_FREE) {
-            return Need::Primary(Reason::Statement(Why::ServerLocal));
-        }
-        job.need
+        let circumstances = Circumstances {
+            in_transaction: !beside && (self.binding.is_begun() || self.autocommit_off()),
+            session_mode: self.settings().session_mode.is_for(&self.account.user),
+            about_server: !self.is_about_data(),
+        };
+        circumstances.need(job.need, job.traits)
     }
 
     /// For a read that no replica can answer now.
@@ -341,12 +337,6 @@ impl Session {
             Err(error) => Err(checkout_error(pool, &error)),
         }
     }
-}
-
-/// Whether a schema holds tables about the server rather than data.
-pub fn is_about_server(schema: &[u8]) -> bool {
-    const SCHEMAS: [&[u8]; 4] = [b"information_schema", b"mysql", b"performance_schema", b"sys"];
-    SCHEMAS.iter().any(|known| schema.eq_ignore_ascii_case(known))
 }
 
 fn no_route(error: &NoRoute) -> Denied {

@@ -135,9 +135,24 @@ pub const PINNING: Traits = Traits::CREATES_TEMP_TABLE
     .or(Traits::XA)
     .or(Traits::CALLS_STORED_CODE);
 
+/// Whether `FOUND_ROWS()` may be another number than that of the rows which a statement with these traits has sent;
+/// `has_rows`: it sends some.
+pub fn hides_found_rows(traits: Traits, has_rows: bool) -> bool {
+    traits.contains(Traits::CALC_FOUND_ROWS) || (has_rows && traits.contains(Traits::SKIPS_ROWS))
+}
+
 /// The reasons of one session; small, kept sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PinSet(Vec<PinReason>);
+
+impl IntoIterator for PinSet {
+    type Item = PinReason;
+    type IntoIter = std::vec::IntoIter<PinReason>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 impl PinSet {
     /// Whether nothing pins.

@@ -2,10 +2,12 @@
 
 use super::binding::{Beginning, Binding, PinReason};
 use super::carried::token_set;
+use super::handling::{Handling, asks_about_last, is_bracket};
 use super::handshake::Rejected;
 use super::job::{Job, JobCommand};
 use super::kill::Kill;
 use super::proof::{Proof, prove};
+use super::question::Question;
 use super::session::{Gone, Last, Session};
 use super::sight::Sight;
 use crate::consistency::gtid::Family;
@@ -21,7 +23,7 @@ use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Begin, Completion, Kind, Parts, Statement, Traits, Transactions, Why};
+use crate::sql::{Begin, Completion, Kind, Statement, Traits, Transactions, Why};
 use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -42,45 +44,42 @@ impl Session {
     /// A statement as text.
     pub(super) async fn query(&mut self, text: &Bytes) -> Result<(), Gone> {
         let statement = self.classified(text);
-        if statement.traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
+        let traits = statement.traits;
+        if traits.contains(Traits::LOCAL_INFILE) && !self.client.caps.contains(Capabilities::LOCAL_FILES) {
             return self.refuse(&errno::local_infile_off(self.shared.family() == Family::MariaDb)).await;
         }
-        // `KILL` is none.
-        let is_read = statement.is_read();
-        if !is_read && let Some(kill) = super::kill::parse(text, &self.state).filter(|kill| Self::is_client_id(*kill)) {
-            return self.kill(kill).await;
-        }
-        if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
-            if let Some(value) = token_set(&statement) {
-                return self.set_token(value).await;
-            }
+        if traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) && token_set(&statement).is_none() {
             self.name_what_was_read().await;
         }
-        if let Some(answer) = self.local_answer(text, &statement) {
-            return self.send_answer(answer, Protocol::Text).await;
-        }
-        self.reports |= reports_chosen(text, &statement);
-        if matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_)) {
+        if is_bracket(&statement) {
             self.release_brief().await;
             if self.end_on_replica() {
                 self.shared.metrics.optimistic.count(Outcome::EndedLocally);
             }
         }
-        match &statement.kind {
-            // Comments alone are no error to a server; nothing at all is.
-            Kind::Empty if is_blank(text) => self.refuse(&errno::empty_query()).await,
-            Kind::Begin(begin) if self.may_defer(*begin) => self.begin(*begin, statement.hint.transactions).await,
-            Kind::Commit(end) | Kind::Rollback(end) if !self.holds_connection() => self.end_nothing(*end).await,
-            _ if self.asks_about_elsewhere(text, &statement) => self.refuse(&asked_elsewhere()).await,
-            Kind::Set(assignments) => self.set((**text).into(), assignments, &statement).await,
-            Kind::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], &text[..]].concat()).await,
-            _ => {
+        let answer = |question: Question<'_>| self.local_answer(&question, traits);
+        let handling = Handling::of(text, &statement, &self.state, self.holds_connection(), answer);
+        if !matches!(handling, Handling::Kill(_) | Handling::Token(_) | Handling::Own(_)) {
+            self.reports |= reports_chosen(text, &statement);
+        }
+        match handling {
+            Handling::Kill(kill) => self.kill(kill).await,
+            Handling::Token(value) => self.set_token(value).await,
+            Handling::Own(answer) => self.send_answer(answer, Protocol::Text).await,
+            Handling::EmptyQuery => self.refuse(&errno::empty_query()).await,
+            Handling::Begin(begin) => self.begin(begin, statement.hint.transactions).await,
+            Handling::EndNothing(end) => self.end_nothing(end).await,
+            Handling::Elsewhere => self.refuse(&asked_elsewhere()).await,
+            Handling::Set(assignments) => self.set((**text).into(), assignments, &statement).await,
+            Handling::Use(schema) => self.use_schema(schema, [&[Command::Query.byte()], &text[..]].concat()).await,
+            Handling::KillUser(kill) => {
                 let job = self.text_job(text, &statement);
-                match Some(text).filter(|_| !is_read).and_then(|text| super::kill::parse_user(text)) {
-                    Some(kill) => self.kill_user(kill, job).await?,
-                    None => self.execute(job).await?,
-                }
-                self.notice_hidden_globals(text, statement.traits).await
+                self.kill_user(kill, job).await
+            }
+            Handling::Run => {
+                let job = self.text_job(text, &statement);
+                self.execute(job).await?;
+                self.notice_hidden_globals(text, traits).await
             }
         }
     }
@@ -93,18 +92,7 @@ impl Session {
     /// Whether a statement asks for what an earlier statement left on a connection that has been
     /// given back since.
     pub(super) fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
-        if !statement.traits.intersects(ASKING) || self.holds_connection() || statement.parts != Parts::Single {
-            return false;
-        }
-        // SIGNAL makes diagnostics and asks for none.
-        let verb = super::kill::without_comments(text).get(..6);
-        !verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"signal"))
-    }
-
-    /// A transaction begins with its first statement, unless its beginning fixes a snapshot, ends another
-    /// transaction, or says that it will write, which a server may refuse.
-    fn may_defer(&self, begin: Begin) -> bool {
-        !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite) && !self.holds_connection()
+        !self.holds_connection() && asks_about_last(text, statement)
     }
 
     async fn begin(&mut self, begin: Begin, wish: Option<Transactions>) -> Result<(), Gone> {
@@ -252,7 +240,7 @@ impl Session {
     /// primary's.
     pub(super) async fn process_kill(&mut self, payload: &[u8]) -> Result<(), Gone> {
         let id = payload.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_le_bytes);
-        match id.map(Kill::connection).filter(|kill| Self::is_client_id(*kill)) {
+        match id.map(Kill::connection).filter(|kill| kill.is_of_client()) {
             Some(kill) => self.kill(kill).await,
             None => self.execute(raw_job(payload, Expect::Any, ADMIN)).await,
         }
@@ -277,10 +265,6 @@ impl Session {
     }
 }
 
-/// What asks for something that the statement before it left on its connection.
-pub(super) const ASKING: Traits =
-    Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS).or(Traits::USES_LAST_OF_CONNECTION);
-
 /// What a statement may tell servers to report of the session.
 pub(super) fn reports_chosen(text: &[u8], statement: &Statement<'_>) -> Reports {
     let sets = matches!(statement.kind, Kind::Set(_))
@@ -294,11 +278,6 @@ pub(super) fn asked_elsewhere() -> ServerError {
         "LASTVAL(), and ROW_COUNT(), FOUND_ROWS(), @@last_gtid and diagnostics inside larger expressions, \
          outside of a transaction",
     )
-}
-
-/// Whether a text holds nothing but white space and `;`.
-fn is_blank(text: &[u8]) -> bool {
-    text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b';')
 }
 
 /// A command passed on byte for byte.

@@ -171,8 +171,21 @@ pub enum Fate {
     Global,
     /// Checked by a server nearby, remembered, and set again wherever it is needed.
     Carried,
+    /// As [`Fate::Carried`], with the value that the server tells.
+    Told,
     /// Only one connection can know it.
     Stays,
+}
+
+impl Fate {
+    /// Whether only one connection knows afterwards what was set; `held`: the session holds one already.
+    pub fn stays(self, held: bool) -> bool {
+        match self {
+            Self::Global | Self::Carried => false,
+            Self::NextTransaction | Self::Told => held,
+            Self::Stays => true,
+        }
+    }
 }
 
 /// Foretells it.
@@ -184,7 +197,8 @@ pub fn fate(assignments: &[Assignment<'_>]) -> Fate {
         return Fate::Global;
     }
     match effect(&SessionState::default(), assignments, |_| None) {
-        Effect::Known(_) | Effect::Reported(..) => Fate::Carried,
+        Effect::Known(_) => Fate::Carried,
+        Effect::Reported(..) => Fate::Told,
         Effect::Unknown => Fate::Stays,
     }
 }

@@ -1,6 +1,7 @@
 //! One command on its way to a server: what it is and what it needs.
 
 use super::binding::PinReason;
+use super::circumstances::need_if_identified;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::Changed;
 use crate::consistency::touched::Touch;
@@ -143,14 +144,12 @@ impl Job {
         }
     }
 
-    /// Whoever asks a server for the number of its connection will use it there: to look itself up, to
-    /// have it killed, as a name for what it left behind.
+    /// The same, on a connection that is kept, if it asks for the number of that.
     pub(super) fn staying_if_identified(self) -> Self {
-        if !self.traits.contains(Traits::USES_CONNECTION_ID) || self.pins.is_some() {
-            return self;
+        match need_if_identified(self.need, self.traits) {
+            Some(need) if self.pins.is_none() => Self { need, pins: Some(PinReason::ConnectionId), ..self },
+            _ => self,
         }
-        let need = if self.need == Need::Read { Need::Primary(Reason::Statement(Why::ServerLocal)) } else { self.need };
-        Self { need, pins: Some(PinReason::ConnectionId), ..self }
     }
 
     /// The text of the statement that it runs, if it runs one.

@@ -16,7 +16,7 @@ const PRIVILEGES_QUERY: &str = "SELECT COUNT(*) FROM information_schema.USER_PRI
 
 /// What a client wants ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kill {
+pub struct Kill {
     /// Our id of the client.
     id: u32,
     /// Only the statement it runs, not its session.
@@ -28,11 +28,16 @@ impl Kill {
     pub(super) fn connection(id: u32) -> Self {
         Self { id, query_only: false }
     }
+
+    /// Whether the id is one that Landbridge gives to clients.
+    pub(super) fn is_of_client(self) -> bool {
+        self.id & FIRST_ID != 0
+    }
 }
 
 /// Whose sessions, or only statements, MariaDB's `KILL [HARD|SOFT] [CONNECTION|QUERY] USER name[@host]` ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct KillUser {
+pub struct KillUser {
     user: String,
     query_only: bool,
 }
@@ -91,11 +96,6 @@ pub(super) fn without_comments(text: &[u8]) -> &[u8] {
 }
 
 impl Session {
-    /// Whether an id is one that Landbridge gives to clients.
-    pub(super) fn is_client_id(kill: Kill) -> bool {
-        kill.id & FIRST_ID != 0
-    }
-
     /// Ends all sessions of a user, once a server has ended its own: it says whether this one may, and whether
     /// there are any.
     pub(super) async fn kill_user(&mut self, kill: KillUser, job: Job) -> Result<(), Gone> {

@@ -7,7 +7,7 @@
 
 use super::acquire::Acquired;
 use super::binding::{Beginning, Binding};
-use super::commands::ASKING;
+use super::handling::ASKING;
 use super::job::Job;
 use super::journal::{Again, Journal, Shown, Step, mentions_time};
 use super::optimistic::{Fate, can_be_undone};

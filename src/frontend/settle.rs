@@ -1,8 +1,8 @@
 //! After an answer: what the session must remember, and whether it keeps the connection.
 
-use super::binding::{Binding, Open, PINNING, PinReason, PinSet};
-use super::commands::ASKING;
+use super::binding::{Binding, Open, PINNING, PinReason, PinSet, hides_found_rows};
 use super::flight::INSERT_ID_QUERY;
+use super::handling::ASKING;
 use super::job::{Execution, Job, JobCommand};
 use super::logged::Answer;
 use super::record::Keep;
@@ -265,9 +265,8 @@ impl Session {
             self.count_pin(PinReason::Warnings);
         }
         // What a change has found is not known any more: it was asked what it inserted.
-        let skips = job.traits.contains(Traits::SKIPS_ROWS) && summary.affected_rows.is_none();
-        let counts_otherwise = skips || job.traits.contains(Traits::CALC_FOUND_ROWS);
-        if summary.is_ok() && counts_otherwise && pins.insert(PinReason::FoundRows) {
+        let is_hidden = hides_found_rows(job.traits, summary.affected_rows.is_none());
+        if summary.is_ok() && is_hidden && pins.insert(PinReason::FoundRows) {
             self.count_pin(PinReason::FoundRows);
         }
         if job.opens_cursor() && summary.status.contains(Status::CURSOR_EXISTS) && pins.insert(PinReason::Cursor) {

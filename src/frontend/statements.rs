@@ -2,10 +2,11 @@
 
 use super::binding::{Binding, Open, PinReason};
 use super::carried::{stand_in, stand_in_job, token_set};
-use super::commands::{ASKING, PINNED, asked_elsewhere, raw_job, reports_chosen};
+use super::commands::{PINNED, asked_elsewhere, raw_job, reports_chosen};
+use super::handling::ASKING;
 use super::job::{Body, Execution, Job, JobCommand};
-use super::local::column_names;
 use super::prepared::PreparedStatement;
+use super::question::{Question, column_names};
 use super::session::{Gone, Session};
 use crate::consistency::gtid::Family;
 use crate::pool::{Disposition, Lease};
@@ -105,7 +106,8 @@ impl Session {
             if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
                 self.name_what_was_read().await;
             }
-            if let Some(answer) = self.local_answer(&text, &statement).filter(|_| params == 0) {
+            let question = Question::of(&text, statement.traits).filter(|_| params == 0);
+            if let Some(answer) = question.and_then(|question| self.local_answer(&question, statement.traits)) {
                 return self.send_answer(answer, Protocol::Binary).await;
             }
             if self.asks_about_elsewhere(&text, &statement) {

@@ -1,12 +1,12 @@
 //! `SET` and `USE`: checked by a real server nearby, remembered, brought to others in a prelude.
 
 use super::binding::{Binding, Characteristics, PinReason};
-use super::commands::ASKING;
 use super::confirm::{Confirmed, Place, ask_variables, in_schema};
 use super::effect::{
     Effect, add_reported, concerns_connections, concerns_transactions, effect, is_global, of_next_transaction,
 };
 use super::flight::{FOUND_ROWS_QUERY, WARNINGS_QUERY};
+use super::handling::ASKING;
 use super::job::{Job, JobCommand};
 use super::proven::Accepted;
 use super::session::{Gone, Last, Session};

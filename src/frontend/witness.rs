@@ -1,7 +1,7 @@
 //! What an exchange wrote and saw: who learns of it, and who is asked what it was.
 
 use super::binding::{Open, PINNING};
-use super::commands::ASKING;
+use super::handling::ASKING;
 use super::job::{Job, JobCommand};
 use super::naming::Unnamed;
 use super::session::Session;

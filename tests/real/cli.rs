@@ -1,4 +1,4 @@
-//! The program itself: exit codes, `check`, `run`, SIGTERM. `explain` needs no servers: tests/explain.rs.
+//! The program itself: exit codes, `check`, `run`, SIGTERM. `explain` needs no servers: tests/explain.rs, and explained.rs holds it to sessions.
 
 use crate::support::{APP, PASSWORD};
 use landbridge::lab::{Flavor, Pair, PairOptions, accounts};

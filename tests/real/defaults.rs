@@ -37,6 +37,8 @@ async fn servers_that_differ(flavor: Flavor) {
     // The server's own value is the primary's as well, and settings that assign each other end as on one connection.
     client.query_drop("SET sql_mode = @@global.sql_mode").await.expect("set");
     assert_eq!(one::<String>(&mut client, "SELECT @@sql_mode").await, "STRICT_TRANS_TABLES");
+    // It keeps a connection for that.
+    client.disconnect().await.expect("goodbye");
     let mut client = bed.client().await;
     for sql in ["SET collation_server = 'utf8mb4_bin'", "SET character_set_server = 'utf8mb4'"] {
         client.query_drop(sql).await.expect(sql);

@@ -17,6 +17,7 @@ mod dials;
 mod direct;
 mod drivers;
 mod examples;
+mod explained;
 mod faults;
 mod full_disk;
 mod functions;

@@ -1,19 +1,21 @@
 //! What happens to a statement: route, reason, rule, pins, prelude, round trips.
 
-use super::Wish;
+use super::here::{Course, Handled};
+use super::moment::Moment;
 use super::scene::Scene;
 use super::words::{keeps, meaning};
+use super::{Begun, Wish};
 use crate::consistency::token::Token;
-use crate::frontend::binding::{PinReason, PinSet};
-use crate::frontend::effect::{Fate, fate};
-use crate::frontend::is_about_server;
-use crate::frontend::optimistic::would_stay;
+use crate::frontend::binding::{PinReason, PinSet, hides_found_rows};
+use crate::frontend::circumstances::need_if_identified;
+use crate::frontend::effect::fate;
+use crate::frontend::handling::Handling;
+use crate::frontend::optimistic::{Onward, onward};
 use crate::frontend::shared::{ScopeKind, SessionSettings};
 use crate::route::rules::{Effect, Rule, Sender};
 use crate::route::{Need, Reader, Reason, decide};
-use crate::sql::{
-    Access, HintTarget, Kind, Mode, Parts, ReadFunctions, Semicolons, Statement, Traits, Why, classify_knowing,
-};
+use crate::sql::{HintTarget, Kind, Mode, Parts, ReadFunctions, Semicolons, Statement, Traits, Why, classify_knowing};
+use crate::state::SessionState;
 use std::sync::Arc;
 
 /// The answer to "where would it go?"
@@ -51,10 +53,13 @@ pub(super) fn answer(sql: &str, wish: &Wish, scene: &Scene) -> Answer {
     let schema = scene.schema.as_deref().map(str::as_bytes);
     let functions = scene.settings.as_ref().map_or_else(|| Arc::new(ReadFunctions::new(&[])), functions);
     let statement = classify_knowing(sql.as_bytes(), mode, &functions, schema);
-    let user = scene.user.as_deref().unwrap_or_default();
     let rules = scene.settings.as_ref().map(|settings| &settings.rules);
-    let rule = rules.and_then(|rules| rules.first_for(sql.as_bytes(), &statement, Sender { user, schema, mode }));
+    let rule = rules
+        .and_then(|rules| rules.first_for(sql.as_bytes(), &statement, Sender { user: scene.user(), schema, mode }));
     let effect = rule.map(|(_, rule)| rule.effect).unwrap_or_default();
+    let moment = Moment::of(&statement, wish, scene);
+    let holds = moment.holds_connection(&statement);
+    let handled = Handling::of(sql.as_bytes(), &statement, &SessionState::default(), holds, Some);
     let mut answer = Answer {
         kind: kind(&statement),
         route: "landbridge",
@@ -64,27 +69,47 @@ pub(super) fn answer(sql: &str, wish: &Wish, scene: &Scene) -> Answer {
         rule: rule.map(|(at, rule)| (at + 1, described(rule))),
         round_trips: 0,
         unless: None,
-        pins: pins(&statement).into_iter().map(|pin| (pin.as_str(), keeps(pin).0, keeps(pin).1)).collect(),
+        pins: Vec::new(),
         prelude: prelude(&statement),
         effects: statement.traits.names().map(str::to_lowercase).collect(),
-        notes: notes(wish, scene, &statement, effect),
+        notes: notes(wish, moment, scene, &statement, effect),
     };
-    let ends_nearby = wish.in_transaction
-        && matches!(statement.kind, Kind::Commit(_) | Kind::Rollback(_))
-        && scene.is_optimistic(&statement);
-    let here = answered_here(&statement, wish.in_transaction);
-    match here.or(ends_nearby.then_some("The transaction ends on its replica, if it has only read.")) {
-        Some(why) => {
+    let own = own_need(&statement, &handled, effect);
+    let onward = (moment == Moment::Nearby)
+        .then(|| onward(sql.as_bytes(), &statement, own, effect.on_empty, !scene.is_about_server()));
+    match Course::of(&handled, moment, onward) {
+        Course::Here { why, unless } => {
             why.clone_into(&mut answer.meaning);
+            answer.unless = unless.map(Into::into);
             answer.prelude = "nothing: no server is asked for it";
         }
-        None => answer.take_route(need(sql, &statement, effect, wish, scene), &statement, effect, wish, scene),
+        Course::Sent => {
+            let pins = pins(&statement, &handled, moment);
+            answer.pins = pins.map(|pin| (pin.as_str(), keeps(pin).0, keeps(pin).1)).collect();
+            let need = if onward == Some(Onward::Stays) {
+                Need::Read
+            } else {
+                scene.circumstances(moment.is_in_transaction()).need(own, statement.traits)
+            };
+            answer.take_route(need, &statement, effect, wish, moment, scene);
+        }
+    }
+    if matches!(handled, Handling::KillUser(_)) {
+        answer.notes.push("then Landbridge ends the sessions of that user that it has itself".into());
     }
     answer
 }
 
 impl Answer {
-    fn take_route(&mut self, need: Need, statement: &Statement<'_>, effect: Effect, wish: &Wish, scene: &Scene) {
+    fn take_route(
+        &mut self,
+        need: Need,
+        statement: &Statement<'_>,
+        effect: Effect,
+        wish: &Wish,
+        moment: Moment,
+        scene: &Scene,
+    ) {
         let is_consistent = scene.scope() != ScopeKind::Off;
         // Without tables nothing that was written can be missed.
         let waits = wish.after_write && is_consistent && !statement.traits.contains(Traits::TABLE_FREE);
@@ -101,7 +126,11 @@ impl Answer {
         // Who may not wait at all goes to the primary at once.
         let in_vain = route.wait_for.is_some() && never_waits(scene.settings.as_ref());
         let (at_primary, reason) = if in_vain { (true, Reason::ReplicaBehind) } else { (is_primary, route.reason) };
-        let reason = if wish.in_transaction && !at_primary { Reason::Optimistic } else { reason };
+        let reason = match (moment, at_primary) {
+            (Moment::Alone, _) => reason,
+            (Moment::AtPrimary | Moment::Nearby, true) => Reason::InTransaction,
+            (Moment::AtPrimary | Moment::Nearby, false) => Reason::Optimistic,
+        };
         let server = if at_primary { scene.snapshot.primary() } else { scene.snapshot.server(route.server) };
         self.route = if at_primary { "primary" } else { "replica" };
         self.server = server.map(|server| server.name.to_string());
@@ -124,83 +153,34 @@ fn never_waits(settings: Option<&SessionSettings>) -> bool {
     settings.and_then(|settings| settings.wait).is_some_and(|wait| wait.is_zero())
 }
 
-/// In the order in which sessions decide it.
-fn need(sql: &str, statement: &Statement<'_>, effect: Effect, wish: &Wish, scene: &Scene) -> Need {
-    if wish.in_transaction {
-        return if stays(sql, statement, effect, scene) { Need::Read } else { Need::Primary(Reason::InTransaction) };
-    }
-    let user = scene.user.as_deref().unwrap_or_default();
-    if scene.settings.as_ref().is_some_and(|settings| settings.session_mode.is_for(user)) {
-        return Need::Primary(Reason::SessionMode);
-    }
-    let need = match &statement.kind {
-        // Those that do not go here have been answered.
-        Kind::Set(_) => Need::Primary(Reason::Statement(Why::Admin)),
+/// What a statement needs by itself.
+fn own_need(statement: &Statement<'_>, handled: &Handled<'_>, effect: Effect) -> Need {
+    let need = match handled {
+        // Those that do not go to the primary have been answered.
+        Handling::Set(_) | Handling::Use(_) => Need::Primary(Reason::Statement(Why::Admin)),
         _ => effect.need(Need::of(statement), &statement.hint),
     };
-    let about_server = scene.schema.as_deref().is_some_and(|schema| is_about_server(schema.as_bytes()));
-    let is_local = about_server && !statement.traits.contains(Traits::TABLE_FREE);
-    if need == Need::Read && (is_local || statement.traits.contains(Traits::USES_CONNECTION_ID)) {
-        return Need::Primary(Reason::Statement(Why::ServerLocal));
-    }
-    need
+    need_if_identified(need, statement.traits).unwrap_or(need)
 }
 
-/// Whether a statement runs on the replica on which its transaction has read so far.
-fn stays(sql: &str, statement: &Statement<'_>, effect: Effect, scene: &Scene) -> bool {
-    let is_about_data = !scene.schema.as_deref().is_some_and(|schema| is_about_server(schema.as_bytes()));
-    let need = effect.need(Need::of(statement), &statement.hint);
-    scene.is_optimistic(statement) && would_stay(sql.as_bytes(), statement, need, effect.on_empty, is_about_data)
-}
-
-/// What needs no server's answer, or only that of one nearby.
-fn answered_here(statement: &Statement<'_>, in_transaction: bool) -> Option<&'static str> {
-    const CHECKED: &str = "Checked by a server nearby, remembered, sent ahead of later statements.";
-    const LEFT: Traits = Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS);
-    if statement.kind == Kind::Empty {
-        return Some("Error 1065, as a server says it.");
-    }
-    if in_transaction {
-        return None;
-    }
-    match &statement.kind {
-        Kind::Begin(begin) if !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite) => {
-            Some("A transaction begins with its first statement.")
-        }
-        Kind::Commit(_) | Kind::Rollback(_) => Some("There is nothing to end."),
-        Kind::Set(assignments) => match fate(assignments) {
-            Fate::NextTransaction => Some("Remembered for the next transaction."),
-            Fate::Carried => Some(CHECKED),
-            Fate::Global | Fate::Stays => None,
-        },
-        Kind::Use(_) => Some(CHECKED),
-        Kind::Read if statement.parts == Parts::Single && statement.traits.intersects(LEFT) => {
-            Some("What the statement before left is known here, or on the connection that it ran on.")
-        }
-        _ => None,
-    }
-}
-
-fn pins(statement: &Statement<'_>) -> Vec<PinReason> {
+/// What a statement leaves that a server runs.
+fn pins(statement: &Statement<'_>, handled: &Handled<'_>, moment: Moment) -> impl Iterator<Item = PinReason> {
     let mut pins = PinSet::default();
-    match &statement.kind {
-        // What a `SET` gives a user variable is carried as long as it is known here.
-        Kind::Set(assignments) => {
-            if fate(assignments) == Fate::Stays {
-                pins.insert(PinReason::SessionVariable);
-            }
+    pins.apply(statement.traits);
+    match handled {
+        Handling::Set(assignments) if fate(assignments).stays(moment.is_in_transaction()) => {
+            pins.insert(PinReason::SessionVariable);
         }
-        _ => {
-            pins.apply(statement.traits);
+        Handling::Run if statement.traits.contains(Traits::USES_CONNECTION_ID) => {
+            pins.insert(PinReason::ConnectionId);
         }
+        _ => {}
     }
-    if statement.traits.contains(Traits::USES_CONNECTION_ID) {
-        pins.insert(PinReason::ConnectionId);
-    }
-    if statement.traits.intersects(Traits::CALC_FOUND_ROWS | Traits::SKIPS_ROWS) && statement.is_read() {
+    let has_rows = matches!(statement.kind, Kind::Read | Kind::Write(Why::LockingRead));
+    if hides_found_rows(statement.traits, has_rows) {
         pins.insert(PinReason::FoundRows);
     }
-    pins.iter().collect()
+    pins.into_iter()
 }
 
 fn prelude(statement: &Statement<'_>) -> &'static str {
@@ -215,7 +195,7 @@ fn prelude(statement: &Statement<'_>) -> &'static str {
     }
 }
 
-fn notes(wish: &Wish, scene: &Scene, statement: &Statement<'_>, effect: Effect) -> Vec<String> {
+fn notes(wish: &Wish, moment: Moment, scene: &Scene, statement: &Statement<'_>, effect: Effect) -> Vec<String> {
     let mut notes = Vec::new();
     let Some(settings) = &scene.settings else {
         notes.push("there is no file: as with a replica nearby, the primary far away, and no rules".into());
@@ -228,12 +208,13 @@ fn notes(wish: &Wish, scene: &Scene, statement: &Statement<'_>, effect: Effect) 
         notes.push("the comment in the statement counts more than the rule".into());
     }
     let of_user = scene.user.as_ref().and_then(|user| settings.max_lag_by_user.get(user)).copied();
-    if wish.in_transaction && scene.is_optimistic(statement) {
-        notes.push(
-            "transactions = \"optimistic\": as if it had only read so far; its first write takes its reads along to the \
-             primary"
+    if moment == Moment::Nearby {
+        notes.push(match wish.in_transaction {
+            Some(Begun::ReadOnly) => "READ ONLY: as if it had only read so far, on a replica".into(),
+            _ => "transactions = \"optimistic\": as if it had only read so far; its first write takes its reads along to \
+                  the primary"
                 .into(),
-        );
+        });
     }
     if let Some(lag) = [statement.hint.max_lag.or(effect.max_lag), of_user].into_iter().flatten().min() {
         notes.push(format!("a replica more than {lag:?} behind does not answer it"));

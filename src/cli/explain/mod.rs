@@ -1,6 +1,8 @@
 //! `landbridge explain`: where a statement would go, and why, as the file has it. Nobody is contacted.
 
 mod answer;
+mod here;
+mod moment;
 mod scene;
 mod show;
 mod words;
@@ -17,16 +19,15 @@ const LONGEST: u64 = 64 << 20;
 
 /// What is to be explained, and as if what were so.
 #[derive(Debug, Default, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "options of a command line: each is by itself")]
 pub(super) struct Wish {
     /// The statement; `-`, or nothing and a pipe: from standard input
     pub(super) sql: Option<String>,
     /// As if somebody whose writes it must see had written a moment ago
     #[arg(long)]
     pub(super) after_write: bool,
-    /// As if inside a transaction
-    #[arg(long)]
-    pub(super) in_transaction: bool,
+    /// As if inside a transaction; =read-only: one that says READ ONLY
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "plain")]
+    pub(super) in_transaction: Option<Begun>,
     /// As if this were the session's schema
     #[arg(long, value_name = "NAME")]
     pub(super) schema: Option<String>,
@@ -39,6 +40,16 @@ pub(super) struct Wish {
     /// For programs: one JSON object (docs/routing.md has its fields)
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// How a transaction has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Begun {
+    /// Without saying what it will do
+    #[value(hide = true)]
+    Plain,
+    /// With `START TRANSACTION READ ONLY`
+    ReadOnly,
 }
 
 /// Explains it: 0, or 2 where there is no statement or the file cannot be used.

@@ -1,9 +1,11 @@
 //! Before what a statement is explained: the file's servers as they would be if all were well, its rules, who speaks.
 
-use super::Wish;
+use super::{Begun, Wish};
 use crate::app;
 use crate::config::{self, Role as Configured, Settings};
 use crate::consistency::gtid::{Family, GtidSet};
+use crate::frontend::circumstances::{Circumstances, is_about_server};
+use crate::frontend::optimistic::is_to_be_tried;
 use crate::frontend::shared::{ScopeKind, SessionSettings};
 use crate::sql::{Statement, Transactions};
 use crate::topology::{Health, Lag, Role, ServerId, ServerView, Snapshot};
@@ -54,13 +56,36 @@ impl Scene {
         Self { settings: None, snapshot: Snapshot::of(servers), user, schema }
     }
 
-    /// Whether a transaction with this statement reads on a replica until it writes.
-    pub(super) fn is_optimistic(&self, statement: &Statement<'_>) -> bool {
-        let (user, schema) = (self.user.as_deref().unwrap_or_default(), self.schema.as_deref().map(str::as_bytes));
+    /// Whether a transaction with this statement, which has begun so, reads on a replica until it writes.
+    pub(super) fn is_optimistic(&self, statement: &Statement<'_>, begun: Begun) -> bool {
+        let (user, schema) = (self.user(), self.schema.as_deref().map(str::as_bytes));
         let hint = statement.hint.transactions;
-        let wish = self.settings.as_ref().map(|settings| settings.transactions_for(hint, user, schema));
-        let keeps_one = self.settings.as_ref().is_some_and(|settings| settings.session_mode.is_for(user));
-        wish.or(hint) == Some(Transactions::Optimistic) && !keeps_one
+        let wish = || match &self.settings {
+            Some(settings) => settings.transactions_for(hint, user, schema),
+            None => hint.unwrap_or(Transactions::Primary),
+        };
+        is_to_be_tried(begun == Begun::ReadOnly, hint, wish) && !self.keeps_connections()
+    }
+
+    /// Whether sessions of this user keep one connection for their whole lives.
+    pub(super) fn keeps_connections(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.session_mode.is_for(self.user()))
+    }
+
+    /// Whether unqualified names are those of the server itself.
+    pub(super) fn is_about_server(&self) -> bool {
+        self.schema.as_deref().is_some_and(|schema| is_about_server(schema.as_bytes()))
+    }
+
+    /// What of the session decides where its statements go.
+    pub(super) fn circumstances(&self, in_transaction: bool) -> Circumstances {
+        let (session_mode, about_server) = (self.keeps_connections(), self.is_about_server());
+        Circumstances { in_transaction, session_mode, about_server }
+    }
+
+    /// Who speaks, as far as anybody said.
+    pub(super) fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or_default()
     }
 
     /// What these settings say.

@@ -25,7 +25,7 @@ fn with_file(sql: &str, wish: &Wish, more: &str) -> Answer {
 #[test]
 fn without_a_file() {
     let (plain, written) = (Wish::default(), Wish { after_write: true, ..Wish::default() });
-    let begun = Wish { in_transaction: true, ..Wish::default() };
+    let begun = Wish { in_transaction: Some(Begun::Plain), ..Wish::default() };
     for (sql, wish, route, reason, trips, pin) in [
         ("SELECT * FROM t", &plain, "replica", "read", 0, ""),
         ("SELECT * FROM t", &written, "replica", "read_after_wait", 0, ""),
@@ -44,7 +44,21 @@ fn without_a_file() {
         ("SET sql_mode = 'ANSI'", &plain, "landbridge", "", 0, ""),
         ("SET GLOBAL max_connections = 5", &plain, "primary", "admin", 1, ""),
         ("SELECT FOUND_ROWS()", &plain, "landbridge", "", 0, ""),
+        ("SELECT FOUND_ROWS() + 1", &plain, "landbridge", "", 0, ""),
+        ("INSERT INTO t VALUES (ROW_COUNT())", &begun, "primary", "in_transaction", 1, ""),
+        ("SELECT CONNECTION_ID()", &plain, "landbridge", "", 0, ""),
+        ("SELECT CONNECTION_ID()", &begun, "landbridge", "", 0, ""),
+        ("SELECT @@landbridge_version, @@landbridge_token", &plain, "landbridge", "", 0, ""),
+        ("SET @@landbridge_token = 'x'", &plain, "landbridge", "", 0, ""),
+        ("KILL 1073741825", &plain, "landbridge", "", 0, ""),
+        ("KILL QUERY 1073741825", &begun, "landbridge", "", 0, ""),
+        ("KILL 12", &plain, "primary", "admin", 1, ""),
+        ("KILL USER app", &plain, "primary", "admin", 1, ""),
+        ("SET @x = NOW()", &plain, "primary", "admin", 1, "user_variable,session_variable"),
+        ("SET sql_mode = CONCAT(@@sql_mode, ',ANSI')", &begun, "primary", "in_transaction", 1, "session_variable"),
         ("", &plain, "landbridge", "", 0, ""),
+        (" ; ", &begun, "landbridge", "", 0, ""),
+        ("/* x */", &plain, "replica", "read", 0, ""),
     ] {
         let told = answer(sql, wish, &Scene::without_file(wish));
         let pins: Vec<&str> = told.pins.iter().map(|(name, ..)| *name).collect();
@@ -67,12 +81,37 @@ fn transactions_that_read_on_a_replica() {
         ("SELECT * FROM stock", "app", "shop", "primary", "in_transaction"),
         ("SELECT * FROM t", "batch", "shop", "primary", "in_transaction"),
         ("UPDATE t SET a = 1", "app", "shop", "primary", "in_transaction"),
+        ("SET sql_mode = 'ANSI'", "app", "shop", "primary", "in_transaction"),
+        ("USE blog", "app", "shop", "primary", "in_transaction"),
+        ("SELECT CONNECTION_ID(), a FROM t", "app", "shop", "primary", "in_transaction"),
         ("COMMIT", "app", "shop", "landbridge", ""),
+        ("BEGIN", "app", "shop", "landbridge", ""),
+        ("BEGIN", "app", "blog", "primary", "in_transaction"),
     ] {
-        let wish = Wish { in_transaction: true, ..wish(user, schema) };
+        let wish = Wish { in_transaction: Some(Begun::Plain), ..wish(user, schema) };
         let told = with_file(sql, &wish, more);
         assert_eq!((told.route, told.reason.unwrap_or_default()), (route, reason), "{sql} by {user} in {schema}");
     }
+}
+
+#[test]
+fn transactions_that_say_that_they_only_read() {
+    for (sql, user, route, reason) in [
+        ("SELECT * FROM t", "app", "replica", "optimistic"),
+        ("/* landbridge: transactions=primary */ SELECT * FROM t", "app", "primary", "in_transaction"),
+        ("SELECT * FROM t", "batch", "primary", "in_transaction"),
+        ("UPDATE t SET a = 1", "app", "primary", "in_transaction"),
+        ("COMMIT", "app", "landbridge", ""),
+    ] {
+        let begun = Wish { in_transaction: Some(Begun::ReadOnly), ..wish(user, "shop") };
+        let told = with_file(sql, &begun, "");
+        assert_eq!((told.route, told.reason.unwrap_or_default()), (route, reason), "{sql} by {user}");
+    }
+    let begun = Wish { in_transaction: Some(Begun::ReadOnly), ..Wish::default() };
+    let told = answer("SELECT * FROM t", &begun, &Scene::without_file(&begun));
+    assert_eq!(told.reason, Some("optimistic"), "without a file");
+    let told = with_file("SELECT * FROM t", &begun, "");
+    assert!(told.notes.join(" ").contains("READ ONLY"), "{:?}", told.notes);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What becomes of a statement inside a transaction that lives on a replica: pure.
 
 use crate::frontend::binding::PINNING;
-use crate::frontend::commands::ASKING;
+use crate::frontend::handling::ASKING;
 use crate::frontend::job::{Job, JobCommand};
 use crate::frontend::journal::{describes, is_savepoint, mentions_time};
 use crate::route::{Need, Reason};

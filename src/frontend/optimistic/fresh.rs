@@ -3,7 +3,7 @@
 use super::fate::Fate;
 use crate::consistency::scopes::Key;
 use crate::consistency::touched::Touch;
-use crate::frontend::commands::ASKING;
+use crate::frontend::handling::ASKING;
 use crate::frontend::job::Job;
 use crate::frontend::session::Session;
 use crate::route::{self, Need};

@@ -6,19 +6,22 @@
 //! and the client told what a deadlock would tell it: to try again.
 
 mod fate;
+mod foretold;
 mod fresh;
 mod spoiled;
 mod wish;
 
 pub(super) use self::fate::{Fate, can_be_undone};
+pub use self::foretold::{Onward, onward};
 pub use self::spoiled::Spoiled;
+pub use self::wish::is_to_be_tried;
 
+use self::foretold::asks_where_it_was;
 use self::fresh::{AskedFor, Seen, looks};
 use super::acquire::Acquired;
 use super::binding::{Beginning, Binding, Open};
-use super::commands::ASKING;
 use super::flight::FOUND_ROWS_QUERY;
-use super::job::{Job, Wishes};
+use super::job::Job;
 use super::journal::{Again, Journal, Shown, Step};
 use super::session::Session;
 use super::settle::LAST_QUESTION;
@@ -33,8 +36,7 @@ use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
-use crate::sql::{Access, Isolation, Statement, Transactions};
-use bytes::Bytes;
+use crate::sql::{Access, Isolation};
 use std::time::Duration;
 
 /// How long a replica may take to end a transaction, before its connection is given up instead.
@@ -59,14 +61,6 @@ impl Trial {
         let Self { is_repeatable, asked_for, .. } = *self;
         Seen { is_repeatable, is_fixed: self.journal.has_snapshot(), asked_for }
     }
-}
-
-/// Whether a statement inside a transaction that has only read so far runs on its replica, too. `need`: what it needs
-/// elsewhere; `is_about_data`: unqualified names are those of data, not of the server.
-pub fn would_stay(text: &[u8], statement: &Statement<'_>, need: Need, on_empty: bool, is_about_data: bool) -> bool {
-    let wishes = Wishes { on_empty, ..Wishes::default() };
-    let job = Job::of_statement(Bytes::copy_from_slice(text), statement, need);
-    Fate::of(&Job { wishes, ..job }, is_about_data).stays()
 }
 
 impl Session {
@@ -107,7 +101,7 @@ impl Session {
 
     /// Whether unqualified names are those of data, not of the server.
     pub(super) fn is_about_data(&self) -> bool {
-        !self.state.schema().is_some_and(super::is_about_server)
+        !self.state.schema().is_some_and(super::circumstances::is_about_server)
     }
 
     /// A job runs in its transaction on the replica.
@@ -124,8 +118,7 @@ impl Session {
 
     /// A job takes its transaction to the primary.
     async fn go(&mut self, job: &Job, whom: Whom) -> Result<Acquired, ServerError> {
-        if job.traits.intersects(ASKING) {
-            // What it asks for was left on the replica.
+        if asks_where_it_was(job.traits) {
             return Err(super::commands::asked_elsewhere());
         }
         if let Binding::Optimistic(_, trial) = &self.binding
@@ -369,15 +362,11 @@ impl Session {
         self.sight.tables(&self.shared).is_some_and(|catalogue| catalogue.is_transactional(table))
     }
 
-    /// Whether transactions that begin so, with this job, are to be tried on a replica. Those that say that they will
-    /// not write are, unless somebody says otherwise of this very one.
+    /// Whether transactions that begin so, with this job, are to be tried on a replica.
     fn is_optimistic(&self, job: &Job, beginning: &Beginning) -> bool {
         let hint = beginning.wish.or(job.wishes.transactions);
         let only_reads = beginning.access().map_or_else(|| self.reads_only(), |access| access == Access::ReadOnly);
-        if only_reads && hint.is_none() {
-            return true;
-        }
-        let wish = self.shared.settings().transactions_for(hint, &self.account.user, self.state.schema());
-        wish == Transactions::Optimistic
+        let settings = self.shared.settings();
+        is_to_be_tried(only_reads, hint, || settings.transactions_for(hint, &self.account.user, self.state.schema()))
     }
 }

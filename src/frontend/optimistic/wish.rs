@@ -4,6 +4,12 @@
 use crate::frontend::shared::SessionSettings;
 use crate::sql::Transactions;
 
+/// Whether a transaction is to be tried on a replica: one that says that it will not write is, unless somebody says
+/// otherwise of this very one. `hint`: what is said of it; `wish`: what is wished, all in all.
+pub fn is_to_be_tried(only_reads: bool, hint: Option<Transactions>, wish: impl FnOnce() -> Transactions) -> bool {
+    (only_reads && hint.is_none()) || wish() == Transactions::Optimistic
+}
+
 impl SessionSettings {
     /// The wish of the hint in front of the statement that begins it, or else of the first rule about user and schema,
     /// of the user, of everybody.

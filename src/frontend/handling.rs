@@ -1,0 +1,100 @@
+//! What a session does with one statement. Pure: sessions go by it, and `landbridge explain`.
+
+use super::carried::token_set;
+use super::kill::{self, Kill, KillUser};
+use super::question::Question;
+use crate::sql::{Access, Assignment, Begin, Completion, Kind, Parts, Statement, Traits};
+use crate::state::SessionState;
+
+/// What a session does with one statement. `A`: an answer of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Handling<'s, A> {
+    /// Ends another client's session, or its statement: the id is one of ours.
+    Kill(Kill),
+    /// Sees from now on what this token names, as it stands in the text.
+    Token(&'s [u8]),
+    /// Answers it.
+    Own(A),
+    /// Refuses it: there is no statement.
+    EmptyQuery,
+    /// Remembers that a transaction begins; its first statement takes that along.
+    Begin(Begin),
+    /// Ends a transaction of which no server knows, or none.
+    EndNothing(Completion),
+    /// Refuses it: what it asks for was left on a connection that has been given back since.
+    Elsewhere,
+    /// Sets variables.
+    Set(&'s [Assignment<'s>]),
+    /// Chooses a schema.
+    Use(&'s [u8]),
+    /// Has a server end the sessions of a user, then ends those it has itself.
+    KillUser(KillUser),
+    /// Has a server run it.
+    Run,
+}
+
+impl<'s, A> Handling<'s, A> {
+    /// That of a text, which has been classified, in a session that is in this state. `answer`: the session's own, if it
+    /// knows one. Ahead of a statement that [`is_bracket`] a session gives up what it need not hold.
+    pub fn of(
+        text: &'s [u8],
+        statement: &'s Statement<'_>,
+        state: &SessionState,
+        holds_connection: bool,
+        answer: impl FnOnce(Question<'s>) -> Option<A>,
+    ) -> Self {
+        // `KILL` is no read.
+        let may_kill = !statement.is_read();
+        if may_kill && let Some(kill) = kill::parse(text, state).filter(|kill| kill.is_of_client()) {
+            return Self::Kill(kill);
+        }
+        if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE)
+            && let Some(value) = token_set(statement)
+        {
+            return Self::Token(value);
+        }
+        if let Some(answer) = Question::of(text, statement.traits).and_then(answer) {
+            return Self::Own(answer);
+        }
+        match &statement.kind {
+            // Comments alone are no error to a server; nothing at all is.
+            Kind::Empty if is_blank(text) => Self::EmptyQuery,
+            Kind::Begin(begin) if !holds_connection && may_wait(*begin) => Self::Begin(*begin),
+            Kind::Commit(end) | Kind::Rollback(end) if !holds_connection => Self::EndNothing(*end),
+            _ if !holds_connection && asks_about_last(text, statement) => Self::Elsewhere,
+            Kind::Set(assignments) => Self::Set(assignments),
+            Kind::Use(schema) => Self::Use(schema),
+            _ => kill::parse_user(text).filter(|_| may_kill).map_or(Self::Run, Self::KillUser),
+        }
+    }
+}
+
+/// Whether a statement begins or ends transactions: one that has only read so far, on a replica, is over then.
+pub fn is_bracket(statement: &Statement<'_>) -> bool {
+    matches!(statement.kind, Kind::Begin(_) | Kind::Commit(_) | Kind::Rollback(_))
+}
+
+/// A transaction begins with its first statement, unless its beginning fixes a snapshot, or says that it will write,
+/// which a server may refuse.
+fn may_wait(begin: Begin) -> bool {
+    !begin.consistent_snapshot && begin.access != Some(Access::ReadWrite)
+}
+
+/// What asks for something that the statement before it left on its connection.
+pub(super) const ASKING: Traits =
+    Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS).or(Traits::USES_LAST_OF_CONNECTION);
+
+/// Whether a statement asks for what an earlier one left on its connection.
+pub(super) fn asks_about_last(text: &[u8], statement: &Statement<'_>) -> bool {
+    if !statement.traits.intersects(ASKING) || statement.parts != Parts::Single {
+        return false;
+    }
+    // SIGNAL makes diagnostics and asks for none.
+    let verb = kill::without_comments(text).get(..6);
+    !verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"signal"))
+}
+
+/// Whether a text holds nothing but white space and `;`.
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b';')
+}
