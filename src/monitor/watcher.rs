@@ -191,6 +191,8 @@ impl Watcher {
         match Control::open(&self.server, &self.account, self.settings.timeout).await {
             Ok(new) => {
                 tracing::info!(server = self.server.name, "the name stands for another address: going there");
+                // What the one had, the other may lack.
+                self.board.lost(self.server.id);
                 old.close().await;
                 Some(new)
             }

@@ -331,7 +331,8 @@ impl PacketStream {
 
     /// Gives back memory an idle connection does not need. What it will need at once it keeps.
     pub fn shrink(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > KEEP_IDLE {
+        // Its capacity counts only from where it was read to.
+        if self.input.is_empty() && self.input.try_reclaim(KEEP_IDLE + 1) {
             self.input = BytesMut::new();
         }
         // What waits there (a statement to close) leaves with the next flight.
