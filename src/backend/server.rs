@@ -1,5 +1,6 @@
 //! A server as configured, and what was learned about it when connections opened.
 
+use super::acquaintance::Acquaintance;
 use super::defaults::Defaults;
 use super::query::Row;
 use super::reach::Reach;
@@ -12,7 +13,7 @@ use crate::protocol::capability::Capabilities;
 use crate::topology::ServerId;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -41,16 +42,11 @@ pub struct Server {
     setup: ArcSwapOption<Levelled>,
     /// Whether it refused what would level it with the primary.
     unlevelled: AtomicBool,
-    /// The largest number of a connection so far: a server that begins anew begins with small ones.
-    newest: AtomicU32,
-    /// Whether it may be another than the one that was asked what it is like.
-    doubted: AtomicBool,
+    /// How well it is known.
+    known: Acquaintance,
     /// Cancelled once the configuration has it no more.
     retired: CancellationToken,
 }
-
-/// Logins at the same time are not seen in the order of their numbers.
-const OUT_OF_ORDER: u32 = 64;
 
 /// The server whose defaults every session shall find everywhere: the primary.
 #[derive(Debug, Default)]
@@ -177,8 +173,7 @@ impl Server {
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),
-            newest: AtomicU32::new(0),
-            doubted: AtomicBool::new(false),
+            known: Acquaintance::default(),
             retired: CancellationToken::new(),
         }
     }
@@ -288,31 +283,28 @@ impl Server {
 
     /// What is known of it may not be true any more: it could not be reached, or an operator wants it looked at anew.
     pub fn doubt(&self) {
-        self.doubted.store(true, Ordering::Release);
+        self.known.doubt();
     }
 
-    /// Whether it must be asked what it is like, by a login that it greeted with this version and number.
-    pub fn is_unknown(&self, version: &str, thread_id: u32) -> bool {
-        let began_anew = self.newest.load(Ordering::Relaxed).saturating_sub(thread_id) > OUT_OF_ORDER;
-        if began_anew {
-            self.newest.store(thread_id, Ordering::Relaxed);
-        }
-        self.newest.fetch_max(thread_id, Ordering::Relaxed);
-        let doubted = self.doubted.swap(false, Ordering::AcqRel);
-        began_anew || doubted || self.facts().is_none_or(|facts| facts.version != version)
+    /// Whether it must be asked what it is like, by a login that it greeted with this version and number; then, how often
+    /// it was doubted until now. Nobody who logs in meanwhile goes by what was known before.
+    pub fn is_unknown(&self, version: &str, thread_id: u32) -> Option<u64> {
+        let (doubts, is_known) = self.known.logged_in(thread_id);
+        let is_same = || self.facts().is_some_and(|facts| facts.version == version);
+        (!(is_known && is_same())).then_some(doubts)
     }
 
-    /// Remembers what a connection learned, if it is news.
-    pub fn learn_again(&self, facts: Facts) {
+    /// Remembers what a connection learned, if it is news. `doubts`: how often it was doubted before it asked.
+    pub fn learn_again(&self, facts: Facts, doubts: u64) {
         let known = self.facts();
-        if known.as_deref() == Some(&facts) {
-            return;
+        if known.as_deref() != Some(&facts) {
+            let other_defaults = known.is_some_and(|known| known.defaults != facts.defaults);
+            self.learn(facts);
+            if other_defaults {
+                self.variables_changed(None);
+            }
         }
-        let other_defaults = known.is_some_and(|known| known.defaults != facts.defaults);
-        self.learn(facts);
-        if other_defaults {
-            self.variables_changed(None);
-        }
+        self.known.answered(doubts);
     }
 
     /// Remembers what a connection learned.

@@ -49,7 +49,7 @@ impl Session {
         let mut beside = self.may_run_beside(job);
         if beside && matches!(self.binding, Binding::InTransaction(_)) {
             // Nearby or not at all: here there is a connection that can do it.
-            match self.acquire_nearby(job, whom).await {
+            match self.acquire_nearby(job, whom).await? {
                 Some(acquired) => return Ok(acquired),
                 None => beside = false,
             }
@@ -84,16 +84,21 @@ impl Session {
     }
 
     /// A connection to a replica, beside the one that the session holds.
-    async fn acquire_nearby(&mut self, job: &Job, whom: Whom) -> Option<Acquired> {
+    async fn acquire_nearby(&mut self, job: &Job, whom: Whom) -> Result<Option<Acquired>, ServerError> {
         let snapshot = self.shared.snapshot();
         let reader = self.reader(job, &snapshot);
-        let route = route::decide(Need::Read, &reader, &snapshot).ok()?;
+        let Ok(route) = route::decide(Need::Read, &reader, &snapshot) else { return Ok(None) };
         let is_far = self.beside_a_successor(job, Need::Read, &snapshot) != Need::Read;
         if is_far || !whom.is_first() || snapshot.is_primary(route.server) {
-            return None;
+            return Ok(None);
         }
-        let Ok(Ok(lease)) = self.lease_for(&route, job).await else { return None };
-        Some(Acquired { lease, tenure: Tenure::Beside(Chosen { reason: route.reason, epoch: snapshot.epoch }) })
+        let lease = match self.lease_for(&route, job).await {
+            Ok(Ok(lease)) => lease,
+            Err(Denied::Over(error)) => return Err(error),
+            Ok(Err(_)) | Err(_) => return Ok(None),
+        };
+        let tenure = Tenure::Beside(Chosen { reason: route.reason, epoch: snapshot.epoch });
+        Ok(Some(Acquired { lease, tenure }))
     }
 
     /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
@@ -190,6 +195,7 @@ impl Session {
                 }
                 self.fall_back_on_primary(job, Reason::ReplicaBehind).await
             }
+            Err(Denied::Over(error)) => Err(Denied::Over(error)),
             Err(_) if need == Need::Read && !snapshot.is_primary(route.server) => {
                 self.fall_back_on_primary(job, Reason::NoReplica).await
             }
@@ -245,6 +251,7 @@ impl Session {
                     match self.lease_for(&route, job).await {
                         Ok(Ok(lease)) => return Ok(taken(lease, route.reason, snapshot.epoch)),
                         Ok(Err(_)) => is_behind = true,
+                        Err(Denied::Over(error)) => return Err(Denied::Over(error)),
                         Err(_) => {}
                     }
                 }
@@ -328,10 +335,12 @@ impl Session {
         let (state, mut came) = (self.state.clone(), None);
         let waits = async { came = Some(pool.checkout(&state).await) };
         match self.hear_until(waits).await {
-            Err(Ended::Told(error)) => return Err(Denied::Refused(error)),
-            Err(Ended::Left(_)) => return Err(Denied::Refused(errno::left_while_waiting())),
+            Err(Ended::Told(error)) => return Err(Denied::Over(error)),
+            Err(Ended::Left(_)) => return Err(Denied::Over(errno::left_while_waiting())),
             Ok(()) | Err(Ended::TooLong) => {}
         }
+        // What sessions begin with may be something else by now than when the command began to wait.
+        self.keep_defaults();
         match came.unwrap_or(Err(CheckoutError::Closed)) {
             Ok(lease) => Ok(lease),
             Err(error) => Err(checkout_error(pool, &error)),

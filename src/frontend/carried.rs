@@ -62,7 +62,7 @@ impl Session {
         let Some(token) = token else { return self.refuse(&not_a_token()).await };
         let token = self.verified(token).await;
         self.sight.carry(&token);
-        self.last = Last { insert_id: self.last.insert_id, ..Last::default() };
+        self.last = Last { insert_id: self.last.insert_id, gtid: self.last.gtid.take(), ..Last::default() };
         self.send_ok().await
     }
 

@@ -23,7 +23,7 @@ use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
-use crate::sql::{Begin, Completion, Kind, Statement, Traits, Transactions, Why};
+use crate::sql::{Begin, Completion, Kind, Parts, Statement, Traits, Transactions, Why};
 use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -76,6 +76,7 @@ impl Session {
                 let job = self.text_job(text, &statement);
                 self.kill_user(kill, job).await
             }
+            Handling::Run if self.asks_for_another_draw(&statement) => self.refuse(&asked_elsewhere()).await,
             Handling::Run => {
                 let job = self.text_job(text, &statement);
                 self.execute(job).await?;
@@ -92,7 +93,14 @@ impl Session {
     /// Whether a statement asks for what an earlier statement left on a connection that has been
     /// given back since.
     pub(super) fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
-        !self.holds_connection() && asks_about_last(text, statement)
+        (!self.holds_connection() && asks_about_last(text, statement)) || self.asks_for_another_draw(statement)
+    }
+
+    /// Whether it asks what its connection drew from a sequence, and that was not this session.
+    fn asks_for_another_draw(&self, statement: &Statement<'_>) -> bool {
+        let draws = statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) || statement.parts != Parts::Single;
+        let may_ask = draws || self.last.drew || self.settings().session_mode.is_for(&self.account.user);
+        statement.traits.intersects(Traits::USES_LAST_OF_CONNECTION) && !may_ask
     }
 
     async fn begin(&mut self, begin: Begin, wish: Option<Transactions>) -> Result<(), Gone> {
@@ -275,8 +283,8 @@ pub(super) fn reports_chosen(text: &[u8], statement: &Statement<'_>) -> Reports 
 /// The error for those who ask a connection that has been given back.
 pub(super) fn asked_elsewhere() -> ServerError {
     errno::not_supported(
-        "LASTVAL(), and ROW_COUNT(), FOUND_ROWS(), @@last_gtid and diagnostics inside larger expressions, \
-         outside of a transaction",
+        "LASTVAL() before NEXTVAL() in the same transaction, and ROW_COUNT(), FOUND_ROWS(), @@last_gtid and \
+         diagnostics inside larger expressions outside of one",
     )
 }
 

@@ -86,7 +86,13 @@ pub(super) const ASKING: Traits =
 
 /// Whether a statement asks for what an earlier one left on its connection.
 pub(super) fn asks_about_last(text: &[u8], statement: &Statement<'_>) -> bool {
-    if !statement.traits.intersects(ASKING) || statement.parts != Parts::Single {
+    let asks = if statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) {
+        // What it draws itself it may ask for.
+        ASKING.without(Traits::USES_LAST_OF_CONNECTION)
+    } else {
+        ASKING
+    };
+    if !statement.traits.intersects(asks) || statement.parts != Parts::Single {
         return false;
     }
     // SIGNAL makes diagnostics and asks for none.

@@ -56,10 +56,10 @@ impl Session {
                 Some((self.last.insert_id.to_string().into_bytes(), ColumnType::Id))
             }
             Asked::LastGtid if self.shared.family() == Family::MariaDb => {
-                let gtid = self.last.gtid.as_ref().map(ToString::to_string);
-                // Who has the server report nothing keeps a connection.
-                let gtid = if self.holds_connection() { gtid? } else { gtid.unwrap_or_default() };
-                Some((gtid.into_bytes(), ColumnType::TEXT))
+                // Who has the server report nothing keeps a connection, and asks that.
+                let is_told = !(self.holds_connection() && self.reports.any());
+                let gtid = self.last.gtid.as_ref().filter(|_| is_told).map(ToString::to_string);
+                (gtid.is_some() || is_told).then(|| (gtid.unwrap_or_default().into_bytes(), ColumnType::TEXT))
             }
             Asked::ConnectionId => Some(number(i128::from(self.entry.id()))),
             Asked::WarningCount if self.binding.pins().is_none() => Some(variable(self.count_conditions(|_| true))),

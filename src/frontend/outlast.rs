@@ -27,6 +27,8 @@ pub(super) enum Denied {
     Paused,
     /// It must be told.
     Refused(ServerError),
+    /// Its client has left or its session is told to end: nobody needs one any more.
+    Over(ServerError),
 }
 
 /// Why a wait ended before its time.
@@ -54,7 +56,7 @@ impl Session {
                 // Others can answer it.
                 Denied::ForNow(_) if job.need == Need::Primary(Reason::OnEmpty) => None,
                 Denied::ForNow(_) => shared.settings().primary_down_for(&self.account.user),
-                Denied::Refused(_) => None,
+                Denied::Refused(_) | Denied::Over(_) => None,
             };
             let Some(longest) = longest else { return Err(in_vain(denied, None)) };
             match &place {
@@ -71,7 +73,10 @@ impl Session {
                 },
             }
             denied = match self.acquire_now(job, need, whom).await {
-                Ok(taken) => return Ok(taken),
+                Ok(taken) => {
+                    self.keep_defaults();
+                    return Ok(taken);
+                }
                 Err(denied) => denied,
             };
         }
@@ -162,6 +167,6 @@ fn in_vain(denied: Denied, waited: Option<Duration>) -> ServerError {
     match (denied, waited) {
         (Denied::Paused, waited) => errno::paused(waited.unwrap_or_default()),
         (Denied::ForNow(error), Some(waited)) => errno::waited_in_vain(&error, waited),
-        (Denied::ForNow(error) | Denied::Refused(error), _) => error,
+        (Denied::ForNow(error) | Denied::Refused(error) | Denied::Over(error), _) => error,
     }
 }

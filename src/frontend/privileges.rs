@@ -9,7 +9,7 @@ use crate::backend::server::Server;
 use crate::consistency::gtid::GtidSet;
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
-use crate::topology::Snapshot;
+use crate::topology::{Role, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,20 +46,32 @@ fn changed(shared: &Arc<Shared>, server: &Arc<Server>, gtids: Option<&GtidSet>) 
     }
     let (shared, server, gtids) = (shared.clone(), server.clone(), gtids.cloned());
     tokio::spawn(async move {
-        until_replicated(&shared, gtids).await;
-        // Who has logged in at a replica meanwhile may have what was taken away, and lack what was given.
-        shared.proven.forget();
-        server.logins_outdated();
+        let again = || {
+            // Who has logged in at a replica meanwhile may have what was taken away, and lack what was given.
+            shared.proven.forget();
+            server.logins_outdated();
+        };
+        match gtids {
+            Some(gtids) => {
+                until(&shared, |seen| has_arrived(seen, &gtids)).await;
+                again();
+                // One that does not answer comes back with what it had.
+                until(&shared, |seen| seen.everywhere.as_ref().is_some_and(|all| all.contains(&gtids))).await;
+            }
+            None => tokio::time::sleep(shared.settings().pin_for).await,
+        }
+        again();
     });
 }
 
-async fn until_replicated(shared: &Shared, gtids: Option<GtidSet>) {
-    let Some(gtids) = gtids else {
-        return tokio::time::sleep(shared.settings().pin_for).await;
-    };
+/// Waits until it is seen, or for so long that it is better late than never.
+async fn until(shared: &Shared, is_seen: impl Fn(&Snapshot) -> bool) {
     let mut topology = shared.topology.clone();
-    let is_everywhere =
-        |seen: &Arc<Snapshot>| seen.everywhere.as_ref().is_some_and(|everywhere| everywhere.contains(&gtids));
-    // In any case it is better late than never.
-    drop(tokio::time::timeout(LONGEST, topology.wait_for(is_everywhere)).await);
+    drop(tokio::time::timeout(LONGEST, topology.wait_for(|snapshot| is_seen(snapshot))).await);
+}
+
+/// Whether every replica that answers has these transactions.
+fn has_arrived(seen: &Snapshot, gtids: &GtidSet) -> bool {
+    let mut there = seen.servers.iter().filter(|server| server.role == Role::Replica && server.is_usable());
+    there.all(|server| server.executed.as_ref().is_some_and(|executed| executed.contains(gtids)))
 }

@@ -59,6 +59,8 @@ pub struct Last {
     pub insert_id_told: u64,
     /// MariaDB's `@@last_gtid`: of what it wrote last.
     pub gtid: Option<GtidSet>,
+    /// Whether it has drawn from a sequence on the connection that it holds.
+    pub drew: bool,
     /// `ROW_COUNT()`.
     pub row_count: i64,
     /// `FOUND_ROWS()`; `None` if only the server knows.
@@ -75,7 +77,7 @@ impl Last {
     /// What is left once an OK has been answered here: it says nothing of ids and rows found.
     pub(super) fn after_ok(&self) -> Self {
         let gtid = self.gtid.clone();
-        Self { insert_id: self.insert_id, gtid, found_rows: self.found_rows, ..Self::default() }
+        Self { insert_id: self.insert_id, gtid, drew: self.drew, found_rows: self.found_rows, ..Self::default() }
     }
 }
 

@@ -103,6 +103,8 @@ impl Session {
                 self.bind(lease, pins, open).await;
             }
         }
+        let draws = job.traits.intersects(Traits::DRAWS_FROM_SEQUENCE);
+        self.last.drew = (draws || (self.last.drew && was_held)) && self.holds_connection();
         if released {
             self.client.packets.flush().await?;
             self.binding = Binding::Free;

@@ -157,32 +157,29 @@ impl Pool {
         let greeting = login.greeting.clone();
         let mut conn = Ready::new(login, self.server.clone(), self.account.clone());
         conn.count(self.metrics.traffic.clone());
-        if self.server.is_unknown(&greeting.version, conn.thread_id()) {
-            conn = match self.learn(conn, greeting).await {
-                Ok(conn) => conn,
-                Err(error) => {
-                    self.server.doubt();
-                    return Err(error);
-                }
-            };
+        if let Some(doubts) = self.server.is_unknown(&greeting.version, conn.thread_id()) {
+            conn = self.learn(conn, greeting, doubts).await?;
         }
         set_up(conn).await
     }
 
     /// Asks a server what it is like.
-    async fn learn(&self, conn: Ready, greeting: Greeting) -> Result<Ready, DialError> {
+    async fn learn(&self, conn: Ready, greeting: Greeting, doubts: u64) -> Result<Ready, DialError> {
         let (conn, collations) = learn_collations(conn).await?;
         let (mut conn, defaults) = learn_defaults(conn).await?;
         if conn.is_in_transaction() {
             // Where sessions begin without autocommit. What sets connections up may not be part of one.
             (conn, _) = conn.query("ROLLBACK").await.map_err(|e| DialError::Read(e.source))?;
         }
-        let (conn, pipelining) = match self.settings.load().pipelining {
+        // A program does not forget how to do that: where it hangs, each try would cost a connection.
+        let same = self.server.facts().filter(|facts| facts.version == greeting.version);
+        let known = self.settings.load().pipelining.or(same.map(|facts| facts.pipelining));
+        let (conn, pipelining) = match known {
             Some(known) => (Some(conn), known),
             None => probe_pipelining(conn).await,
         };
         let Greeting { version, collation, capabilities, .. } = greeting;
-        self.server.learn_again(Facts { version, capabilities, collation, collations, defaults, pipelining });
+        self.server.learn_again(Facts { version, capabilities, collation, collations, defaults, pipelining }, doubts);
         // A server that hangs on two commands at once took the connection with it.
         conn.ok_or(DialError::TimedOut(PROBE_TIMEOUT, "probing for pipelining (it is now off for this server)"))
     }

@@ -38,21 +38,26 @@ impl Pool {
         }
     }
 
-    /// A dial for an old connection has ended. Returns the one that is not needed any more.
+    /// A dial for an old connection has ended. Returns the connection that is not needed any more.
     fn renewed(self: &Arc<Self>, fresh: Option<Ready>) -> Option<Ready> {
         let (settings, now) = (self.settings.load(), Instant::now());
         let mut slots = self.lock();
         slots.renewing = slots.renewing.saturating_sub(1);
-        slots.renewal_failed = fresh.is_none().then_some(now);
-        let mut fresh = fresh?;
         let outdated = slots.outdated;
-        let old = slots.take_one_idle(|conn| is_old(conn, &settings, outdated, now));
-        // Where all old ones are at work, it may be one too many.
-        if old.is_some() || slots.has_room() {
-            fresh.rest();
-            slots.serve(self, fresh);
+        let old = fresh.as_ref().and_then(|_| slots.take_one_idle(|conn| is_old(conn, &settings, outdated, now)));
+        match fresh {
+            Some(mut fresh) if old.is_some() || slots.has_room() => {
+                slots.renewal_failed = None;
+                fresh.rest();
+                slots.serve(self, fresh);
+                old
+            }
+            // None came, or all old ones are at work and it is one too many: not again at once.
+            unneeded => {
+                slots.renewal_failed = Some(now);
+                unneeded
+            }
         }
-        old
     }
 }
 

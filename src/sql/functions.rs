@@ -84,7 +84,7 @@ static SPECIAL: [(&str, Effect); 24] = [
     ("LOAD_FILE", Effect::Local),
     ("MASTER_GTID_WAIT", Effect::Acts(Traits::NONE)),
     ("MASTER_POS_WAIT", Effect::Acts(Traits::NONE)),
-    ("NEXTVAL", Effect::Acts(Traits::NONE)),
+    ("NEXTVAL", Effect::Acts(Traits::DRAWS_FROM_SEQUENCE)),
     ("PS_CURRENT_THREAD_ID", Effect::Reads(Traits::USES_CONNECTION_ID)),
     ("PS_THREAD_ID", Effect::Local),
     ("RELEASE_ALL_LOCKS", Effect::Acts(Traits::RELEASES_ALL_NAMED_LOCKS)),

@@ -68,6 +68,8 @@ traits! {
     USES_FOUND_ROWS,
     /// Asks for the diagnostics or profile of earlier statements of the same connection.
     USES_DIAGNOSTICS,
+    /// `NEXTVAL()` and its other forms, in the text.
+    DRAWS_FROM_SEQUENCE,
     /// `LASTVAL()` and its other forms, `@@last_gtid`: what earlier statements left on the same connection.
     USES_LAST_OF_CONNECTION,
     /// `CONNECTION_ID()`, `@@pseudo_thread_id`.

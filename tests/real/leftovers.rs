@@ -72,7 +72,18 @@ async fn sequences_and_transactions_of_others() {
     assert_eq!(one::<u64>(&mut a, "SELECT LASTVAL(s)").await, next, "in a transaction it may");
     run(&mut a, "COMMIT").await;
 
-    assert_eq!(one::<String>(&mut bed.client().await, "SELECT @@last_gtid").await, "");
+    // Here the connection has numbers of another client.
+    run(&mut b, "BEGIN").await;
+    run(&mut b, "INSERT INTO t (n) VALUES (1)").await;
+    assert_eq!(code(b.query_drop("SELECT LASTVAL(s)").await), 1235);
+    run(&mut b, "ROLLBACK").await;
+
+    let mut third = bed.client().await;
+    assert_eq!(one::<String>(&mut third, "SELECT @@last_gtid").await, "");
+    run(&mut third, "BEGIN").await;
+    run(&mut third, "SELECT 1 FROM t FOR UPDATE").await;
+    assert_eq!(one::<String>(&mut third, "SELECT @@last_gtid").await, "");
+    run(&mut third, "COMMIT").await;
     let position = "SELECT @@global.gtid_binlog_pos";
     run(&mut a, "INSERT INTO t (n) VALUES (1)").await;
     let of_a = bed.pair.primary.sql(position).await.expect("a position")[0][0].clone().expect("one");

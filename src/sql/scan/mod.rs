@@ -270,9 +270,11 @@ impl<'a> Scan<'a> {
                 if matches!(self.prev2().token, Token::Word(Word::Next | Word::Previous)) {
                     self.raise(Why::SideEffectFunction);
                 }
-                if self.prev2().is(Word::Previous) {
-                    self.traits |= Traits::USES_LAST_OF_CONNECTION;
-                }
+                self.traits |= match self.prev2().token {
+                    Token::Word(Word::Previous) => Traits::USES_LAST_OF_CONNECTION,
+                    Token::Word(Word::Next) => Traits::DRAWS_FROM_SEQUENCE,
+                    _ => Traits::NONE,
+                };
             }
             Word::Processlist | Word::Optimizer_trace => self.server_local(),
             Word::From | Word::Join => self.reads_tables = true,

@@ -183,12 +183,12 @@ update | SET_STATEMENT | SET STATEMENT max_statement_time = 1, a = (1) FOR UPDAT
 unknown | SET_STATEMENT CALLS_STORED_CODE SETS_LAST_INSERT_ID | SET STATEMENT a = 1 FOR SET b = 2
 unknown | STORED_PROGRAM CALLS_STORED_CODE SETS_LAST_INSERT_ID | BEGIN NOT ATOMIC DELETE FROM t; END
 read || SELECT NVL(a, b), MEDIAN(c) OVER (), ST_X(p) FROM t
-side_effect_function || SELECT NEXT VALUE FOR s
+side_effect_function | DRAWS_FROM_SEQUENCE | SELECT NEXT VALUE FOR s
 side_effect_function | USES_LAST_OF_CONNECTION | SELECT PREVIOUS VALUE FOR s
 side_effect_function | USES_LAST_OF_CONNECTION | SELECT LASTVAL(s)
 server_local | USES_LAST_OF_CONNECTION READS_SYSTEM_VARIABLE SERVER_LOCAL | SELECT @@last_gtid
-side_effect_function || SELECT NEXTVAL(s)
-side_effect_function || SELECT s.nextval
+side_effect_function | DRAWS_FROM_SEQUENCE | SELECT NEXTVAL(s)
+side_effect_function | DRAWS_FROM_SEQUENCE | SELECT s.nextval
 side_effect_function || SELECT MASTER_GTID_WAIT('0-1-1', 1)
 ",
     );
