@@ -36,8 +36,13 @@ setup-small:
 .PHONY: test
 test: setup check-fmt lint doc fuzz-smoke run-tests ## Everything a change must pass
 
+# Nothing of what only tests and benchmarks need.
+.PHONY: setup-demo
+setup-demo:
+	@scripts/setup.sh --demo $(ARGS)
+
 .PHONY: demo
-demo: setup-small ## Two servers, an ocean between them, and the difference
+demo: setup-demo ## Two servers, an ocean between them, and the difference
 	$(step) 'building the demo'
 	@cargo run $(LOCKED) --release --quiet -- demo $(ARGS)
 

@@ -6,13 +6,21 @@
 # removed or replaced, and no service is started or left enabled: tests start servers of their own.
 #
 # --without-drivers leaves out the languages and drivers that only tests need.
+# --demo installs what `make demo` needs and nothing else: a C compiler, and MySQL with the keyring it is verified by.
+#   The demo's own arguments may follow: with `--flavor mariadb` it is MariaDB instead.
 # With CI set, anything that stays missing is an error. Without, tests of what is missing are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+FOR=tests
 WITHOUT_DRIVERS=
-[[ ${1:-} != --without-drivers ]] || WITHOUT_DRIVERS=yes
-readonly WITHOUT_DRIVERS
+case ${1:-} in
+"") ;;
+--without-drivers) WITHOUT_DRIVERS=yes ;;
+--demo) FOR=demo ;;
+*) echo "setup: there is no $1" >&2; exit 2 ;;
+esac
+readonly FOR WITHOUT_DRIVERS
 readonly LOG=target/setup.log
 readonly CACHE=${LANDBRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/landbridge}
 readonly POLICY=/usr/sbin/policy-rc.d
@@ -35,6 +43,12 @@ has_go() { has go && GO111MODULE=off GOPATH=/usr/share/gocode go list github.com
 # npm is part of some packages of Node and not of Debian's.
 has_node() { has node && has npm; }
 has_venv() { python3 -c 'import ensurepip'; }
+
+# Programs that somebody names, and those that are there.
+has_mysql() { [[ -n ${LANDBRIDGE_TEST_MYSQLD:-} || -x $CACHE/mysql/bin/mysqld ]]; }
+has_keyring() { [[ -r /usr/share/keyrings/debian-archive-keyring.gpg ]]; }
+can_have_mysql() { has_mysql || has_keyring; }
+has_mariadb() { [[ -n ${LANDBRIDGE_TEST_MARIADBD:-} ]] || has mariadbd; }
 
 as_root() {
     if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi
@@ -118,7 +132,7 @@ look_around() {
     # For the status page: tests/real/browser.
     need "chromium" has_browser
     # Debian's keys, for Ubuntu: MySQL comes from Debian.
-    need "debian-archive-keyring" test -r /usr/share/keyrings/debian-archive-keyring.gpg
+    need "debian-archive-keyring" has_keyring
 }
 
 install_missing() {
@@ -133,8 +147,11 @@ install_missing() {
     mkdir -p "${LOG%/*}"
     : >"$LOG"
     local names=() package service services=()
-    for service in haproxy prometheus; do has "$service" || services+=("$service"); done
-    hold_services
+    # Nothing of the demo's has a service.
+    if [[ $FOR == tests ]]; then
+        for service in haproxy prometheus; do has "$service" || services+=("$service"); done
+        hold_services
+    fi
     say "refreshing the package lists"
     apt_get update || say "that failed (see $LOG); going on with the old ones"
     for package in "${PACKAGES[@]}"; do names+=("$(archive_name "$package")"); done
@@ -182,6 +199,9 @@ mariadb_plugins() {
 
 rust() {
     has cargo || die "Rust is missing: https://rustup.rs"
+}
+
+format_and_lint() {
     local component
     for component in fmt clippy; do
         if ! cargo "$component" --version >/dev/null 2>&1; then
@@ -192,8 +212,39 @@ rust() {
     done
 }
 
+# Installs what is in PACKAGES, if anything is.
+install_if_missing() {
+    [[ ${#PACKAGES[@]} -eq 0 ]] || install_missing
+}
+
+# Servers make their certificates, and are asked, without any program of the system: the demo does that itself.
+for_demo() {
+    rust
+    local wants_mariadb=
+    [[ ${*,,} != *mariadb* ]] || wants_mariadb=yes
+    PACKAGES=()
+    need "gcc libc6-dev" has cc
+    if [[ -n $wants_mariadb ]]; then
+        need "mariadb-server-core" has_mariadb
+    else
+        need "debian-archive-keyring" can_have_mysql
+    fi
+    install_if_missing
+    has cc || die "nothing can be built without a C compiler"
+    if [[ -z $wants_mariadb ]] && ! scripts/mysql-server.sh >/dev/null; then
+        say "no MySQL, so the demo takes MariaDB"
+        PACKAGES=()
+        need "mariadb-server-core" has_mariadb
+        install_if_missing
+        wants_mariadb=yes
+    fi
+    [[ -z $wants_mariadb ]] || has_mariadb || die "no server can be had"
+    say "everything the demo needs is here"
+}
+
 main() {
     rust
+    format_and_lint
     local complete=yes
     look_around
     if [[ ${#PACKAGES[@]} -gt 0 ]]; then
@@ -217,4 +268,4 @@ main() {
     fi
 }
 
-main
+if [[ $FOR == demo ]]; then for_demo "${@:2}"; else main; fi

@@ -1,6 +1,7 @@
 //! The layers of ARCHITECTURE.md, checked: a module imports only from layers below its own, pure
 //! layers touch no I/O and no clock, and no file grows beyond one idea.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lab", &["lab"]),
 ];
 
+/// Where everything comes together: these see all others.
+const ABOVE: [&str; 4] = ["app", "cli", "lib", "main"];
+
+/// Directories whose every file has a place on the map, and not only their module.
+const MAPPED: [&str; 5] = ["src/frontend", "src/frontend/flight", "src/frontend/optimistic", "src/pool", "src/route"];
+
 /// Modules that must stay free of I/O, tasks and logging.
 const PURE: [&str; 6] = ["protocol", "sql", "state", "topology", "consistency", "route"];
 
@@ -96,6 +103,10 @@ fn sources() -> Vec<(String, PathBuf, String)> {
         .collect()
 }
 
+fn map() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).expect("the map")
+}
+
 /// Text before the tests at the end of a file.
 fn product(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
@@ -104,10 +115,49 @@ fn product(text: &str) -> &str {
 #[test]
 fn modules_import_only_from_below() {
     for (module, path, text) in sources() {
-        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else { continue };
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else {
+            assert!(ABOVE.contains(&&*module), "{}: {module} has no place in the layers", path.display());
+            continue;
+        };
         for piece in product(&text).split("crate::").skip(1) {
             let name: String = piece.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             assert!(allowed.contains(&name.as_str()), "{}: {module} may not import {name}", path.display());
+        }
+    }
+}
+
+/// The table of ARCHITECTURE.md has every module, and no other.
+#[test]
+fn the_map_has_the_layers() {
+    let map = map();
+    let (_, section) = map.split_once("\n## Layers\n").expect("the layers");
+    let section = section.split("\n## ").next().expect("a section");
+    let cells = section.lines().filter(|line| line.starts_with('|')).filter_map(|row| row.split('|').nth(2));
+    let modules = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let mut drawn: Vec<&str> = modules.collect();
+    let above = ABOVE.into_iter().filter(|name| *name != "lib");
+    let mut known: Vec<&str> = LAYERS.iter().map(|(name, _)| *name).chain(above).collect();
+    drawn.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(drawn, known);
+}
+
+/// Each file of these directories is named, so that whoever reads the map knows where it belongs.
+#[test]
+fn the_map_has_the_files() {
+    let map = map();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // What stands as code: between backticks, and in indented lines.
+    let spans = map.split('`').skip(1).step_by(2);
+    let lines = map.lines().filter(|line| line.starts_with("    "));
+    let words: BTreeSet<&str> = spans.chain(lines).flat_map(|code| code.split(|c| !is_part(c))).collect();
+    for directory in MAPPED {
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)).expect("readable").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(stem) = name.strip_suffix(".rs").filter(|stem| !matches!(*stem, "mod" | "tests")) else {
+                continue;
+            };
+            assert!(words.contains(stem), "{directory}/{name} is not on the map: ARCHITECTURE.md");
         }
     }
 }

@@ -60,6 +60,45 @@ fn the_file_of_the_readme() {
     assert_eq!(settings.warnings, []);
 }
 
+/// Lines of a file that say something: without those that are empty, or a comment.
+fn telling(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+/// The README, the beginning of `proxy.toml`, and what is told to those who have no file.
+#[test]
+fn the_smallest_file_is_the_same_everywhere() {
+    let readme = read("README.md");
+    let smallest = telling(block(&readme, "toml"));
+    let shipped = read("proxy.toml");
+    let (beginning, _) = shipped.split_once("\n# Everything below is optional.").expect("the rest");
+    assert_eq!(telling(beginning), smallest, "proxy.toml");
+    let nowhere = tempfile::tempdir().expect("directory");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_landbridge"));
+    let told = check.arg("check").current_dir(nowhere.path()).env_remove("LANDBRIDGE_CONFIG").output().expect("runs");
+    assert_eq!(told.status.code(), Some(2));
+    let told = String::from_utf8(told.stderr).expect("text");
+    let told: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(told, smallest, "src/cli/mod.rs");
+}
+
+/// What the README has instead of the sample's TLS, put into the sample.
+#[test]
+fn the_tls_of_the_readme() {
+    let readme = read("README.md");
+    let sample = block(&readme, "toml");
+    let own = sample.lines().find(|line| line.starts_with("tls = ")).expect("tls");
+    let others: Vec<&str> = readme.split('`').filter(|code| code.starts_with("tls = {")).collect();
+    for mode in ["verify-ca", "pin"] {
+        assert!(others.iter().any(|tls| tls.contains(&format!("mode = \"{mode}\""))), "{mode}: {others:?}");
+    }
+    for tls in others {
+        let tls = tls.replace("sha256:..", &format!("sha256:{}", "0f".repeat(32)));
+        let settings = settings(&sample.replace(own, &tls), "README.md");
+        assert_eq!(settings.warnings, [], "{tls}");
+    }
+}
+
 /// The units, with a program that is there on this machine.
 #[test]
 fn the_units_of_systemd() {

@@ -129,17 +129,19 @@ impl Cli {
 const SMALLEST_FILE: &str = r#"
 The smallest one, to be adapted (docs/configuration.md has every key):
 
-    region = "eu-west"                        # where this process runs
+    region = "eu-west"                        # where Landbridge runs
     [[server]]
     name = "primary"
     address = "db.us-west.example.com:3306"
     role = "primary"
     region = "us-west"
+    tls = { mode = "verify-full", ca = "ca.pem" }
     [[server]]
-    name = "replica"
-    address = "10.1.0.7:3306"
+    name = "replica-eu"
+    address = "db.eu-west.example.com:3306"
     role = "replica"
     region = "eu-west"
+    tls = { mode = "verify-full", ca = "ca.pem" }
     [[user]]                                  # the application's account, as it is on the servers
     name = "app"
     password = "${APP_DB_PASSWORD}"
@@ -147,6 +149,7 @@ The smallest one, to be adapted (docs/configuration.md has every key):
     user = "landbridge"
     password = "${MONITOR_DB_PASSWORD}"
 
+Servers of your own: README.md says which tls they need.
 Then: landbridge check"#;
 
 fn with_settings(path: &std::path::Path, command: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {

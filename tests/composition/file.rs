@@ -170,6 +170,25 @@ fn the_readme_names_what_is_published() {
     }
 }
 
+/// Every port can be another one on this machine, by a variable that the file's comment names with its default.
+#[test]
+fn every_port_can_be_moved() {
+    let (file, text) = (Composition::load(&[]), read("docker-compose.yml"));
+    let comment: String = text.lines().take_while(|line| line.starts_with('#') || line.is_empty()).collect();
+    let mut moved = 0;
+    for name in file.services().keys() {
+        for (_, outside, inside) in file.ports(name) {
+            let (before, _) = comment.split_once(&format!("_PORT ({outside})")).unwrap_or_else(|| panic!("{outside}"));
+            let start = before.rfind(' ').map_or(0, |at| at + 1);
+            let variable = format!("{}_PORT", before.get(start..).expect("a name"));
+            let there = Composition::load(&[(&variable, "12345")]).ports(name);
+            assert!(there.contains(&("127.0.0.1".to_owned(), 12345, inside)), "{variable}: {there:?}");
+            moved += 1;
+        }
+    }
+    assert_eq!(moved, 5);
+}
+
 /// The scripts that are mounted and run, by a program that is there on many machines.
 #[test]
 fn scripts_are_sound() {

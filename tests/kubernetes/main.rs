@@ -4,7 +4,7 @@
 //! tests. What is checked here nobody else knows: that the files in them are files Landbridge accepts, and that there
 //! is time to drain.
 
-use landbridge::config::{self, Settings};
+use landbridge::config::{self, ServerTls, Settings, Trust};
 use serde_norway::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,7 @@ fn manifests_fit_the_file_in_them() {
         let file = of_kind(&documents, "ConfigMap")["data"]["proxy.toml"].as_str().expect("a file");
         let settings = settings(file, &set, name);
         fits(container, &settings);
+        has_files(pod, container, &settings);
         has_time(pod, container, &settings);
         // A native sidecar is one that is started again.
         let is_sidecar = container["restartPolicy"].as_str() == Some("Always");
@@ -72,6 +73,19 @@ fn fits(container: &Value, settings: &Settings) {
     let words: Vec<&str> = entries(&container["args"]).filter_map(Value::as_str).collect();
     assert_eq!(words, ["run", "--config", "/etc/landbridge/proxy.toml"]);
     assert_eq!(container["securityContext"]["runAsNonRoot"].as_bool(), Some(true));
+}
+
+/// The authorities of the servers are where the file says, out of a volume.
+fn has_files(pod: &Value, container: &Value, settings: &Settings) {
+    for server in &settings.servers {
+        let ServerTls::On { trust: Trust::VerifyFull { ca: Some(ca) }, .. } = &server.tls else {
+            panic!("{}: no authority: {:?}", server.name, server.tls);
+        };
+        let directory = ca.parent().expect("a directory").to_str();
+        let mount = entries(&container["volumeMounts"]).find(|mount| mount["mountPath"].as_str() == directory);
+        let volume = &mount.unwrap_or_else(|| panic!("{}: nothing is mounted there", ca.display()))["name"];
+        assert!(entries(&pod["volumes"]).any(|known| known["name"] == *volume), "{volume:?}");
+    }
 }
 
 fn has_time(pod: &Value, container: &Value, settings: &Settings) {

@@ -7,7 +7,7 @@ use crate::config::Settings;
 
 const SHIPPED: &str = include_str!("../../../proxy.toml");
 /// Lines that are all a file needs.
-const SMALLEST: usize = 27;
+const SMALLEST: usize = 30;
 
 /// A key or a table behind `# `.
 fn commented(line: &str) -> Option<&str> {
