@@ -4,7 +4,7 @@
 //! turns busy into ready, and a busy connection that is dropped is closed.
 
 pub mod account;
-mod acquaintance;
+pub mod acquaintance;
 pub mod conn;
 mod conversation;
 pub mod defaults;

@@ -42,8 +42,10 @@ pub struct Server {
     setup: ArcSwapOption<Levelled>,
     /// Whether it refused what would level it with the primary.
     unlevelled: AtomicBool,
+    /// How often its name has come to stand for another host, as far as the monitor followed it there.
+    pub(super) moves: AtomicU64,
     /// How well it is known.
-    known: Acquaintance,
+    pub(super) known: Acquaintance,
     /// Cancelled once the configuration has it no more.
     retired: CancellationToken,
 }
@@ -173,6 +175,7 @@ impl Server {
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),
+            moves: AtomicU64::new(0),
             known: Acquaintance::default(),
             retired: CancellationToken::new(),
         }
@@ -281,32 +284,6 @@ impl Server {
         self.facts.load_full()
     }
 
-    /// What is known of it may not be true any more: it could not be reached, or an operator wants it looked at anew.
-    pub fn doubt(&self) {
-        self.known.doubt();
-    }
-
-    /// Whether it must be asked what it is like, by a login that it greeted with this version and number; then, how often
-    /// it was doubted until now. Nobody who logs in meanwhile goes by what was known before.
-    pub fn is_unknown(&self, version: &str, thread_id: u32) -> Option<u64> {
-        let (doubts, is_known) = self.known.logged_in(thread_id);
-        let is_same = || self.facts().is_some_and(|facts| facts.version == version);
-        (!(is_known && is_same())).then_some(doubts)
-    }
-
-    /// Remembers what a connection learned, if it is news. `doubts`: how often it was doubted before it asked.
-    pub fn learn_again(&self, facts: Facts, doubts: u64) {
-        let known = self.facts();
-        if known.as_deref() != Some(&facts) {
-            let other_defaults = known.is_some_and(|known| known.defaults != facts.defaults);
-            self.learn(facts);
-            if other_defaults {
-                self.variables_changed(None);
-            }
-        }
-        self.known.answered(doubts);
-    }
-
     /// Remembers what a connection learned.
     pub fn learn(&self, facts: Facts) {
         let facts = Arc::new(facts);
@@ -334,6 +311,11 @@ impl Server {
         self.reference.accounts.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The state of server-wide variables, as a number that grows.
+    pub(super) fn variables(&self) -> u64 {
+        self.reference.variables.load(Ordering::Acquire)
+    }
+
     /// The state of accounts and privileges, as a number that grows.
     pub fn accounts(&self) -> u64 {
         self.reference.accounts.load(Ordering::Acquire)
@@ -347,7 +329,8 @@ impl Server {
 
     /// The state of what connections keep to their end, as a number that grows.
     pub fn generation(&self) -> u64 {
-        self.reference.generation.load(Ordering::Acquire)
+        // Both only grow.
+        self.reference.generation.load(Ordering::Acquire) + self.moves.load(Ordering::Acquire)
     }
 }
 

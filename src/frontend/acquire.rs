@@ -126,10 +126,12 @@ impl Session {
 
     /// A connection from a pool for a job, and how its server was chosen; if it must be, later.
     pub(super) async fn acquire_for(&mut self, job: &Job, need: Need, whom: Whom) -> Result<Taken, ServerError> {
-        match self.acquire_now(job, need, whom).await {
-            Ok(taken) => Ok(taken),
-            Err(denied) => self.outlast(job, need, whom, denied).await,
-        }
+        let taken = match self.acquire_now(job, need, whom).await {
+            Ok(taken) => taken,
+            Err(denied) => self.outlast(job, need, whom, denied).await?,
+        };
+        self.keep_defaults_for(job);
+        Ok(taken)
     }
 
     /// A connection for a job, unless none can be had now.
@@ -339,8 +341,6 @@ impl Session {
             Err(Ended::Left(_)) => return Err(Denied::Over(errno::left_while_waiting())),
             Ok(()) | Err(Ended::TooLong) => {}
         }
-        // What sessions begin with may be something else by now than when the command began to wait.
-        self.keep_defaults();
         match came.unwrap_or(Err(CheckoutError::Closed)) {
             Ok(lease) => Ok(lease),
             Err(error) => Err(checkout_error(pool, &error)),

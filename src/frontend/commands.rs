@@ -100,7 +100,7 @@ impl Session {
     fn asks_for_another_draw(&self, statement: &Statement<'_>) -> bool {
         let draws = statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) || statement.parts != Parts::Single;
         let may_ask = draws || self.last.drew || self.settings().session_mode.is_for(&self.account.user);
-        statement.traits.intersects(Traits::USES_LAST_OF_CONNECTION) && !may_ask
+        statement.traits.intersects(Traits::USES_LAST_DRAW) && !may_ask
     }
 
     async fn begin(&mut self, begin: Begin, wish: Option<Transactions>) -> Result<(), Gone> {

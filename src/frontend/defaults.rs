@@ -1,6 +1,7 @@
 //! What holds for a session that did not say otherwise: the defaults of the server it began with, and what
 //! its login asked for.
 
+use super::job::Job;
 use super::session::Session;
 use crate::protocol::capability::Capabilities;
 use crate::state::{SessionState, literal};
@@ -14,6 +15,14 @@ impl Session {
         self.reference = self.shared.reference();
         let autocommit = self.shared.default_of("autocommit");
         self.autocommit_off_by_default = autocommit.is_some_and(|value| !is_on(value.as_bytes()));
+    }
+
+    /// What sessions begin with may be something else by now than when a job began to wait. One that changes the state
+    /// has foreseen the whole of it.
+    pub(super) fn keep_defaults_for(&mut self, job: &Job) {
+        if job.becomes.is_none() {
+            self.keep_defaults();
+        }
     }
 
     /// Server-wide variables were set, or another server is the primary: the session keeps what it began

@@ -81,14 +81,17 @@ fn may_wait(begin: Begin) -> bool {
 }
 
 /// What asks for something that the statement before it left on its connection.
-pub(super) const ASKING: Traits =
-    Traits::USES_ROW_COUNT.or(Traits::USES_FOUND_ROWS).or(Traits::USES_DIAGNOSTICS).or(Traits::USES_LAST_OF_CONNECTION);
+pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT
+    .or(Traits::USES_FOUND_ROWS)
+    .or(Traits::USES_DIAGNOSTICS)
+    .or(Traits::USES_LAST_DRAW)
+    .or(Traits::USES_LAST_OF_CONNECTION);
 
 /// Whether a statement asks for what an earlier one left on its connection.
 pub(super) fn asks_about_last(text: &[u8], statement: &Statement<'_>) -> bool {
     let asks = if statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) {
         // What it draws itself it may ask for.
-        ASKING.without(Traits::USES_LAST_OF_CONNECTION)
+        ASKING.without(Traits::USES_LAST_DRAW)
     } else {
         ASKING
     };

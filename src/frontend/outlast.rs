@@ -73,10 +73,7 @@ impl Session {
                 },
             }
             denied = match self.acquire_now(job, need, whom).await {
-                Ok(taken) => {
-                    self.keep_defaults();
-                    return Ok(taken);
-                }
+                Ok(taken) => return Ok(taken),
                 Err(denied) => denied,
             };
         }

@@ -9,7 +9,7 @@ use crate::backend::server::Server;
 use crate::consistency::gtid::GtidSet;
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
-use crate::topology::{Role, Snapshot};
+use crate::topology::{Role, ServerView, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +70,11 @@ async fn until(shared: &Shared, is_seen: impl Fn(&Snapshot) -> bool) {
     drop(tokio::time::timeout(LONGEST, topology.wait_for(|snapshot| is_seen(snapshot))).await);
 }
 
-/// Whether every replica that answers has these transactions.
+/// Whether every replica that answers, and that anybody reads from, has these transactions.
 fn has_arrived(seen: &Snapshot, gtids: &GtidSet) -> bool {
-    let mut there = seen.servers.iter().filter(|server| server.role == Role::Replica && server.is_usable());
-    there.all(|server| server.executed.as_ref().is_some_and(|executed| executed.contains(gtids)))
+    let is_read = |server: &&ServerView| server.role == Role::Replica && server.weight > 0 && server.is_usable();
+    seen.servers
+        .iter()
+        .filter(is_read)
+        .all(|server| server.executed.as_ref().is_some_and(|executed| executed.contains(gtids)))
 }

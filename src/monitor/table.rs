@@ -135,9 +135,8 @@ impl Table {
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
         let newest = report.heartbeat.newest();
         entry.learn(report, answered, &mut events);
+        let gtids = entry.gtids.clone();
         self.choose(&mut events, asked);
-        self.recall_own_past(id);
-        let gtids = self.entry(id).map(|entry| entry.gtids.clone()).unwrap_or_default();
         self.look_for_writes(id, &mut events);
         if self.choice.primary == Some(id) {
             if let Some(logged) = &gtids.logged {
@@ -156,18 +155,12 @@ impl Table {
         events
     }
 
-    fn recall_own_past(&mut self, id: ServerId) {
-        let Some(report) = self.report.clone().filter(|_| self.choice.primary != Some(id)) else { return };
-        self.entry(id).into_iter().for_each(|entry| entry.recall(&report));
-    }
-
     fn primary_told(&mut self, id: ServerId, asked: Instant, committed: Option<Arc<GtidSet>>) {
         let Some(executed) = committed else {
             self.report = None;
             self.floor.give_up();
             return;
         };
-        self.entry(id).into_iter().for_each(|entry| entry.own_past = Some(executed.clone()));
         self.floor.told(id, true, asked, &executed);
         let nothing_on_its_way = asked.checked_sub(self.grace).unwrap_or(asked);
         self.report = Some(PrimaryReport { asked, nothing_on_its_way, primary_since: self.primary_since, executed });
@@ -177,10 +170,10 @@ impl Table {
     pub(super) fn applied(&mut self, id: ServerId, asked: Instant, answered: Instant, applied: GtidSet) -> bool {
         let Some(entry) = self.entry(id) else { return false };
         entry.round_trips.record(answered.saturating_duration_since(asked));
-        let before = entry.gtids.applied.replace(Arc::new(applied));
-        self.recall_own_past(id);
-        let Some(entry) = self.entry(id) else { return false };
-        let is_news = entry.gtids.applied != before;
+        let is_news = entry.gtids.applied.as_deref() != Some(&applied);
+        if is_news {
+            entry.gtids.applied = Some(Arc::new(applied));
+        }
         if let Some(applied) = entry.gtids.applied.clone() {
             self.floor.told(id, false, asked, &applied);
         }

@@ -192,6 +192,7 @@ impl Watcher {
             Ok(new) => {
                 tracing::info!(server = self.server.name, "the name stands for another address: going there");
                 // What the one had, the other may lack.
+                self.server.moved();
                 self.board.lost(self.server.id);
                 old.close().await;
                 Some(new)

@@ -1,6 +1,7 @@
 //! Keeps a pool warm: dials in the background, replaces the old, pings the idle, drops the dead.
 
 use super::{CheckoutError, Pool};
+use crate::backend::acquaintance::Asking;
 use crate::backend::conn::{Lost, Ready};
 use crate::backend::defaults::Defaults;
 use crate::backend::login::{self, DialError, LoggedIn};
@@ -103,10 +104,6 @@ impl Pool {
             }
             Err(error) => {
                 self.metrics.dial_errors.inc();
-                if error.server_error().is_none() {
-                    // Behind the same name something else may be there next time, or the same with another file.
-                    self.server.doubt();
-                }
                 self.server.reach.suspect();
                 let first = backoff.failed();
                 if first {
@@ -157,29 +154,33 @@ impl Pool {
         let greeting = login.greeting.clone();
         let mut conn = Ready::new(login, self.server.clone(), self.account.clone());
         conn.count(self.metrics.traffic.clone());
-        if let Some(doubts) = self.server.is_unknown(&greeting.version, conn.thread_id()) {
-            conn = self.learn(conn, greeting, doubts).await?;
+        if let Some(asking) = self.server.is_unknown(&greeting.version, conn.thread_id()) {
+            conn = self.learn(conn, greeting, asking).await?;
         }
         set_up(conn).await
     }
 
     /// Asks a server what it is like.
-    async fn learn(&self, conn: Ready, greeting: Greeting, doubts: u64) -> Result<Ready, DialError> {
-        let (conn, collations) = learn_collations(conn).await?;
+    async fn learn(&self, conn: Ready, greeting: Greeting, asking: Asking) -> Result<Ready, DialError> {
+        let same = self.server.facts().filter(|facts| facts.version == greeting.version);
+        let (conn, collations) = match &same {
+            Some(facts) => (conn, facts.collations.clone()),
+            None => learn_collations(conn).await?,
+        };
         let (mut conn, defaults) = learn_defaults(conn).await?;
         if conn.is_in_transaction() {
             // Where sessions begin without autocommit. What sets connections up may not be part of one.
             (conn, _) = conn.query("ROLLBACK").await.map_err(|e| DialError::Read(e.source))?;
         }
-        // A program does not forget how to do that: where it hangs, each try would cost a connection.
-        let same = self.server.facts().filter(|facts| facts.version == greeting.version);
-        let known = self.settings.load().pipelining.or(same.map(|facts| facts.pipelining));
+        // A program does not forget how to do that; that it could not may have been the network.
+        let could = same.is_some_and(|facts| facts.pipelining);
+        let known = self.settings.load().pipelining.or(could.then_some(true));
         let (conn, pipelining) = match known {
             Some(known) => (Some(conn), known),
             None => probe_pipelining(conn).await,
         };
         let Greeting { version, collation, capabilities, .. } = greeting;
-        self.server.learn_again(Facts { version, capabilities, collation, collations, defaults, pipelining }, doubts);
+        self.server.learn_again(Facts { version, capabilities, collation, collations, defaults, pipelining }, asking);
         // A server that hangs on two commands at once took the connection with it.
         conn.ok_or(DialError::TimedOut(PROBE_TIMEOUT, "probing for pipelining (it is now off for this server)"))
     }

@@ -79,7 +79,7 @@ static SPECIAL: [(&str, Effect); 24] = [
     ("GET_LOCK", Effect::Acts(Traits::NAMED_LOCK)),
     ("IS_FREE_LOCK", Effect::Acts(Traits::NONE)),
     ("IS_USED_LOCK", Effect::Acts(Traits::NONE)),
-    ("LASTVAL", Effect::Acts(Traits::USES_LAST_OF_CONNECTION)),
+    ("LASTVAL", Effect::Acts(Traits::USES_LAST_DRAW)),
     ("LAST_INSERT_ID", Effect::LastInsertId),
     ("LOAD_FILE", Effect::Local),
     ("MASTER_GTID_WAIT", Effect::Acts(Traits::NONE)),

@@ -70,7 +70,9 @@ traits! {
     USES_DIAGNOSTICS,
     /// `NEXTVAL()` and its other forms, in the text.
     DRAWS_FROM_SEQUENCE,
-    /// `LASTVAL()` and its other forms, `@@last_gtid`: what earlier statements left on the same connection.
+    /// `LASTVAL()` and its other forms: what was drawn from a sequence on the same connection.
+    USES_LAST_DRAW,
+    /// `@@last_gtid` and its kind: what earlier statements left on the same connection.
     USES_LAST_OF_CONNECTION,
     /// `CONNECTION_ID()`, `@@pseudo_thread_id`.
     USES_CONNECTION_ID,

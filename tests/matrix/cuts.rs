@@ -48,6 +48,8 @@ struct Written {
     form: Form,
     values: Vec<u64>,
     told: Told,
+    /// What its client was told in words.
+    words: String,
 }
 
 async fn acknowledged_writes_are_there_once(flavor: Flavor) {
@@ -94,14 +96,18 @@ async fn check(bed: &Bed, written: &[Written], cut: [u64; 2]) {
     let rows: Vec<(u64, u64)> = admin.query("SELECT v, COUNT(*) FROM written GROUP BY v").await.expect("counted");
     let counts: HashMap<u64, u64> = rows.into_iter().collect();
     let mut found = HashMap::new();
-    for Written { form, values, told } in written {
+    for (at, Written { form, values, told, .. }) in written.iter().enumerate() {
         let there: Vec<u64> = values.iter().map(|value| counts.get(value).copied().unwrap_or_default()).collect();
         let right = match told {
             Told::Done => there.iter().all(|n| *n == 1),
             Told::Undone => there.iter().all(|n| *n == 0),
             Told::Unknown => there.iter().all(|n| *n <= 1) && (*form != Form::Transaction || there[0] == there[1]),
         };
-        assert!(right, "{form:?} {values:?}: told {told:?}, and they are there {there:?} times");
+        assert!(
+            right,
+            "{form:?} {values:?}: told {told:?}, and they are there {there:?} times; about that time:\n{}",
+            story(written, at)
+        );
         *found.entry((*told, there.contains(&1))).or_insert(0_u64) += 1;
     }
     let known: usize = written.iter().map(|written| written.values.len()).sum();
@@ -120,6 +126,13 @@ async fn check(bed: &Bed, written: &[Written], cut: [u64; 2]) {
     assert!(of(Told::Done, true) > 0 && of(Told::Unknown, true) + of(Told::Unknown, false) > 0, "nothing was tried");
 }
 
+/// What was written before and after, in the order of one client.
+fn story(written: &[Written], at: usize) -> String {
+    let near = written.iter().skip(at.saturating_sub(8)).take(17);
+    let line = |Written { form, values, words, .. }: &Written| format!("{form:?} {values:?}: {words}\n");
+    near.map(line).collect()
+}
+
 /// Writes values from `first` on until told to end.
 async fn write_on(bed: Arc<Bed>, first: u64, mut random: Random, end: watch::Receiver<bool>) -> Vec<Written> {
     let mut conn = connect(&bed).await;
@@ -135,7 +148,8 @@ async fn write_on(bed: Arc<Bed>, first: u64, mut random: Random, end: watch::Rec
         if told == Told::Done && random.percent(20) {
             see(&mut conn, values[0]).await;
         }
-        written.push(Written { form, values, told });
+        let words = result.as_ref().err().map_or_else(|| "OK".to_owned(), ToString::to_string);
+        written.push(Written { form, values, told, words });
         if outcome == Outcome::Closed || (outcome != Outcome::Fine && random.percent(10)) {
             conn = connect(&bed).await;
         }
@@ -177,7 +191,11 @@ async fn write(conn: &mut Conn, form: Form, values: &[u64]) -> (Result<(), Error
             };
             match begun.await {
                 Ok(()) => (conn.query_drop("COMMIT").await, true),
-                failed => (failed, false),
+                // What could not be sent leaves a transaction as it was: as an application would, the client ends it.
+                failed => {
+                    let _may_be_lost_as_well = conn.query_drop("ROLLBACK").await;
+                    (failed, false)
+                }
             }
         }
     }

@@ -143,6 +143,7 @@ impl Session {
             trial.journal.forget_reads();
         }
         self.binding = Binding::Begun(trial.beginning.clone());
+        self.keep_defaults_for(job);
         Ok(Acquired { lease, tenure: Tenure::Moving { trial, replica, chosen } })
     }
 

@@ -1,13 +1,13 @@
 //! What is known of one server.
 
 use super::Event;
-use crate::consistency::gtid::{Family, GtidSet};
+use crate::consistency::gtid::Family;
 use crate::monitor::ServerPlan;
 use crate::monitor::health::Opinion;
 use crate::monitor::report::{Gtids, Replication, Report, Threads};
 use crate::monitor::roles::Claim;
 use crate::monitor::rtt::RoundTrips;
-use crate::topology::{Health, Lag, PrimaryReport, Role, ServerId, ServerView};
+use crate::topology::{Health, Lag, Role, ServerId, ServerView};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,6 @@ pub(super) struct Entry {
     pub(super) family: Option<Family>,
     pub(super) is_writable: bool,
     pub(super) gtids: Gtids,
-    /// All it had executed when it was last the primary: what it wrote itself it never applied.
-    pub(super) own_past: Option<Arc<GtidSet>>,
     pub(super) replication: Replication,
     /// Whether it may ask for replication, as far as people were told.
     pub(super) told_hidden: bool,
@@ -52,15 +50,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A server that was the primary has what it wrote then, though it never applied it: as far as the primary of now
-    /// has all of that, too.
-    pub(super) fn recall(&mut self, report: &PrimaryReport) {
-        let (Some(past), Some(applied)) = (&self.own_past, &mut self.gtids.applied) else { return };
-        if report.executed.contains(past) && !applied.contains(past) {
-            let _of_one_family = Arc::make_mut(applied).union(past);
-        }
-    }
-
     pub(super) fn new(id: ServerId, name: Arc<str>, plan: ServerPlan, place: Place) -> Self {
         Self {
             id,
@@ -73,7 +62,6 @@ impl Entry {
             family: None,
             is_writable: false,
             gtids: Gtids::default(),
-            own_past: None,
             replication: Replication::Hidden,
             told_hidden: false,
             told_stopped: false,

@@ -252,31 +252,6 @@ fn floor(lab: &mut Lab, second: u64) -> (bool, Option<Arc<GtidSet>>) {
     (floor.pending, floor.gtids)
 }
 
-/// What a MariaDB server wrote itself it has not applied.
-#[test]
-fn a_former_primary_has_what_it_wrote() {
-    let mut lab = Lab::new(&[Planned::Auto, Planned::Auto]);
-    let (former, next) = (ServerId(0), ServerId(1));
-    lab.replica(0, next, "1-1-9");
-    lab.primary(0, former, "1-1-9");
-    lab.replica(1, former, "");
-    lab.primary(1, next, "1-1-9");
-    lab.primary(2, next, "1-1-9,2-2-1");
-    lab.replica(2, former, "2-2-1");
-    assert_eq!(lab.view(former).executed, Some(gtids("1-1-9,2-2-1")));
-    assert!(!lab.glance(2, former, "2-2-1"), "no news");
-    lab.glance(3, former, "2-2-2");
-    assert_eq!(lab.view(former).executed, Some(gtids("1-1-9,2-2-2")));
-    // What the next one lacks, nobody will ever see.
-    let mut lab = Lab::new(&[Planned::Auto, Planned::Auto]);
-    lab.replica(0, next, "1-1-8");
-    lab.primary(0, former, "1-1-9");
-    lab.replica(1, former, "");
-    lab.primary(1, next, "1-1-8,2-2-1");
-    lab.replica(2, former, "2-2-1");
-    assert_eq!(lab.view(former).executed, Some(gtids("2-2-1")));
-}
-
 #[test]
 fn before_the_primary_has_told_nothing_is_proven() {
     let mut lab = Lab::pair();

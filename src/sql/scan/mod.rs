@@ -271,7 +271,7 @@ impl<'a> Scan<'a> {
                     self.raise(Why::SideEffectFunction);
                 }
                 self.traits |= match self.prev2().token {
-                    Token::Word(Word::Previous) => Traits::USES_LAST_OF_CONNECTION,
+                    Token::Word(Word::Previous) => Traits::USES_LAST_DRAW,
                     Token::Word(Word::Next) => Traits::DRAWS_FROM_SEQUENCE,
                     _ => Traits::NONE,
                 };

@@ -29,8 +29,7 @@ impl Scan<'_> {
         let name = unquoted(self.text(self.cur()));
         if is(name, "nextval") || is(name, "currval") {
             self.raise(Why::SideEffectFunction);
-            self.traits |=
-                if is(name, "currval") { Traits::USES_LAST_OF_CONNECTION } else { Traits::DRAWS_FROM_SEQUENCE };
+            self.traits |= if is(name, "currval") { Traits::USES_LAST_DRAW } else { Traits::DRAWS_FROM_SEQUENCE };
         } else if is(unquoted(self.text(self.prev2())), "information_schema") && !is_catalogue(name) {
             self.server_local();
         }
