@@ -52,11 +52,13 @@ impl Session {
         for id in near.into_iter().chain(primary.filter(|id| Some(*id) != near)) {
             let Some(pool) = pool_of(id.0) else { continue };
             let asked = tokio::time::timeout(ENOUGH, self.log_in_at(pool)).await;
-            match asked.unwrap_or(Ok(())) {
-                Ok(()) => {
+            match asked.unwrap_or(Ok(Word::None)) {
+                Ok(Word::Welcome) => {
                     self.shared.proven.login(&self.account.user);
                     return Ok(());
                 }
+                // Who is silent takes back nothing of what another one has said.
+                Ok(Word::None) => {}
                 // A replica may only be late.
                 Err(error) => refusal = Err(errno::as_told_to(error, &self.account.user, &self.host)),
             }
@@ -65,15 +67,15 @@ impl Session {
     }
 
     /// What a server says of the account, if it refuses it. A connection of today costs no round trip.
-    async fn log_in_at(&self, pool: &Arc<Pool>) -> Result<(), ServerError> {
+    async fn log_in_at(&self, pool: &Arc<Pool>) -> Result<Word, ServerError> {
         let refusal = |error: &DialError| match error.server_error().filter(|error| errno::refuses_account(error)) {
             Some(error) => Err(error.clone()),
-            None => Ok(()),
+            None => Ok(Word::None),
         };
         let mut lease = match pool.checkout(&self.state).await {
             Ok(lease) => lease,
             Err(CheckoutError::Unreachable(error)) => return refusal(&error),
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(Word::None),
         };
         match lease.take() {
             Some(conn) if conn.is_login_outdated() => match conn.log_in_again().await {
@@ -84,6 +86,13 @@ impl Session {
             None => {}
         }
         lease.give_back(Disposition::Clean);
-        Ok(())
+        Ok(Word::Welcome)
     }
+}
+
+/// What a server says of an account, unless it refuses it.
+enum Word {
+    Welcome,
+    /// It cannot be asked.
+    None,
 }
