@@ -74,11 +74,11 @@ impl Server {
 
     /// Remembers what a connection learned, if it is news.
     pub fn learn_again(&self, facts: Facts, Asking { doubts, variables }: Asking) {
-        if self.facts().is_some() && self.variables() != variables {
+        let known = self.facts();
+        if known.is_some() && self.variables() != variables {
             // Somebody has set one since: who logs in next asks again.
             return;
         }
-        let known = self.facts();
         if known.as_deref() != Some(&facts) {
             let other_defaults = known.is_some_and(|known| known.defaults != facts.defaults);
             self.learn(facts);

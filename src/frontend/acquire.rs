@@ -334,16 +334,12 @@ impl Session {
 
     /// Waits for a connection. Nothing is sent for a client that has left meanwhile, or for a session that is to end.
     async fn wait_in_line(&mut self, pool: &Arc<Pool>) -> Result<Lease, Denied> {
-        let (state, mut came) = (self.state.clone(), None);
-        let waits = async { came = Some(pool.checkout(&state).await) };
-        match self.hear_until(waits).await {
-            Err(Ended::Told(error)) => return Err(Denied::Over(error)),
-            Err(Ended::Left(_)) => return Err(Denied::Over(errno::left_while_waiting())),
-            Ok(()) | Err(Ended::TooLong) => {}
-        }
-        match came.unwrap_or(Err(CheckoutError::Closed)) {
-            Ok(lease) => Ok(lease),
-            Err(error) => Err(checkout_error(pool, &error)),
+        let state = self.state.clone();
+        match self.hear_until(pool.checkout(&state)).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(error)) => Err(checkout_error(pool, &error)),
+            Err(Ended::Told(error)) => Err(Denied::Over(error)),
+            Err(Ended::Left(_) | Ended::TooLong) => Err(Denied::Over(errno::left_while_waiting())),
         }
     }
 }

@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Waits for something that comes in any case, however long that takes. Whoever is told to leave may finish.
-    pub(super) async fn hear_until(&mut self, awaited: impl Future<Output = ()>) -> Result<(), Ended> {
+    pub(super) async fn hear_until<T>(&mut self, awaited: impl Future<Output = T>) -> Result<T, Ended> {
         let told = self.entry.handle().clone();
         let mut awaited = pin!(awaited);
         loop {
@@ -136,27 +136,34 @@ impl Session {
                 biased;
                 () = told.stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
                 said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
-                () = &mut awaited => return Ok(()),
+                came = &mut awaited => return Ok(came),
             }
         }
     }
 
     async fn listen_until(&mut self, awaited: impl Future<Output = ()>, deadline: Instant) -> Result<(), Ended> {
         let told = self.entry.handle().clone();
-        let mut awaited = pin!(awaited);
-        loop {
-            let listens = self.client.packets.received() < READ_AHEAD;
+        let soon = async {
             tokio::select! {
                 biased;
-                () = told.stop.cancelled() => return Err(Ended::Told(errno::shutting_down())),
-                () = told.leave.cancelled() => return Err(Ended::Told(self.why_to_leave())),
-                said = self.client.packets.watch(), if listens => { said.map_err(Ended::Left)?; }
-                () = tokio::time::sleep_until(deadline) => return Err(Ended::TooLong),
+                () = told.leave.cancelled() => Some(Late::ToldToLeave),
+                () = tokio::time::sleep_until(deadline) => Some(Late::TooLong),
                 // Last: where each try takes long, somebody has always called meanwhile.
-                () = &mut awaited => return Ok(()),
+                () = awaited => None,
             }
+        };
+        match self.hear_until(soon).await? {
+            None => Ok(()),
+            Some(Late::ToldToLeave) => Err(Ended::Told(self.why_to_leave())),
+            Some(Late::TooLong) => Err(Ended::TooLong),
         }
     }
+}
+
+/// What came before that which was waited for.
+enum Late {
+    ToldToLeave,
+    TooLong,
 }
 
 /// What the client is told in the end.

@@ -161,16 +161,22 @@ async fn a_schema_is_dropped(flavor: Flavor) {
     bed.stop().await;
 }
 
-/// A schema is taken from a user who is in it: the session goes on with what needs none.
-async fn a_schema_is_taken_away(flavor: Flavor) {
+/// A bed on which the user of the second client may use the schema `taken`, and root, the first, may take it.
+async fn with_a_schema_to_take(flavor: Flavor) -> (Bed, Conn, Conn) {
     let bed = with_root(flavor).await;
-    let (mut root, mut client) = (root(&bed).await, bed.client().await);
+    let (mut root, client) = (root(&bed).await, bed.client().await);
     for sql in
         ["CREATE DATABASE taken", "CREATE TABLE taken.t (n INT)", &format!("GRANT ALL ON taken.* TO '{APP}'@'%'")]
     {
         root.query_drop(sql).await.expect(sql);
     }
     bed.pair.wait_caught_up().await.expect("the replica follows");
+    (bed, root, client)
+}
+
+/// A schema is taken from a user who is in it: the session goes on with what needs none.
+async fn a_schema_is_taken_away(flavor: Flavor) {
+    let (bed, mut root, mut client) = with_a_schema_to_take(flavor).await;
     client.query_drop("USE taken").await.expect("there it is");
     assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
     root.query_drop(format!("REVOKE ALL ON taken.* FROM '{APP}'@'%'")).await.expect("revoked");
@@ -186,14 +192,7 @@ async fn a_schema_is_taken_away(flavor: Flavor) {
 
 /// A replica has a change of privileges later than the primary: who logs in there meanwhile does not keep the old ones.
 async fn privileges_that_a_replica_has_later(flavor: Flavor) {
-    let bed = with_root(flavor).await;
-    let (mut root, mut client) = (root(&bed).await, bed.client().await);
-    for sql in
-        ["CREATE DATABASE taken", "CREATE TABLE taken.t (n INT)", &format!("GRANT ALL ON taken.* TO '{APP}'@'%'")]
-    {
-        root.query_drop(sql).await.expect(sql);
-    }
-    bed.pair.wait_caught_up().await.expect("the replica follows");
+    let (bed, mut root, mut client) = with_a_schema_to_take(flavor).await;
     assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM taken.t").await, 0);
     bed.pair.stop_applier().await.expect("stops");
     root.query_drop(format!("REVOKE ALL ON taken.* FROM '{APP}'@'%'")).await.expect("revoked");
