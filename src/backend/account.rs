@@ -1,5 +1,6 @@
 //! Whom connections to servers log in as.
 
+use super::attributes::Introductions;
 use super::login::DialError;
 use crate::config::Secret;
 use crate::protocol::auth::is_same;
@@ -19,6 +20,8 @@ pub struct Account {
     pub user: String,
     /// Password.
     pub password: Secret,
+    /// What its clients say of themselves.
+    pub introductions: Introductions,
     origin: Origin,
 }
 
@@ -44,13 +47,13 @@ struct Lent {
 impl Account {
     /// An account that the file lists.
     pub fn listed(user: String, password: Secret) -> Self {
-        Self { user, password, origin: Origin::Listed }
+        Self { user, password, introductions: Introductions::default(), origin: Origin::Listed }
     }
 
     /// An account that a client logged in with.
     pub fn lent(user: &str, password: &str) -> Self {
         let (user, password) = (user.to_owned(), Secret::new(password.to_owned()));
-        Self { user, password, origin: Origin::Lent(Lent::default()) }
+        Self { user, password, introductions: Introductions::default(), origin: Origin::Lent(Lent::default()) }
     }
 
     /// Whether a client lent it.

@@ -166,7 +166,7 @@ async fn log_in(
         auth: conversation.opening()?,
         schema: None,
         plugin: caps.contains(Capabilities::PLUGIN_AUTH).then(|| conversation.plugin().name().into()),
-        attributes: attributes(),
+        attributes: account.introductions.encode(),
         zstd_level: None,
     };
     let mut payload = Vec::new();
@@ -268,7 +268,7 @@ pub async fn change_user(
     body.put_u16(COLLATION);
     body.put_nul_bytes(plugin.name().as_bytes());
     if caps.contains(Capabilities::CONNECT_ATTRS) {
-        body.put_lenenc(0);
+        body.put_lenenc_bytes(&account.introductions.encode());
     }
     frame(packets.output(), 0, &body);
     packets.flush().await.map_err(ReadError::Io)?;
@@ -281,17 +281,4 @@ fn greeted_with(greeting: &Greeting) -> Plugin {
         Some(Plugin::Ed25519 | Plugin::Parsec) | None => Plugin::Native,
         Some(plugin) => plugin,
     }
-}
-
-/// Connection attributes by which an operator recognises our connections on the server.
-fn attributes() -> Vec<u8> {
-    let mut out = Vec::new();
-    let pid = std::process::id().to_string();
-    for (name, value) in
-        [("program_name", "landbridge"), ("_client_version", env!("CARGO_PKG_VERSION")), ("_pid", &pid)]
-    {
-        out.put_lenenc_bytes(name.as_bytes());
-        out.put_lenenc_bytes(value.as_bytes());
-    }
-    out
 }

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod acquaintance;
+pub mod attributes;
 pub mod conn;
 mod conversation;
 pub mod defaults;

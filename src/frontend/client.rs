@@ -1,5 +1,6 @@
 //! The client's end of a session: its commands in, answers of our own out.
 
+use crate::backend::attributes::Attributes;
 use crate::net::budget::Budget;
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::protocol::capability::{Capabilities, Status};
@@ -9,6 +10,7 @@ use crate::protocol::packet::frame;
 use crate::protocol::response::{OK, OkPacket, ServerError};
 use crate::protocol::resultset::{self, Column, Protocol};
 use std::io;
+use std::sync::Arc;
 
 /// A connected client.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Client {
     pub hides_its_errors: bool,
     /// The key it named when it connected (attribute `landbridge_key`): whose writes it must see.
     pub key: Option<Box<[u8]>>,
+    /// What it said of itself when it logged in.
+    pub says: Arc<Attributes>,
     /// Sequence id of the next packet it gets.
     pub seq: u8,
     /// Whether part of an answer to the current command has been handed to it.
@@ -38,6 +42,7 @@ impl Client {
             compression: None,
             hides_its_errors: false,
             key: None,
+            says: Arc::default(),
             seq: 0,
             answered: false,
         }

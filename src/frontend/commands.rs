@@ -10,6 +10,7 @@ use super::proof::{Proof, prove};
 use super::question::Question;
 use super::session::{Gone, Last, Session};
 use super::sight::Sight;
+use crate::backend::attributes::Attributes;
 use crate::consistency::gtid::Family;
 use crate::consistency::touched::Touch;
 use crate::metrics::{Outcome, Saved};
@@ -213,7 +214,10 @@ impl Session {
             return Err(Gone::Left("COM_CHANGE_USER took too long".into()));
         };
         match proved {
-            Ok(account) => self.is_of(account),
+            Ok(account) => {
+                self.client.says = Attributes::of_client(&change.attributes);
+                self.is_of(account);
+            }
             Err(Rejected::Told(error)) => {
                 shared.metrics.login_failures.inc();
                 shared.metrics.errors.own(error.code);

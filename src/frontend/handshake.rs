@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::proof::{Proof, prove};
 use super::users::Users;
+use crate::backend::attributes::Attributes;
 use crate::backend::login::Account;
 use crate::backend::server::family;
 use crate::consistency::gtid::Family;
@@ -186,6 +187,7 @@ async fn log_in(
     // MariaDB's library for C replaces an error of its own numbers by "malformed packet".
     client.hides_its_errors = attribute(&login.attributes, b"_client_name") == Some(b"libmariadb");
     client.key = attribute(&login.attributes, b"landbridge_key").filter(|key| !key.is_empty()).map(Box::from);
+    client.says = Attributes::of_client(&login.attributes);
     let proof = Proof::from(&login);
     match prove(door, welcome.scramble, &mut client, &nonce, proof, host).await {
         Ok(account) => Ok(Authenticated { client, account, nonce, schema: login.schema, collation: login.collation }),

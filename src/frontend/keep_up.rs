@@ -47,6 +47,7 @@ impl Session {
             self.entry.handle().leave.cancel();
         }
         self.account = now.unwrap_or(account);
+        self.client.says = self.account.introductions.join(std::mem::take(&mut self.client.says));
         self.pools = self.shared.pools.of(&self.account, self.client.caps);
     }
 

@@ -251,6 +251,8 @@ pub struct ChangeUser {
     pub collation: Option<u16>,
     /// Authentication plugin the answer is for.
     pub plugin: Option<Vec<u8>>,
+    /// Connection attributes, still encoded (without their total length).
+    pub attributes: Vec<u8>,
 }
 
 impl ChangeUser {
@@ -269,7 +271,9 @@ impl ChangeUser {
         let collation = if r.is_empty() { None } else { Some(r.u16()?) };
         let with_plugin = caps.contains(Capabilities::PLUGIN_AUTH) && !r.is_empty();
         let plugin = with_plugin.then(|| r.nul_or_rest().to_vec());
-        Ok(Self { user, auth, schema, collation, plugin })
+        let with_attributes = caps.contains(Capabilities::CONNECT_ATTRS) && !r.is_empty();
+        let attributes = if with_attributes { r.lenenc_bytes()?.to_vec() } else { Vec::new() };
+        Ok(Self { user, auth, schema, collation, plugin, attributes })
     }
 }
 

@@ -1,6 +1,6 @@
 //! How clients come in: passwords, plugins, TLS, sockets, limits.
 
-use crate::support::{APP, Bed, PASSWORD, Plan, one};
+use crate::support::{APP, Bed, PASSWORD, Plan, one, run};
 use landbridge::lab::Flavor;
 use mysql_async::prelude::*;
 use mysql_async::{ChangeUserOpts, Conn, Error, Opts, SslOpts};
@@ -70,6 +70,32 @@ async fn a_unix_socket(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What all clients of an account say of themselves is said at the servers by connections that are opened then.
+async fn what_clients_have_in_common(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 0, ..Plan::default() }).await;
+    let attribute = |name: &str| {
+        format!(
+            "SELECT GROUP_CONCAT(attr_value ORDER BY attr_value) FROM performance_schema.session_connect_attrs \
+             JOIN information_schema.innodb_trx ON processlist_id = trx_mysql_thread_id WHERE attr_name = '{name}'"
+        )
+    };
+    let mut writers = Vec::new();
+    for (program, names) in [("shop", "shop"), ("shop", "shop,shop"), ("worker", "landbridge,shop,shop")] {
+        let opts = bed.opts().connect_attribute("program_name", program).connect_attribute("team", "sales");
+        let mut client = Conn::new(opts).await.expect("a client can connect");
+        run(&mut client, &["BEGIN", "INSERT INTO t (n) VALUES (1)"]).await;
+        writers.push(client);
+        // MariaDB shows attributes only where its performance schema is switched on at its start.
+        if flavor == Flavor::MySql {
+            bed.until_sql(&attribute("program_name"), names).await;
+            bed.until_sql(&attribute("team"), &["sales"; 3][..writers.len()].join(",")).await;
+        }
+    }
+    writers[2].change_user(ChangeUserOpts::default()).await.expect("attributes go with it");
+    drop(writers);
+    bed.stop().await;
+}
+
 /// `COM_CHANGE_USER` and `COM_RESET_CONNECTION` start the session anew.
 async fn sessions_start_anew(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
@@ -135,4 +161,5 @@ crate::on_both!(
     clients_with_tls,
     a_unix_socket,
     sessions_start_anew,
+    what_clients_have_in_common,
 );
