@@ -73,6 +73,8 @@ pub enum Wish {
     Pause(Duration),
     /// Let them go on.
     Resume,
+    /// Go by the file as it is now.
+    Reload,
 }
 
 /// A process that lingers has not done what was wanted of it.

@@ -120,5 +120,6 @@ fn in_words(what: Wish) -> String {
     match what {
         Wish::Pause(patience) => format!("pause {}", patience.as_millis()),
         Wish::Resume => "resume".to_owned(),
+        Wish::Reload => "reload".to_owned(),
     }
 }

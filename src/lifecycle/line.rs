@@ -3,7 +3,7 @@
 //! The older one says `landbridge 1 ..` with its listening sockets, later `serve ..`, and from then on `told ..`
 //! for what its clients write and see. The newer one says `waiting ..`, `ready` and `serving`, then `ok` to each
 //! `told`; to those that linger also `older` (somebody newer listens to them from now on), `drain`, and, answered by
-//! `done ..`, `pause ..` and `resume`.
+//! `done ..`, `pause ..`, `resume` and `reload`.
 
 use rustix::cmsg_space;
 use rustix::net::{

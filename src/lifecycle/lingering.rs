@@ -5,6 +5,7 @@ use crate::frontend::shared::Shared;
 use crate::frontend::succession::Ask;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A successor that is silent for longer is taken for dead, and this process must not go on.
@@ -26,6 +27,8 @@ pub(super) struct Lingering {
     shared: Arc<Shared>,
     /// Cancelled when the newest process says that it ends.
     drain: CancellationToken,
+    /// Notified when it has read the file again.
+    again: Arc<Notify>,
     /// Whether somebody listens who is newer than the one that this process has started.
     is_older: bool,
     /// Who waited when the line ended.
@@ -34,8 +37,12 @@ pub(super) struct Lingering {
 
 impl Lingering {
     /// A line on which nothing was said yet.
-    pub(super) fn new(successor: Successor, shared: Arc<Shared>, drain: CancellationToken) -> Self {
-        Self { successor, shared, drain, is_older: false, unanswered: Vec::new() }
+    pub(super) fn new(
+        successor: Successor,
+        shared: Arc<Shared>,
+        (drain, again): (CancellationToken, Arc<Notify>),
+    ) -> Self {
+        Self { successor, shared, drain, again, is_older: false, unanswered: Vec::new() }
     }
 
     /// Tells the newest process what is written and seen here, until the line ends. Those who wait then are let go
@@ -110,6 +117,11 @@ impl Lingering {
                 self.shared.under_way()
             }
             ("resume", "") => self.shared.resume().await,
+            ("reload", "") => {
+                // What is written here meanwhile has to be told: nobody waits until it is done.
+                self.again.notify_one();
+                0
+            }
             _ => {
                 tracing::error!(said, "the process that took over says what nobody understands");
                 return false;

@@ -19,26 +19,29 @@ use self::doors::Doors;
 use self::elders::Elders;
 use self::handover::{Program, Ready, Successor, serve_again};
 use self::lingering::{Lingering, Parted};
-use self::reload::reload;
+use self::reload::{reload, reload_whenever};
 use crate::app::{App, Request};
 use crate::config::Settings;
 use crate::frontend::shared::Shared;
+use crate::frontend::succession::Wish;
 use crate::net::listening::{Listening, Passed};
 use crate::net::names::Resolver;
 use anyhow::{Result, bail};
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// While this process lingers, its pools are made smaller so often.
 const SHRINK_EVERY: Duration = Duration::from_millis(500);
+/// Processes that linger have so long to say that they have heard something.
+const TELL_WITHIN: Duration = Duration::from_secs(5);
 
 /// The process, serving.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub struct Life {
     telling: JoinHandle<()>,
     /// Its configuration.
     file: PathBuf,
+    /// A process that is being started to take over.
+    started: Option<AbortOnDropHandle<Result<Ready>>>,
 }
 
 /// What ends the wait of a process that lingers.
@@ -82,10 +87,11 @@ impl Life {
                 taken = arrival.take_over(&app, &mut elders) => taken?,
                 () = signals.end.told() => bail!("told to end before it had taken over"),
             }
+            tokio::spawn(have_elders_reload(app.shared.clone()));
         }
         close_unused(&passed);
         let telling = tokio::spawn(notify::keep_telling(app.shared.clone()));
-        Ok(Self { app, program, signals, elders, telling, file: file.to_owned() })
+        Ok(Self { app, program, signals, elders, telling, file: file.to_owned(), started: None })
     }
 
     /// What runs.
@@ -96,8 +102,6 @@ impl Life {
     /// Lives until it is told to end, or until it has handed over and its last client has left.
     pub async fn live(mut self) {
         let mut requests = self.app.requests();
-        // A process that is being started to take over.
-        let mut started: Option<Pin<Box<dyn Future<Output = Result<Ready>> + Send>>> = None;
         loop {
             let ready = tokio::select! {
                 () = self.signals.end.told() => break,
@@ -117,18 +121,18 @@ impl Life {
                     },
                 },
                 Some(()) = self.signals.hand_over.recv() => {
-                    match &started {
+                    match &self.started {
                         Some(_) => tracing::warn!("another process is being started already"),
                         None if self.app.shared.gate.is_paused() => {
                             tracing::error!("paused: another process would not be; RESUME first, then hand over");
                         }
-                        None => started = Some(self.start_another()),
+                        None => self.started = Some(self.start_another()),
                     }
                     continue;
                 }
-                ready = wait_for(&mut started) => ready,
+                ready = wait_for(&mut self.started) => ready,
             };
-            started = None;
+            self.started = None;
             let handed = match ready {
                 Ok(ready) => ready.hand_over(&self.app, &mut self.elders).await,
                 Err(error) => Err(error),
@@ -149,17 +153,30 @@ impl Life {
 
     /// Reads the file again, unless the process is told to end meanwhile.
     async fn reload(&mut self) -> Option<Result<u64, String>> {
-        tokio::select! {
-            reloaded = reload(&self.app, &self.file) => Some(reloaded),
-            () = self.signals.end.told() => None,
+        let reloaded = tokio::select! {
+            reloaded = reload(&self.app, &self.file) => reloaded,
+            () = self.signals.end.told() => return None,
+        };
+        if reloaded.is_ok() {
+            self.pass_on_the_file().await;
         }
+        Some(reloaded)
     }
 
-    fn start_another(&self) -> Pin<Box<dyn Future<Output = Result<Ready>> + Send>> {
+    /// Others have read the file as it was: who is being started is started anew, and those that linger read it again.
+    async fn pass_on_the_file(&mut self) {
+        if self.started.take().is_some() {
+            tracing::info!("the file has changed meanwhile: starting another process once more");
+            self.started = Some(self.start_another());
+        }
+        have_elders_reload(self.app.shared.clone()).await;
+    }
+
+    fn start_another(&self) -> AbortOnDropHandle<Result<Ready>> {
         let copy = |socket: &Listening| Listening::new(socket.acceptor()?, socket.owner());
         let sockets: io::Result<Vec<_>> = self.app.doors.sockets().iter().map(copy).collect();
         let program = self.program.clone();
-        Box::pin(async move { handover::start(&program, sockets?).await })
+        AbortOnDropHandle::new(tokio::spawn(async move { handover::start(&program, sockets?).await }))
     }
 
     /// Another process serves new clients; those of this one may stay until they leave. Whether this process
@@ -169,7 +186,8 @@ impl Life {
         let shared = self.app.shared.clone();
         tracing::info!(pid = successor.child.id(), clients = shared.registry.len(), "another process has taken over");
         let drain = CancellationToken::new();
-        let lingering = Lingering::new(successor, shared.clone(), drain.clone());
+        let again = Arc::new(Notify::new());
+        let lingering = Lingering::new(successor, shared.clone(), (drain.clone(), again.clone()));
         let line = tokio::spawn(lingering.tell());
         let longest = self.app.shutdown().await.takeover_timeout;
         let left = tokio::select! {
@@ -178,6 +196,7 @@ impl Life {
             () = self.app.all_left() => Lingered::Over,
             () = tokio::time::sleep(longest) => Lingered::Over,
             never = shrink(&shared) => match never {},
+            never = reload_whenever(&again, &self.app, &self.file) => match never {},
             () = told_to_drain(requests) => Lingered::Over,
             Ok((lingering, parted)) = line => Lingered::Parted(Box::new(lingering), parted),
         };
@@ -262,9 +281,17 @@ impl End {
     }
 }
 
-async fn wait_for<T>(started: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+/// The file as the newest process has read it counts for everybody's clients.
+async fn have_elders_reload(shared: Arc<Shared>) {
+    if let Err(deaf) = shared.succession.order(Wish::Reload, TELL_WITHIN).await {
+        tracing::error!(%deaf, "its clients go by the file as it was; end it with SIGTERM");
+    }
+}
+
+/// What becomes of the process that is being started, if one is.
+async fn wait_for(started: &mut Option<AbortOnDropHandle<Result<Ready>>>) -> Result<Ready> {
     match started {
-        Some(started) => started.await,
+        Some(started) => started.await?,
         None => std::future::pending().await,
     }
 }
@@ -302,5 +329,6 @@ fn close_unused(passed: &Passed) {
     for socket in passed.rest() {
         tracing::warn!(%socket, "a socket was passed in that [listen] does not name: it is closed");
         socket.remove_file();
+        socket.end();
     }
 }

@@ -3,7 +3,9 @@
 use super::notify;
 use crate::app::App;
 use crate::config;
+use std::convert::Infallible;
 use std::path::Path;
+use tokio::sync::Notify;
 
 /// Reads the file again and tells what came of it: in the log, and how many things changed, or why nothing did.
 pub(super) async fn reload(app: &App, path: &Path) -> Result<u64, String> {
@@ -11,6 +13,15 @@ pub(super) async fn reload(app: &App, path: &Path) -> Result<u64, String> {
     let reloaded = read_again(app, path).await;
     notify::reloaded(&app.shared);
     reloaded
+}
+
+/// In a process that lingers: reads the file as often as the newest one has.
+pub(super) async fn reload_whenever(again: &Notify, app: &App, path: &Path) -> Infallible {
+    loop {
+        again.notified().await;
+        // The log has what came of it.
+        let _told = read_again(app, path).await;
+    }
 }
 
 async fn read_again(app: &App, path: &Path) -> Result<u64, String> {

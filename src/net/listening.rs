@@ -3,7 +3,7 @@
 use socket2::{Domain, SockRef, Socket, Type};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,15 @@ impl Listening {
         }
     }
 
+    /// Ends it wherever it is open, if it is ours: whoever else still holds it accepts nobody there, and whoever
+    /// connects is refused and does not wait.
+    pub fn end(&self) {
+        if self.owner == Owner::Landbridge {
+            // Then it listens no more.
+            let _ended_before = SockRef::from(&self.fd).shutdown(Shutdown::Both);
+        }
+    }
+
     fn is_at(&self, place: &Place) -> bool {
         match place {
             Place::Tcp(wanted) => self
@@ -143,7 +152,13 @@ impl Passed {
     /// The place cannot be bound.
     pub fn take_or_bind(&mut self, place: &Place) -> io::Result<Listening> {
         match self.0.iter().position(|socket| socket.is_at(place)) {
-            Some(at) => Ok(self.0.swap_remove(at)),
+            Some(at) => {
+                let socket = self.0.swap_remove(at);
+                if let (Owner::Landbridge, Place::Unix(path, mode)) = (socket.owner, place) {
+                    std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode))?;
+                }
+                Ok(socket)
+            }
             None => Listening::bind(place),
         }
     }
@@ -187,7 +202,14 @@ mod tests {
         let again = passed.take_or_bind(&Place::Tcp(address)).expect("passed in");
         assert_eq!((again.tcp(), passed.rest().len()), (Some(address), 1));
         assert_eq!(passed.rest()[0].to_string(), format!("unix:{}", path.display()));
-        let found = passed.take_or_bind(&unix).expect("passed in");
+        let found = passed.take_or_bind(&Place::Unix(path.clone(), 0o660)).expect("passed in");
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o660, "as it is wanted now");
+        let copy = Listening::new(found.acceptor().expect("descriptor"), Owner::Manager).expect("a socket");
+        copy.end();
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_ok(), "it is somebody else's");
+        found.end();
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_err(), "nor by the copy");
         found.remove_file();
         assert!(!path.exists() && passed.rest().is_empty());
     }

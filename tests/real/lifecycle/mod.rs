@@ -1,5 +1,6 @@
 //! The process itself: how it starts, how another one takes over, how it ends.
 
+mod file;
 mod pause;
 mod process;
 mod start;

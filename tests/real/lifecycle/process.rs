@@ -5,6 +5,7 @@ use landbridge::lab::{Pair, ReservedPort, proxy_toml};
 use mysql_async::{Conn, Opts, OptsBuilder};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -43,6 +44,14 @@ impl Process {
     pub(super) fn install_broken_program(&self) {
         let fresh = self.path("fresh");
         std::os::unix::fs::symlink("/bin/false", &fresh).expect("linked");
+        std::fs::rename(fresh, self.program()).expect("moved");
+    }
+
+    /// Puts a script there.
+    pub(super) fn install_script(&self, text: &str) {
+        let fresh = self.path("fresh");
+        std::fs::write(&fresh, text).expect("written");
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).expect("may be run");
         std::fs::rename(fresh, self.program()).expect("moved");
     }
 
