@@ -118,8 +118,7 @@ impl Passthrough {
         // The semaphore is never closed.
         let _permit = self.rechecks.acquire().await;
         // Not server after server: the client waits, and may come in without.
-        let asked = tokio::time::timeout(self.terms().timeout, self.ask(&known.account)).await;
-        match asked.unwrap_or_else(|_| no_answer(&known.account, "no server answers in time")) {
+        match self.ask(&known.account, Some(self.terms().timeout)).await {
             Answer::Yes => *due = Instant::now() + self.terms().recheck,
             Answer::Unknown(error) => {
                 tracing::warn!(
@@ -156,17 +155,20 @@ impl Passthrough {
             return Ok(known.account.clone());
         }
         let account = Arc::new(Account::lent(user, password));
-        match self.ask(&account).await {
+        match self.ask(&account, None).await {
             Answer::Yes => Ok(self.remember(account)),
             Answer::No(error) | Answer::Unknown(error) => Err(error),
         }
     }
 
-    /// Logs in as the account where that is nearest.
-    async fn ask(&self, account: &Arc<Account>) -> Answer {
+    /// Logs in as the account where that is nearest; `within` is for all servers together.
+    async fn ask(&self, account: &Arc<Account>, within: Option<Duration>) -> Answer {
+        let until = within.map(|within| Instant::now() + within);
         let mut answer = no_answer(account, "no server answers");
         for server in self.nearest() {
-            let error = match dial(&server, account, Capabilities::empty(), self.terms().timeout).await {
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            let patience = self.terms().timeout.min(left);
+            let error = match dial(&server, account, Capabilities::empty(), patience).await {
                 Ok(login) => {
                     tokio::spawn(Ready::new(login, server, account.clone()).close());
                     return Answer::Yes;

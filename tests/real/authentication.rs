@@ -342,6 +342,18 @@ async fn a_user_is_dropped(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What a replica has said counts, too, where the primary is silent until there is no time left.
+async fn silence_undoes_no_refusal(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { top: DISTRUSTFUL, quiet: true, ..Plan::default() }).await;
+    bed.create("guest", "IDENTIFIED BY", SECRET).await;
+    bed.is_let_in("guest", SECRET).await;
+    bed.sql("DROP USER guest@'%'").await;
+    bed.pair.wait_caught_up().await.expect("the replica follows");
+    bed.ocean.black_hole();
+    assert_eq!(refused(bed.as_user("guest", SECRET)).await.0, 1045);
+    bed.stop().await;
+}
+
 /// As above, but nobody asks: a connection of the pool is lost, and the next one is refused.
 async fn a_refused_dial_makes_a_user_unknown(flavor: Flavor) {
     let bed = Bed::with(flavor, Plan { top: OPEN, ..Plan::default() }).await;
@@ -469,6 +481,7 @@ crate::on_both!(
     users_may_change,
     a_password_is_changed,
     a_user_is_dropped,
+    silence_undoes_no_refusal,
     a_refused_dial_makes_a_user_unknown,
     no_server_can_be_asked,
     a_flood_of_wrong_passwords,
