@@ -4,6 +4,7 @@ use super::conn::{Busy, Lost, Ready};
 use crate::net::packets::ReadError;
 use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
+use crate::protocol::errno;
 use crate::protocol::exchange::{Expect, Role, decode_end};
 use crate::protocol::response::{OkPacket, ServerError};
 use crate::protocol::resultset::row_of;
@@ -149,6 +150,21 @@ impl Ready {
         let mut busy = self.ask(sql).await?;
         let reply = busy.reply().await?;
         Ok((busy.finish().ok_or(MORE)?, reply))
+    }
+
+    /// The same of the first of several statements that the server understands: versions have other words.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn query_in_known_words(mut self, words: &[&str]) -> Result<(Self, Reply), Lost> {
+        let mut last = Reply::Ok { status: self.status(), warnings: 0, changes: Vec::new() };
+        for sql in words {
+            (self, last) = self.query(sql).await?;
+            if !matches!(&last, Reply::Err(error) if error.code == errno::SYNTAX) {
+                break;
+            }
+        }
+        Ok((self, last))
     }
 
     /// The same, with values in the character set in which they came.

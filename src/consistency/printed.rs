@@ -31,7 +31,9 @@ pub fn print(token: &Token, now: Instant) -> String {
     if token.is_empty() {
         return String::new();
     }
-    let mut text = match token.gtids.as_deref() {
+    let mut text = match token.gtids.as_deref().filter(|gtids| !gtids.is_empty()) {
+        // Of a server that has just begun anew: there is nothing to wait for.
+        None if !token.keeps_to_primary() => return String::new(),
         None => "1n".to_owned(),
         Some(gtids) => {
             let family = if gtids.family() == Family::MySql { 'm' } else { 'd' };
@@ -110,6 +112,18 @@ mod tests {
             assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~".contains(&b)), "{text}");
             let back = read(&text, now).expect("a token");
             assert_eq!(back.gtids.map(|gtids| gtids.to_string()).as_deref(), Some(gtids));
+        }
+    }
+
+    #[test]
+    fn of_a_server_that_began_anew_there_is_nothing_to_wait_for() {
+        let now = Instant::now();
+        for family in [Family::MySql, Family::MariaDb] {
+            let mut empty = Token::of(Some(GtidSet::empty(family)));
+            assert_eq!(read(&print(&empty, now), now).map(|token| token.is_empty()), Ok(true));
+            empty.primary_until = Some(now + Duration::from_secs(1));
+            let back = read(&print(&empty, now), now).expect("a token");
+            assert!(back.keeps_to_primary());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::binding::{Beginning, Binding, PinReason};
 use super::carried::token_set;
-use super::handling::{Handling, asks_about_last, is_bracket};
+use super::handling::{Handling, Held, is_bracket};
 use super::handshake::Rejected;
 use super::job::{Job, JobCommand};
 use super::kill::Kill;
@@ -24,7 +24,7 @@ use crate::protocol::response::{EOF, OkPacket, ServerError};
 use crate::protocol::resultset::Protocol;
 use crate::protocol::track::Reports;
 use crate::route::{Need, Reason};
-use crate::sql::{Begin, Completion, Kind, Parts, Statement, Traits, Transactions, Why};
+use crate::sql::{Begin, Completion, Kind, Statement, Traits, Transactions, Why};
 use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Session {
             }
         }
         let answer = |question: Question<'_>| self.local_answer(&question, traits);
-        let handling = Handling::of(text, &statement, &self.state, self.holds_connection(), answer);
+        let handling = Handling::of(text, &statement, &self.state, self.held(), answer);
         if !matches!(handling, Handling::Kill(_) | Handling::Token(_) | Handling::Own(_)) {
             self.reports |= reports_chosen(text, &statement);
         }
@@ -77,7 +77,6 @@ impl Session {
                 let job = self.text_job(text, &statement);
                 self.kill_user(kill, job).await
             }
-            Handling::Run if self.asks_for_another_draw(&statement) => self.refuse(&asked_elsewhere()).await,
             Handling::Run => {
                 let job = self.text_job(text, &statement);
                 self.execute(job).await?;
@@ -91,17 +90,12 @@ impl Session {
         Job { touch: self.touch(text, statement), wishes, ..Job::of_statement(text.clone(), statement, need) }
     }
 
-    /// Whether a statement asks for what an earlier statement left on a connection that has been
-    /// given back since.
-    pub(super) fn asks_about_elsewhere(&self, text: &[u8], statement: &Statement<'_>) -> bool {
-        (!self.holds_connection() && asks_about_last(text, statement)) || self.asks_for_another_draw(statement)
-    }
-
-    /// Whether it asks what its connection drew from a sequence, and that was not this session.
-    fn asks_for_another_draw(&self, statement: &Statement<'_>) -> bool {
-        let draws = statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) || statement.parts != Parts::Single;
-        let may_ask = draws || self.last.drew || self.settings().session_mode.is_for(&self.account.user);
-        statement.traits.intersects(Traits::USES_LAST_DRAW) && !may_ask
+    /// What it knows of the connection on which its next statement will run.
+    pub(super) fn held(&self) -> Held {
+        if !self.holds_connection() {
+            return Held::None;
+        }
+        Held::One { drew: self.last.drew || self.settings().session_mode.is_for(&self.account.user) }
     }
 
     async fn begin(&mut self, begin: Begin, wish: Option<Transactions>) -> Result<(), Gone> {

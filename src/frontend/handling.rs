@@ -33,6 +33,18 @@ pub enum Handling<'s, A> {
     Run,
 }
 
+/// The connection that a session holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// None: the next statement may run on any.
+    None,
+    /// One that runs its statements.
+    One {
+        /// Whether all that was drawn from sequences on it, as far as the session asks, is its own.
+        drew: bool,
+    },
+}
+
 impl<'s, A> Handling<'s, A> {
     /// That of a text, which has been classified, in a session that is in this state. `answer`: the session's own, if it
     /// knows one. Ahead of a statement that [`is_bracket`] a session gives up what it need not hold.
@@ -40,7 +52,7 @@ impl<'s, A> Handling<'s, A> {
         text: &'s [u8],
         statement: &'s Statement<'_>,
         state: &SessionState,
-        holds_connection: bool,
+        held: Held,
         answer: impl FnOnce(Question<'s>) -> Option<A>,
     ) -> Self {
         // `KILL` is no read.
@@ -56,12 +68,13 @@ impl<'s, A> Handling<'s, A> {
         if let Some(answer) = Question::of(text, statement.traits).and_then(answer) {
             return Self::Own(answer);
         }
+        let holds_none = held == Held::None;
         match &statement.kind {
             // Comments alone are no error to a server; nothing at all is.
             Kind::Empty if is_blank(text) => Self::EmptyQuery,
-            Kind::Begin(begin) if !holds_connection && may_wait(*begin) => Self::Begin(*begin),
-            Kind::Commit(end) | Kind::Rollback(end) if !holds_connection => Self::EndNothing(*end),
-            _ if !holds_connection && asks_about_last(text, statement) => Self::Elsewhere,
+            Kind::Begin(begin) if holds_none && may_wait(*begin) => Self::Begin(*begin),
+            Kind::Commit(end) | Kind::Rollback(end) if holds_none => Self::EndNothing(*end),
+            _ if asks_elsewhere(text, statement, held) => Self::Elsewhere,
             Kind::Set(assignments) => Self::Set(assignments),
             Kind::Use(schema) => Self::Use(schema),
             _ => kill::parse_user(text).filter(|_| may_kill).map_or(Self::Run, Self::KillUser),
@@ -87,13 +100,18 @@ pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT
     .or(Traits::USES_LAST_DRAW)
     .or(Traits::USES_LAST_OF_CONNECTION);
 
-/// Whether a statement asks for what an earlier one left on its connection.
-pub(super) fn asks_about_last(text: &[u8], statement: &Statement<'_>) -> bool {
-    let asks = if statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) {
+/// Whether a statement asks for what an earlier one of its session did not leave on the connection on which it will run.
+pub(super) fn asks_elsewhere(text: &[u8], statement: &Statement<'_>, held: Held) -> bool {
+    let asks = match held {
         // What it draws itself it may ask for.
-        ASKING.without(Traits::USES_LAST_DRAW)
-    } else {
-        ASKING
+        Held::None if statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) => {
+            ASKING.without(Traits::USES_LAST_DRAW)
+        }
+        Held::None => ASKING,
+        Held::One { drew: false } if !statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) => {
+            Traits::USES_LAST_DRAW
+        }
+        Held::One { .. } => return false,
     };
     if !statement.traits.intersects(asks) || statement.parts != Parts::Single {
         return false;

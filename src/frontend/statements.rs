@@ -3,7 +3,7 @@
 use super::binding::{Binding, Open, PinReason};
 use super::carried::{stand_in, stand_in_job, token_set};
 use super::commands::{PINNED, asked_elsewhere, raw_job, reports_chosen};
-use super::handling::ASKING;
+use super::handling::{ASKING, asks_elsewhere};
 use super::job::{Body, Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
 use super::question::{Question, column_names};
@@ -110,7 +110,7 @@ impl Session {
             if let Some(answer) = question.and_then(|question| self.local_answer(&question, statement.traits)) {
                 return self.send_answer(answer, Protocol::Binary).await;
             }
-            if self.asks_about_elsewhere(&text, &statement) {
+            if asks_elsewhere(&text, &statement, self.held()) {
                 return self.refuse(&asked_elsewhere()).await;
             }
         }
@@ -153,7 +153,7 @@ impl Session {
         if statement.asks {
             let text = statement.text.clone();
             let statement = classify(&text, self.mode());
-            if self.asks_about_elsewhere(&text, &statement) {
+            if asks_elsewhere(&text, &statement, self.held()) {
                 return self.refuse(&asked_elsewhere()).await;
             }
         }

@@ -22,6 +22,7 @@ mod table;
 mod watcher;
 
 pub use self::handle::{Monitor, Watched};
+pub use self::report::{replication_privilege, replication_sql};
 
 use self::health::Thresholds;
 use self::heartbeat::HeartbeatTable;

@@ -12,6 +12,7 @@ use crate::backend::server::Server;
 use crate::consistency::gtid::GtidSet;
 use crate::net::packets::ReadError;
 use crate::protocol::capability::Capabilities;
+use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use std::io;
 use std::sync::Arc;
@@ -22,8 +23,6 @@ use tokio_util::task::AbortOnDropHandle;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// `ER_PARSE_ERROR`
-const SYNTAX: u16 = 1064;
 /// `ER_UNKNOWN_SYSTEM_VARIABLE`
 const UNKNOWN_VARIABLE: u16 = 1193;
 
@@ -142,16 +141,9 @@ impl Control {
     /// Asks how the binary log is: whether the monitor's account may. What the answer says does not matter; none comes
     /// while the log cannot be written.
     pub(super) async fn log_status(mut self) -> Result<(Self, bool), Failure> {
-        let mut is_told = false;
-        for sql in LOG_STATUS {
-            let (conn, reply) = self.conn.query(sql).await?;
-            self.conn = conn;
-            is_told = matches!(reply, Reply::Rows { .. });
-            if !matches!(reply, Reply::Err(error) if error.code == SYNTAX) {
-                break;
-            }
-        }
-        Ok((self, is_told))
+        let (conn, reply) = self.conn.query_in_known_words(&LOG_STATUS).await?;
+        self.conn = conn;
+        Ok((self, matches!(reply, Reply::Rows { .. })))
     }
 
     /// Whether the server's name stands for another address by now.
@@ -192,7 +184,7 @@ impl Control {
                 Reply::Rows { columns, rows } => {
                     return Ok((After::Ready(self), Replication::read(&columns, &rows)?));
                 }
-                Reply::Err(error) if error.code == SYNTAX => Status::Ask(at + 1),
+                Reply::Err(error) if error.code == errno::SYNTAX => Status::Ask(at + 1),
                 // Most likely a missing privilege; a new one counts from the next login on.
                 _ => Status::Hidden,
             };

@@ -35,7 +35,7 @@ pub(super) fn applied_sql(family: Family) -> &'static str {
 }
 
 /// Statements that show the state of replication, the best one first.
-pub(super) fn replication_sql(family: Family) -> &'static [&'static str] {
+pub fn replication_sql(family: Family) -> &'static [&'static str] {
     match family {
         // The second one is for servers before 8.0.22.
         Family::MySql => &["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"],
@@ -44,7 +44,7 @@ pub(super) fn replication_sql(family: Family) -> &'static [&'static str] {
 }
 
 /// The privilege those need, as in a `GRANT`.
-pub(super) fn replication_privilege(family: Family) -> &'static str {
+pub fn replication_privilege(family: Family) -> &'static str {
     match family {
         Family::MySql => "REPLICATION CLIENT",
         Family::MariaDb => "REPLICA MONITOR",

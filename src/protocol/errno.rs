@@ -144,6 +144,8 @@ pub const CLIENT_ERRORS_TO: u16 = 2999;
 pub const CONNECTION_KILLED: u16 = 1927;
 /// A schema that the account may not use.
 pub const SCHEMA_DENIED: u16 = 1044;
+/// `ER_PARSE_ERROR`
+pub const SYNTAX: u16 = 1064;
 /// A schema that does not exist.
 pub const UNKNOWN_SCHEMA: u16 = 1049;
 /// `ER_LOCK_WAIT_TIMEOUT`
@@ -349,9 +351,9 @@ pub fn unknown_client(id: u32) -> ServerError {
     ServerError::new(1094, b"HY000", format!("Unknown thread id: {id}; SHOW CLIENTS lists them"))
 }
 
-/// `ER_PARSE_ERROR`: the console does not know this.
+/// [`SYNTAX`]: the console does not know this.
 pub fn not_of_the_console(text: &str) -> ServerError {
-    ServerError::new(1064, b"42000", format!("'{text}' is no command of Landbridge's admin console; type HELP"))
+    ServerError::new(SYNTAX, b"42000", format!("'{text}' is no command of Landbridge's admin console; type HELP"))
 }
 
 /// `ER_SPECIFIC_ACCESS_DENIED_ERROR`: who may look at the console may not change anything there.

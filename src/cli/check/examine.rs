@@ -8,6 +8,7 @@ use crate::backend::server::{Server, family};
 use crate::config::{Role, Secret, Settings};
 use crate::consistency::gtid::Family;
 use crate::monitor::heartbeat::HeartbeatTable;
+use crate::monitor::{replication_privilege, replication_sql};
 use crate::protocol::capability::Capabilities;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -175,7 +176,7 @@ impl Examined {
         let conn = conn.ping().await.map_err(broken)?;
         self.rtt = Some(asked.elapsed());
         let (conn, facts) = conn.query(facts_sql(family)).await.map_err(broken)?;
-        let (conn, replication) = conn.query(replication_sql(family)).await.map_err(broken)?;
+        let (conn, replication) = conn.query_in_known_words(replication_sql(family)).await.map_err(broken)?;
         let sql = VARIABLES.map(|name| match name {
             "system_time_zone" | "lower_case_table_names" => format!("@@{name}"),
             _ => format!("@@global.{name}"),
@@ -264,10 +265,7 @@ impl Examined {
                 Replication::Follows { receiving, applying, behind }
             }
             Reply::Err(error) => {
-                let privilege = match family {
-                    Family::MySql => "REPLICATION CLIENT",
-                    Family::MariaDb => "REPLICA MONITOR",
-                };
+                let privilege = replication_privilege(family);
                 let what = format!("the state of replication cannot be read ({error})");
                 add(Finding::problem(what).fix(format!("GRANT {privilege} ON *.* TO '{monitor}'@'%';")));
                 Replication::Hidden
@@ -286,13 +284,6 @@ fn facts_sql(family: Family) -> &'static str {
         // As the monitor asks.
         Family::MySql => "SELECT @@global.read_only OR @@global.innodb_read_only, @@global.gtid_mode",
         Family::MariaDb => "SELECT @@global.read_only, IF(@@global.log_bin, 'ON', 'OFF')",
-    }
-}
-
-fn replication_sql(family: Family) -> &'static str {
-    match family {
-        Family::MySql => "SHOW REPLICA STATUS",
-        Family::MariaDb => "SHOW ALL SLAVES STATUS",
     }
 }
 

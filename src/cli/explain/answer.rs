@@ -58,8 +58,8 @@ pub(super) fn answer(sql: &str, wish: &Wish, scene: &Scene) -> Answer {
         .and_then(|rules| rules.first_for(sql.as_bytes(), &statement, Sender { user: scene.user(), schema, mode }));
     let effect = rule.map(|(_, rule)| rule.effect).unwrap_or_default();
     let moment = Moment::of(&statement, wish, scene);
-    let holds = moment.holds_connection(&statement);
-    let handled = Handling::of(sql.as_bytes(), &statement, &SessionState::default(), holds, Some);
+    let held = moment.held(&statement);
+    let handled = Handling::of(sql.as_bytes(), &statement, &SessionState::default(), held, Some);
     let mut answer = Answer {
         kind: kind(&statement),
         route: "landbridge",

@@ -2,7 +2,7 @@
 
 use super::Wish;
 use super::scene::Scene;
-use crate::frontend::handling::is_bracket;
+use crate::frontend::handling::{Held, is_bracket};
 use crate::sql::Statement;
 
 /// When a statement comes.
@@ -31,12 +31,12 @@ impl Moment {
         self != Self::Alone
     }
 
-    /// Whether the session holds a connection when it decides what to do with a statement.
-    pub(super) fn holds_connection(self, statement: &Statement<'_>) -> bool {
+    /// The connection that the session holds when it decides what to do with a statement. Nothing was drawn on it.
+    pub(super) fn held(self, statement: &Statement<'_>) -> Held {
         match self {
-            Self::Alone => false,
-            Self::AtPrimary => true,
-            Self::Nearby => !is_bracket(statement),
+            Self::Nearby if is_bracket(statement) => Held::None,
+            Self::Alone => Held::None,
+            Self::AtPrimary | Self::Nearby => Held::One { drew: false },
         }
     }
 }

@@ -82,7 +82,7 @@ async fn addresses_are_as_the_new_file_has_them(flavor: Flavor) {
     let mut process = Process::new(&pair, "");
     let more = ReservedPort::reserve().expect("a port");
     let socket = process.socket();
-    let mode = || std::fs::metadata(&socket).expect("there").permissions().mode() & 0o777;
+    let bits = || std::fs::metadata(&socket).expect("there").permissions().mode() & 0o777;
     let file = process.file();
     process.write_file(
         &file.replace("[listen]\nmysql = [", &format!("[listen]\nmysql = [\"127.0.0.1:{}\", ", more.number())),
@@ -90,12 +90,12 @@ async fn addresses_are_as_the_new_file_has_them(flavor: Flavor) {
     process.start().await;
     let at = ("127.0.0.1", more.number());
     TcpStream::connect(at).expect("somebody listens");
-    assert_ne!(mode(), 0o600);
+    assert_ne!(bits(), 0o600);
     process.write_file(&file.replace("[listen]\n", "[listen]\nunix_mode = \"0600\"\n"));
     process.hand_over().await;
     process.until_logged("a socket was passed in that [listen] does not name", 1).await;
     process.until(|| TcpStream::connect(at).is_err()).await;
-    assert_eq!(mode(), 0o600);
+    assert_eq!(bits(), 0o600);
     process.client().await;
 }
 
