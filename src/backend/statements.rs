@@ -6,6 +6,11 @@ use std::sync::Arc;
 
 /// Most statements kept prepared on one connection.
 const LIMIT: usize = 200;
+/// Most numbers that one execution takes. Servers prepare a statement once more, under a number that nobody is told,
+/// where its parameters are of other types, and up to three times where its tables have changed.
+const TAKEN_BY_AN_EXECUTION: u32 = 4;
+/// A guard that has to outdo more executions than these would cost more than a round trip.
+const MOST_OUTDONE: u32 = 8;
 
 /// Handles of prepared statements by text and by the state they were prepared in (schema, character
 /// set and `sql_mode` decide what a text means).
@@ -19,6 +24,10 @@ pub struct Statements {
     last: u32,
     /// Whether statements may have been prepared that nobody counted.
     uncounted: bool,
+    /// Executions since the server last said a number.
+    executed: u32,
+    /// Executions since the connection was last at rest.
+    under_way: u32,
 }
 
 #[derive(Debug)]
@@ -31,7 +40,8 @@ struct Handle {
 impl Statements {
     /// What remains after a session reset: no statements, but the server goes on counting.
     pub fn after_reset(before: &Self) -> Self {
-        Self { last: before.last, uncounted: before.uncounted, ..Self::default() }
+        let Self { last, uncounted, executed, under_way, .. } = *before;
+        Self { last, uncounted, executed, under_way, ..Self::default() }
     }
 
     /// The handle of `text` prepared in `state`.
@@ -52,10 +62,21 @@ impl Statements {
         self.last
     }
 
-    /// The server said which handle the last statement has.
+    /// The server said which handle the last statement has. Executions that are under way may have been sent behind it.
     pub fn numbered(&mut self, id: u32) {
         self.last = id;
         self.uncounted = false;
+        self.executed = 0;
+    }
+
+    /// One of them is executed.
+    pub fn executes(&mut self) {
+        self.under_way = self.under_way.saturating_add(1);
+    }
+
+    /// The connection is at rest: what was under way has been answered.
+    pub fn at_rest(&mut self) {
+        self.executed = self.executed.saturating_add(std::mem::take(&mut self.under_way));
     }
 
     /// Something ran that may have prepared statements of its own: until the server says a number
@@ -64,9 +85,22 @@ impl Statements {
         self.uncounted = true;
     }
 
-    /// Whether foretold numbers can be relied on.
+    /// Whether foretold numbers are right, as far as anybody can know.
     pub fn is_counted(&self) -> bool {
         !self.uncounted
+    }
+
+    /// How many numbers a guard must take behind `more` executions, so that without it the statement behind it cannot
+    /// get the number that it would have with it: one more than executions may have taken. `None`: no number guards.
+    pub fn guard_behind(&self, more: u32) -> Option<u32> {
+        let executions = self.executed.saturating_add(self.under_way).saturating_add(more);
+        let can_be_outdone = !self.uncounted && executions <= MOST_OUTDONE;
+        can_be_outdone.then_some(executions * TAKEN_BY_AN_EXECUTION + 1)
+    }
+
+    /// So many numbers are taken.
+    pub fn take_numbers(&mut self, count: u32) {
+        self.last = self.last.wrapping_add(count);
     }
 
     /// Remembers a new handle; returns the one to close that it replaces, or that is too many.
@@ -141,6 +175,31 @@ mod tests {
         assert!(!Statements::after_reset(&statements).is_counted(), "nor does it count");
         statements.numbered(9);
         assert!(statements.is_counted());
+    }
+
+    #[test]
+    fn a_guard_outdoes_what_executions_may_have_taken() {
+        let mut statements = Statements::default();
+        statements.numbered(1);
+        assert_eq!((statements.guard_behind(0), statements.guard_behind(1)), (Some(1), Some(5)));
+        statements.executes();
+        assert_eq!(statements.guard_behind(0), Some(5));
+        // What was prepared ahead of an execution says nothing of what came behind it.
+        statements.numbered(2);
+        statements.at_rest();
+        let statements = &mut Statements::after_reset(&statements);
+        assert_eq!(statements.guard_behind(0), Some(5));
+        statements.numbered(7);
+        assert_eq!((statements.guard_behind(0), statements.foretell()), (Some(1), 8));
+        statements.take_numbers(5);
+        assert_eq!(statements.foretell(), 14);
+        for _ in 0..=MOST_OUTDONE {
+            statements.executes();
+        }
+        assert_eq!(statements.guard_behind(0), None, "too many");
+        statements.numbered(20);
+        statements.lose_count();
+        assert_eq!(statements.guard_behind(0), None);
     }
 
     #[test]

@@ -112,6 +112,14 @@ impl Journal {
         &self.steps
     }
 
+    /// What of it executed prepared statements.
+    pub(super) fn executions(&self) -> impl Iterator<Item = &Execution> {
+        self.steps.iter().filter_map(|step| match &step.command {
+            Again::Execute(execution) => Some(&**execution),
+            Again::Text(_) => None,
+        })
+    }
+
     /// Whether all of it are plain reads.
     pub(super) fn only_reads(&self) -> bool {
         self.steps.iter().all(|step| step.only_reads)

@@ -116,6 +116,8 @@ pub async fn relay(
                 input.advance(consumed);
                 patience = None;
                 if expected.local_infile {
+                    // From here on its file comes: what is left of it must never be read as commands.
+                    client.answered = true;
                     client.packets.flush().await.map_err(RelayError::Client)?;
                     let (client_seq, server_seq) = pass_file(&mut client.packets, packets, &translator).await?;
                     translator.continue_at(client_seq, server_seq);
@@ -240,6 +242,7 @@ async fn pass_file(
     translator: &Translator,
 ) -> Result<(u8, u8), RelayError> {
     let mut seq = translator.server_seq();
+    let mut goes_on = false;
     loop {
         soon(client).await?;
         let header = client.peek_header().await.map_err(RelayError::Client)?;
@@ -255,8 +258,10 @@ async fn pass_file(
             server.write_through(&piece).await.map_err(lost)?;
         }
         server.flush().await.map_err(lost)?;
-        if header.len == 0 {
+        // Behind a packet of the greatest length an empty one is its end, and not the file's.
+        if header.len == 0 && !goes_on {
             return Ok((header.seq.wrapping_add(1), seq));
         }
+        goes_on = header.is_continued();
     }
 }

@@ -61,6 +61,11 @@ impl Session {
         let mut left_state = tenure.holds_state();
         let before = if let Tenure::Own { pins, .. } = &mut tenure { std::mem::take(pins) } else { PinSet::default() };
         let mut pins = self.pins_after(before, job, &summary, &lease);
+        if self.cursors.is_empty() && pins.contains(PinReason::Cursor) {
+            // The one that was open was this statement's own, from the time before.
+            pins.remove(PinReason::Cursor);
+            lease.taint();
+        }
         self.track_changes(&mut lease, &mut pins, &mut left_state, job, &summary);
         if left_state {
             lease.taint();

@@ -59,7 +59,9 @@ impl Course {
     /// Decides it, for a connection that needs this prelude.
     pub(super) fn set(session: &Session, conn: &Ready, job: &Job, tenure: &Tenure, prelude: &Prelude) -> Self {
         let pipelining = conn.server().facts().is_none_or(|facts| facts.pipelining);
-        let guard = guard(session, job, pipelining && conn.statements().is_counted());
+        let again_executed = again(tenure).map_or(0, |journal| journal.executions().count());
+        let outdone = u32::try_from(again_executed).ok().and_then(|more| conn.statements().guard_behind(more));
+        let guard = guard(session, job, pipelining && outdone.is_some());
         let along = match again(tenure) {
             Some(journal) => along(session, job, guard, pipelining && journal.only_reads()),
             None => Along::Together(guard),

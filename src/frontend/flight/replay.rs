@@ -9,7 +9,7 @@
 
 use super::Failed;
 use super::landing::Ahead;
-use super::steps::{Flight, Guard, TAKES_A_NUMBER, means_the_same, remember};
+use super::steps::{Flight, Guard, means_the_same, remember};
 use crate::frontend::job::Execution;
 use crate::frontend::journal::{Again, Journal};
 use crate::frontend::session::Session;
@@ -62,6 +62,16 @@ impl Flight<'_> {
             }
             self.wait().await?;
         }
+        if !by_step {
+            // All that is prepared comes first: an execution may take numbers that nobody counts.
+            for execution in journal.executions() {
+                // What cannot be prepared is told apart below.
+                let _found_again = self.handle_again(session, execution, (&mut prepared, by_step)).await?;
+            }
+            if self.differing().is_some() {
+                return Ok((Vec::new(), 0));
+            }
+        }
         for (at, step) in journal.steps().iter().enumerate() {
             match &step.command {
                 Again::Text(text) => {
@@ -103,11 +113,7 @@ impl Flight<'_> {
         }
         match along {
             Along::Together(Guard::SameText) => return Ok((behind.sql, behind.statements)),
-            Along::Together(_) => {
-                let parts: [&[u8]; 3] = [&[Command::Query.byte()], &behind.sql, TAKES_A_NUMBER];
-                self.run(Expect::Results, &parts, Ahead::Prelude).await?;
-                self.busy.statements_mut().foretell();
-            }
+            Along::Together(_) => self.run_guarded(&behind.sql).await?,
             Along::Behind if behind.statements > 0 => {
                 self.run(Expect::Results, &[&[Command::Query.byte()], &behind.sql], Ahead::Prelude).await?;
                 // Should one of them be killed, and so never be answered, this is, and out of turn.

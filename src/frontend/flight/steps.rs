@@ -21,16 +21,22 @@ pub(super) enum Guard {
     /// It stands behind the prelude in one multi-statement, which ends at the first error.
     SameText,
     /// It executes a statement by a handle that exists only if the prelude came to its end: see
-    /// [`TAKES_A_NUMBER`].
+    /// [`takes_numbers`].
     Handle,
     /// It is sent when the prelude has been answered.
     Wait,
 }
 
-/// The end of a prelude that guards by handle. Servers number statements of both protocols together,
-/// so only where this ran does the statement prepared next have the foretold number. It leaves
-/// nothing behind.
-pub(super) const TAKES_A_NUMBER: &[u8] = b"PREPARE landbridge_guard FROM 'DO 0';DEALLOCATE PREPARE landbridge_guard";
+/// The end of a prelude that guards by handle. Servers number statements of both protocols together, so only where all
+/// of this ran can the statement prepared next have the foretold number. It leaves nothing behind.
+fn takes_numbers(count: u32) -> Vec<u8> {
+    let mut sql = Vec::new();
+    for _ in 0..count {
+        sql.extend_from_slice(b"PREPARE landbridge_guard FROM 'DO 0';");
+    }
+    sql.extend_from_slice(b"DEALLOCATE PREPARE landbridge_guard");
+    sql
+}
 
 /// A way to prepare a statement as it was understood when the client prepared it: in the schema, the
 /// character set and the `sql_mode` of then, whatever the session has chosen since.
@@ -145,13 +151,18 @@ impl<'a> Flight<'a> {
         match guard {
             Guard::SameText => return Ok(true),
             Guard::Wait => self.run_ahead(&prelude.sql).await?,
-            Guard::Handle => {
-                self.busy.command(Expect::Results, &[&[Command::Query.byte()], &prelude.sql, TAKES_A_NUMBER]);
-                self.ahead.push_back(Ahead::Prelude);
-                self.busy.statements_mut().foretell();
-            }
+            Guard::Handle => self.run_guarded(&prelude.sql).await?,
         }
         Ok(false)
+    }
+
+    /// Runs statements without which the statement prepared next does not get the number that is foretold.
+    pub(super) async fn run_guarded(&mut self, sql: &[u8]) -> Result<(), Failed> {
+        let Some(numbers) = self.busy.statements_mut().guard_behind(0) else { return self.run_ahead(sql).await };
+        self.busy.command(Expect::Results, &[&[Command::Query.byte()], sql, &takes_numbers(numbers)]);
+        self.ahead.push_back(Ahead::Prelude);
+        self.busy.statements_mut().take_numbers(numbers);
+        Ok(())
     }
 
     /// Adds the client's command; the inner error is the server's, of a statement it will not
@@ -193,6 +204,7 @@ impl<'a> Flight<'a> {
             self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
         }
         let expect = if execution.cursor.is_some() { Expect::Cursor } else { Expect::Results };
+        self.busy.statements_mut().executes();
         match &execution.body {
             Body::Once(once, params) => {
                 once.with_parts(*params, self.busy.caps(), |[head, nulls, bound, types, values]| {
