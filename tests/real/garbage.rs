@@ -6,7 +6,7 @@
 use crate::support::{APP, Bed, PASSWORD, Plan, one, settings};
 use landbridge::app::App;
 use landbridge::config::ServerAddress;
-use landbridge::lab::{Flavor, accounts};
+use landbridge::lab::{Flavor, PairOptions, accounts};
 use landbridge::protocol::auth::Plugin;
 use landbridge::protocol::capability::{Capabilities, Status};
 use landbridge::protocol::exchange::{Exchange, Expect, Role};
@@ -40,6 +40,7 @@ const CAPS: Capabilities = Capabilities::PROTOCOL_41
     .union(Capabilities::PLUGIN_AUTH)
     .union(Capabilities::PLUGIN_AUTH_LENENC)
     .union(Capabilities::CONNECT_ATTRS)
+    .union(Capabilities::LOCAL_FILES)
     .union(Capabilities::DEPRECATE_EOF);
 
 /// Nothing here may take longer.
@@ -836,7 +837,26 @@ async fn large_results(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Nothing of a client's file is taken for commands when its server is lost.
+async fn what_is_left_of_a_file(flavor: Flavor) {
+    let servers = PairOptions { extra_args: vec!["--local-infile=1".into()], ..PairOptions::default() };
+    let bed = Bed::with(flavor, Plan { servers, ..Plan::default() }).await;
+    let mut wire = Wire::logged_in(bed.port()).await;
+    wire.push(0, b"\x03LOAD DATA LOCAL INFILE 'rows' INTO TABLE t (n)").await;
+    let asked = soon("a request", wire.packet()).await.expect("a request");
+    assert_eq!(asked.payload.first(), Some(&0xFB), "for the file");
+    wire.push(2, b"1\n2\n").await;
+    bed.ocean.cut_existing_and_wait().await;
+    // A piece that looks like a command, with a command's number.
+    wire.push(0, b"\x03INSERT INTO t (n) VALUES (666)").await;
+    wire.ends("a file without a server").await;
+    let there = bed.pair.primary.sql("SELECT COUNT(*) FROM app.t WHERE n = 666").await.expect("rows");
+    assert_eq!(there[0][0].as_deref(), Some("0"));
+    bed.stop().await;
+}
+
 crate::on_both!(
+    what_is_left_of_a_file,
     garbage_before_login,
     a_crowd_is_greeted,
     garbage_after_login,
