@@ -271,8 +271,21 @@ impl SessionState {
                 changed.push(want);
             }
         }
+        // What looks the same was assigned in another character set.
+        let is_charset = |key: &[u8]| key == NAMES || CHARSET_VARIABLES.contains(&key);
+        if changed.iter().any(|setting| is_charset(&setting.key)) {
+            let is_changed = |want: &Setting| changed.iter().any(|setting| setting.key == want.key);
+            let of_user = |want: &&Setting| is_user_variable(&want.key) && !is_changed(want);
+            let again: Vec<_> = wanted.settings.iter().filter(of_user).collect();
+            changed.extend(again);
+        }
         (changed, ours.next().is_some())
     }
+}
+
+/// Whether a setting is a user variable: its value keeps the character set and the collation in which it was assigned.
+fn is_user_variable(key: &[u8]) -> bool {
+    key.first() == Some(&b'@')
 }
 
 fn push_settings(prelude: &mut Prelude, settings: &[&Setting]) {
@@ -283,15 +296,20 @@ fn push_settings(prelude: &mut Prelude, settings: &[&Setting]) {
             prelude.push(&[b"SET ", sql]);
         }
     }
-    let mut list = Vec::new();
-    for setting in others {
-        if let Form::Item { sql, .. } = &setting.form {
-            list.extend_from_slice(if list.is_empty() { b"SET " } else { b"," });
-            list.extend_from_slice(sql);
+    // A server reads all literals of a SET before it assigns the first.
+    let (of_user, of_session): (Vec<&Setting>, Vec<&Setting>) =
+        others.iter().partition(|setting| is_user_variable(&setting.key));
+    for settings in [of_session, of_user] {
+        let mut list = Vec::new();
+        for setting in settings {
+            if let Form::Item { sql, .. } = &setting.form {
+                list.extend_from_slice(if list.is_empty() { b"SET " } else { b"," });
+                list.extend_from_slice(sql);
+            }
         }
-    }
-    if !list.is_empty() {
-        prelude.push(&[&list]);
+        if !list.is_empty() {
+            prelude.push(&[&list]);
+        }
     }
     for setting in settings {
         if let Form::Statement(sql) = &setting.form {

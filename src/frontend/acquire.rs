@@ -222,7 +222,7 @@ impl Session {
         let circumstances = Circumstances {
             in_transaction: !beside && (self.binding.is_begun() || self.autocommit_off()),
             session_mode: self.settings().session_mode.is_for(&self.account.user),
-            about_server: !self.is_about_data(),
+            about_server: !self.is_about_data(job),
         };
         circumstances.need(job.need, job.traits)
     }

@@ -282,7 +282,7 @@ pub(super) fn reports_chosen(text: &[u8], statement: &Statement<'_>) -> Reports 
 pub(super) fn asked_elsewhere() -> ServerError {
     errno::not_supported(
         "LASTVAL() before NEXTVAL() in the same transaction, and ROW_COUNT(), FOUND_ROWS(), @@last_gtid and \
-         diagnostics inside larger expressions outside of one",
+         diagnostics inside larger expressions or ahead of other statements, outside of one",
     )
 }
 

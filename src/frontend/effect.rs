@@ -32,6 +32,11 @@ pub(super) fn effect(
 ) -> Effect {
     let mut state = state.clone();
     let mut reported = Vec::new();
+    let sets_charset = assignments.iter().any(|assignment| match &assignment.target {
+        Target::Names { .. } | Target::CharacterSet => true,
+        Target::Variable { name, .. } => is_charset_variable(name),
+        _ => false,
+    });
     for Assignment { target, value } in assignments {
         let text = match value.class {
             ValueClass::Literal => portable(value.text),
@@ -43,6 +48,8 @@ pub(super) fn effect(
             ValueClass::Session | ValueClass::Other => None,
         };
         match (target, text) {
+            // All literals of a SET are read before the first of its assignments.
+            (Target::User(_), _) if sets_charset => return Effect::Unknown,
             (Target::Variable { scope: VariableScope::Session, name }, _) if is_untracked(name) => {
                 return Effect::Unknown;
             }
@@ -117,9 +124,13 @@ fn is_off(text: &[u8]) -> bool {
     [&b"0"[..], b"OFF", b"FALSE", b"'OFF'"].iter().any(|off| text.eq_ignore_ascii_case(off))
 }
 
-/// Whether a literal is a word or a string, such as `utf8mb4`, and not a number.
+/// Whether a literal is a word or a string that shows what it says, such as `utf8mb4`: neither a number nor `x'67626B'`.
 fn is_word(text: &[u8]) -> bool {
-    text.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'\'')
+    match text {
+        [b'\'', inner @ .., b'\''] => !inner.contains(&b'\''),
+        [first, ..] => first.is_ascii_alphabetic() && text.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'),
+        [] => false,
+    }
 }
 
 fn set_transaction(state: &mut SessionState, isolation: Option<Isolation>, access: Option<Access>) {
@@ -283,6 +294,12 @@ mod tests {
             "SET completion_type = 1",
             "SET ROLE r",
             "SET sql_mode = 4",
+            "SET sql_mode = x'4E4F5F4241434B534C4153485F45534341504553'",
+            "SET character_set_client = x'67626B'",
+            "SET sql_mode = b'1'",
+            "SET NAMES latin1, @y = 'a'",
+            "SET @y = 'a', collation_connection = 'utf8mb4_bin'",
+            "SET system_versioning_asof = '2024-06-01 00:00:00'",
             "SET autocommit = DEFAULT",
             "SET @@transaction_isolation = 'SERIALIZABLE'",
             "SET sql_mode = 'a;b'",

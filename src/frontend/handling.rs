@@ -3,7 +3,7 @@
 use super::carried::token_set;
 use super::kill::{self, Kill, KillUser};
 use super::question::Question;
-use crate::sql::{Access, Assignment, Begin, Completion, Kind, Parts, Statement, Traits};
+use crate::sql::{Access, Assignment, Begin, Completion, Kind, Statement, Traits};
 use crate::state::SessionState;
 
 /// What a session does with one statement. `A`: an answer of its own.
@@ -102,18 +102,18 @@ pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT
 
 /// Whether a statement asks for what an earlier one of its session did not leave on the connection on which it will run.
 pub(super) fn asks_elsewhere(text: &[u8], statement: &Statement<'_>, held: Held) -> bool {
-    let asks = match held {
-        // What it draws itself it may ask for.
-        Held::None if statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) => {
-            ASKING.without(Traits::USES_LAST_DRAW)
-        }
-        Held::None => ASKING,
-        Held::One { drew: false } if !statement.traits.intersects(Traits::DRAWS_FROM_SEQUENCE) => {
-            Traits::USES_LAST_DRAW
-        }
-        Held::One { .. } => return false,
+    // Of several statements the later ones ask about those before them, but what was drawn none of these may leave.
+    let (first, all) = (statement.first, statement.traits);
+    let draws_last = |traits: Traits| {
+        let draws = traits.intersects(Traits::DRAWS_FROM_SEQUENCE);
+        traits.intersects(Traits::USES_LAST_DRAW) && !draws
     };
-    if !statement.traits.intersects(asks) || statement.parts != Parts::Single {
+    let of_a_draw = draws_last(first) || draws_last(all);
+    let asks = match held {
+        Held::None => of_a_draw || first.intersects(ASKING.without(Traits::USES_LAST_DRAW)),
+        Held::One { drew } => of_a_draw && !drew,
+    };
+    if !asks {
         return false;
     }
     // SIGNAL makes diagnostics and asks for none.

@@ -81,7 +81,7 @@ impl Session {
         if job.only_prepares() {
             return Keep::Nothing;
         }
-        Keep::of(job, self.is_about_data(), self.undoes_all(job))
+        Keep::of(job, self.is_about_data(job), self.undoes_all(job))
     }
 
     /// The record of a transaction that begins with this job, on a connection of the primary.

@@ -209,11 +209,12 @@ impl Session {
         }
         let mut state = None;
         let mut unknown = summary.state_changed && !explains_state_change(job);
-        // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
-        let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
-        if job.becomes.is_some() || job.pins.is_some() || for_one_statement {
+        if job.becomes.is_some() || job.pins.is_some() {
             return;
         }
+        // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
+        let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
+        let variables = if for_one_statement { &[] } else { &summary.variables[..] };
         if let Some(schema) = &summary.schema {
             state
                 .get_or_insert_with(|| (*self.state).clone())
@@ -221,11 +222,12 @@ impl Session {
             unknown |= schema.is_empty();
         }
         // The collation that goes with a reported character set is not reported.
-        unknown |= summary.variables.iter().any(|(name, _)| name.starts_with(b"character_set_"));
-        for (name, value) in &summary.variables {
-            match literal(value).filter(|_| job.traits.contains(Traits::CHANGES_SESSION) || !is_transient(name)) {
+        unknown |= variables.iter().any(|(name, _)| name.starts_with(b"character_set_"));
+        for (name, value) in variables {
+            match literal(value) {
+                _ if is_transient(name) => {}
                 Some(sql) => state.get_or_insert_with(|| (*self.state).clone()).set_variable(name, &sql),
-                None => unknown |= !is_transient(name),
+                None => unknown = true,
             }
         }
         if let Some(state) = state {
@@ -236,7 +238,7 @@ impl Session {
             // Reported variables and schemas can be set again elsewhere: they explain the change.
             let unrepeatable =
                 |(name, value): &(Vec<u8>, Vec<u8>)| literal(value).is_none() || name.starts_with(b"character_set_");
-            unknown = summary.variables.iter().any(unrepeatable)
+            unknown = variables.iter().any(unrepeatable)
                 || (summary.state_changed && job.traits.intersects(Traits::CALLS_STORED_CODE));
         }
         // Only the primary may be held for long: a session pinned to a replica could not write. A
@@ -260,7 +262,9 @@ impl Session {
         // A statement that failed may have done part of its work, such as a lock taken before, and need not have
         // done what would end a pin.
         let ending = Traits::UNLOCKS_TABLES | Traits::RELEASES_ALL_NAMED_LOCKS;
-        let traits = if summary.is_ok() { job.traits } else { job.traits.without(ending) };
+        // Nor does a server look into every comment.
+        let surely = summary.is_ok() && !job.traits.contains(Traits::EXECUTABLE_COMMENT);
+        let traits = if surely { job.traits } else { job.traits.without(ending) };
         for reason in pins.apply(traits) {
             self.count_pin(reason);
         }

@@ -89,6 +89,9 @@ fn classify_with<'a>(sql: &'a [u8], mode: Mode, declared: Option<&Declared>) -> 
     if statement.kind == Kind::Write(Why::Unknown) {
         statement.traits |= Traits::OPAQUE;
     }
+    if statement.traits.contains(Traits::RELEASES_ALL_NAMED_LOCKS) && !surely_releases_all(sql) {
+        statement.traits = statement.traits.without(Traits::RELEASES_ALL_NAMED_LOCKS) | Traits::RELEASES_NAMED_LOCK;
+    }
     statement
 }
 
@@ -103,12 +106,16 @@ fn read<'a>(
     let mut scan = Scan::new(sql, mode, skip, declared);
     let mut whole: Option<Kind<'_>> = None;
     let mut parts = Parts::Empty;
+    let mut first_traits = Traits::NONE;
     // Empty statements are an error on the server, so a doubled `;` may be skipped here: whatever
     // follows it is either classified like any other part or never runs.
     while scan.next_statement() {
         let kind = verbs::statement(&mut scan);
         (parts, whole) = match whole.take() {
-            None => (Parts::Single, Some(kind)),
+            None => {
+                first_traits = scan.traits;
+                (Parts::Single, Some(kind))
+            }
             Some(first) => (Parts::Multi, Some(merge(&mut scan, &first, &kind))),
         };
     }
@@ -118,6 +125,7 @@ fn read<'a>(
         kind: if scan.broken() { Kind::Write(Why::Unknown) } else { whole.unwrap_or(Kind::Empty) },
         // Of several statements only the first may have been free of tables.
         traits: if parts == Parts::Multi { scan.traits.without(Traits::TABLE_FREE) } else { scan.traits },
+        first: if parts == Parts::Multi { first_traits } else { scan.traits },
         hint: scan.hint(),
         parts: if scan.spilled { Parts::Multi } else { parts },
         semicolons: if in_tokens { Semicolons::InTokens } else { semicolons },
@@ -153,6 +161,7 @@ fn merge<'a>(scan: &mut Scan<'a>, first: &Kind<'a>, next: &Kind<'a>) -> Kind<'a>
 fn reconcile<'a>(with: &mut Statement<'a>, without: &Statement<'a>, uncertain: u32) {
     let table_free = with.traits.contains(Traits::TABLE_FREE) && without.traits.contains(Traits::TABLE_FREE);
     with.traits |= without.traits | Traits::EXECUTABLE_COMMENT;
+    with.first |= without.first | Traits::EXECUTABLE_COMMENT;
     if !table_free {
         with.traits = with.traits.without(Traits::TABLE_FREE);
     }
@@ -169,6 +178,13 @@ fn reconcile<'a>(with: &mut Statement<'a>, without: &Statement<'a>, uncertain: u
         _ => Why::Unknown,
     };
     with.kind = Kind::Write(write);
+}
+
+/// Whether a text calls `RELEASE_ALL_LOCKS()` and does nothing else: in a larger statement it need not be reached.
+fn surely_releases_all(sql: &[u8]) -> bool {
+    let letters: Vec<u8> = sql.iter().filter(|byte| !lexer::is_space(**byte)).map(u8::to_ascii_uppercase).collect();
+    let letters = letters.strip_suffix(b";").unwrap_or(&letters);
+    [&b"SELECTRELEASE_ALL_LOCKS()"[..], b"DORELEASE_ALL_LOCKS()"].contains(&letters)
 }
 
 /// True if every `;` belongs to the trailing run of `;` and white space.

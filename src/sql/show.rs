@@ -1,6 +1,8 @@
 //! `SHOW`: which forms describe the data, the session, or the server.
 
-use super::{Kind, Traits, Why, lexer::Token, scan::Scan, scan::names_server_variable, words::Word};
+use super::{
+    Kind, Traits, Why, lexer::Token, scan::Scan, scan::names_server_variable, scan::shows_what_is_left, words::Word,
+};
 
 /// Forms that describe schemas and accounts: the same on every replica.
 const CATALOGUE: [&str; 21] = [
@@ -64,7 +66,11 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 fn names_server_variable_until_end(scan: &mut Scan<'_>) -> bool {
     let mut names = false;
     while !scan.done() && !scan.cur().is_punct(b';') {
-        names |= scan.cur().token == Token::Text && names_server_variable(scan.text(scan.cur()));
+        if scan.cur().token == Token::Text {
+            let text = scan.text(scan.cur());
+            names |= names_server_variable(text);
+            scan.traits |= shows_what_is_left(text);
+        }
         scan.advance();
     }
     names

@@ -26,6 +26,8 @@ pub struct Statement<'a> {
     pub kind: Kind<'a>,
     /// What else is known of it.
     pub traits: Traits,
+    /// The same of the first of several statements alone.
+    pub first: Traits,
     /// What a leading comment asks for, or the tags at the end.
     pub hint: Hint<'a>,
     /// How many statements the text holds. `CREATE PROCEDURE` and the like are `Multi` when their
@@ -71,6 +73,7 @@ impl Statement<'_> {
         Self {
             kind: Kind::Write(Why::Unknown),
             traits: Traits::OPAQUE,
+            first: Traits::OPAQUE,
             hint: Hint::default(),
             parts: if semicolons == Semicolons::None { Parts::Single } else { Parts::Multi },
             semicolons,

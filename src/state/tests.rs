@@ -32,11 +32,15 @@ fn plans() {
     assert_eq!(sql(none.plan_to(&none)), "nothing");
     assert_eq!(sql(none.plan_to(&app)), "USE `app`;");
     assert_eq!(sql(app.plan_to(&none)), "log in again");
-    assert_eq!(sql(app.plan_to(&web)), "SET NAMES utf8mb4;SET @x=1,sql_mode='';");
-    assert_eq!(sql(none.plan_to(&web)), "SET NAMES utf8mb4;SET @x=1,sql_mode='';USE `app`;");
+    assert_eq!(sql(app.plan_to(&web)), "SET NAMES utf8mb4;SET sql_mode='';SET @x=1;");
+    assert_eq!(sql(none.plan_to(&web)), "SET NAMES utf8mb4;SET sql_mode='';SET @x=1;USE `app`;");
     assert_eq!(sql(web.plan_to(&app)), "RESET;USE `app`;");
     let other = state(Some("app"), &[("names", "latin1"), ("sql_mode", "''"), ("@x", "1")]);
-    assert_eq!(sql(web.plan_to(&other)), "SET NAMES latin1;");
+    // Its value has the character set in which it was assigned.
+    assert_eq!(sql(web.plan_to(&other)), "SET NAMES latin1;SET @x=1;");
+    let compared = state(Some("app"), &[("names", "latin1"), ("collation_connection", "c"), ("@x", "1")]);
+    let by_session = sql(state(Some("app"), &[("names", "latin1"), ("@x", "1")]).plan_to(&compared));
+    assert_eq!(by_session, "SET collation_connection=c;SET @x=1;");
     let less = state(Some("b`c"), &[("names", "utf8mb4"), ("time_zone", "'+00:00'")]);
     assert_eq!(sql(web.plan_to(&less)), "RESET;SET NAMES utf8mb4;SET time_zone='+00:00';USE `b``c`;");
 }

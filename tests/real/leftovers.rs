@@ -7,17 +7,17 @@ use landbridge::lab::Flavor;
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error};
 
-const P: &str = "/* landbridge: primary */ ";
+pub(super) const P: &str = "/* landbridge: primary */ ";
 
-async fn solo(flavor: Flavor) -> Bed {
+pub(super) async fn solo(flavor: Flavor) -> Bed {
     Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await
 }
 
-async fn run(client: &mut Conn, sql: &str) {
+pub(super) async fn run(client: &mut Conn, sql: &str) {
     client.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-fn code(failure: Result<(), Error>) -> u16 {
+pub(super) fn code(failure: Result<(), Error>) -> u16 {
     match failure {
         Err(Error::Server(error)) => error.code,
         other => panic!("not a server's error: {other:?}"),
@@ -127,6 +127,10 @@ async fn ids_of_other_statements(flavor: Flavor) {
     // What a trigger assigns is the session's, whatever else its statement says.
     run(&mut a, "INSERT INTO seen (id, ref) VALUES (2, LAST_INSERT_ID())").await;
     assert_eq!(one::<Option<u64>>(&mut a, "SELECT @counted").await, Some(ahead));
+    if flavor == Flavor::MariaDb {
+        run(&mut a, "SET STATEMENT max_statement_time = 9 FOR INSERT INTO seen (id, ref) VALUES (3, 55)").await;
+        assert_eq!(one::<Option<u64>>(&mut a, "SELECT @counted").await, Some(55));
+    }
     a.disconnect().await.expect("goodbye");
     bed.warm().await;
     assert_eq!(one::<Option<u64>>(&mut b, &format!("{P}SELECT @counted")).await, None);

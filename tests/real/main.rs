@@ -46,3 +46,4 @@ mod switch;
 mod tables;
 mod twins;
 mod waiting;
+mod wordings;

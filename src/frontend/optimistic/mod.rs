@@ -21,7 +21,7 @@ use self::fresh::{AskedFor, Seen, looks};
 use super::acquire::Acquired;
 use super::binding::{Beginning, Binding, Open};
 use super::flight::FOUND_ROWS_QUERY;
-use super::job::Job;
+use super::job::{Job, JobCommand};
 use super::journal::{Again, Journal, Shown, Step};
 use super::session::Session;
 use super::settle::LAST_QUESTION;
@@ -91,7 +91,7 @@ impl Session {
 
     /// Where a job of this transaction belongs.
     fn fate(&self, job: &Job, trial: &Trial) -> Fate {
-        let fate = Fate::of(job, self.is_about_data());
+        let fate = Fate::of(job, self.is_about_data(job));
         let is_kept = matches!(fate, Fate::Reads | Fate::Savepoint);
         if is_kept && (trial.journal.is_full() || trial.journal.is_torn() || self.is_spoiled(job)) {
             return Fate::Moves;
@@ -100,8 +100,13 @@ impl Session {
     }
 
     /// Whether unqualified names are those of data, not of the server.
-    pub(super) fn is_about_data(&self) -> bool {
-        !self.state.schema().is_some_and(super::circumstances::is_about_server)
+    pub(super) fn is_about_data(&self, job: &Job) -> bool {
+        // A prepared statement goes on to mean what it meant where it was prepared.
+        let schema = match &job.command {
+            JobCommand::Execute(execution) => execution.prepared_in.schema(),
+            _ => self.state.schema(),
+        };
+        !schema.is_some_and(super::circumstances::is_about_server)
     }
 
     /// A job runs in its transaction on the replica.
@@ -172,7 +177,7 @@ impl Session {
             // What `SET TRANSACTION` said of it would have pinned the job.
             _ => Beginning::default(),
         };
-        let fate = Fate::of(job, self.is_about_data());
+        let fate = Fate::of(job, self.is_about_data(job));
         let Some(is_repeatable) = self.may_try(job, fate, &beginning) else { return Ok(None) };
         let for_all = self.for_all_reads(job, is_repeatable);
         let (lease, chosen) = self.acquire_for(&for_all, Need::Read, whom).await?;

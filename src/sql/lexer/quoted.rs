@@ -4,6 +4,9 @@ use memchr::{memchr, memchr2};
 
 use super::{Lexer, Token, is_name};
 
+/// What may stand ahead of a system variable's name.
+const SCOPES: [&[u8]; 5] = [b"global", b"local", b"persist", b"persist_only", b"session"];
+
 impl Lexer<'_> {
     pub(super) fn string(&mut self, quote: u8) -> Token {
         self.pos += 1;
@@ -57,6 +60,7 @@ impl Lexer<'_> {
 
     fn system_variable(&mut self) -> Token {
         loop {
+            let rest = self.rest();
             let name = match self.peek(0) {
                 Some(quote @ b'`') => self.quoted(quote),
                 Some(byte) if is_name(byte) => {
@@ -70,7 +74,10 @@ impl Lexer<'_> {
             }
             let more = self.peek(0) == Some(b'.') && self.peek(1).is_some_and(|b| is_name(b) || b == b'`');
             if !more {
-                return Token::SystemVariable;
+                // With white space round the `.` the name is still to come.
+                let word = rest.get(..rest.len() - self.rest().len()).unwrap_or_default();
+                let is_scope = SCOPES.iter().any(|scope| word.eq_ignore_ascii_case(scope));
+                return if is_scope { Token::Broken } else { Token::SystemVariable };
             }
             self.pos += 1;
         }

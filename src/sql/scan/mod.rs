@@ -8,7 +8,7 @@
 mod calls;
 mod names;
 
-pub(super) use self::names::names_server_variable;
+pub(super) use self::names::{names_server_variable, shows_what_is_left};
 
 use super::{
     Hint, Mode, Traits, Why,
@@ -301,6 +301,8 @@ impl<'a> Scan<'a> {
             }
             b')' => self.depth = self.depth.saturating_sub(1),
             b'.' => self.schema(),
+            // Oracle's `SQL%ROWCOUNT`, as MariaDB knows it.
+            b'%' if self.text(self.prev()).eq_ignore_ascii_case(b"sql") => self.traits |= Traits::USES_ROW_COUNT,
             b';' => {
                 self.separator.get_or_insert(self.cur().start);
             }

@@ -15,8 +15,9 @@ impl Scan<'_> {
             return;
         }
         let name = unquoted(self.text(self.prev()));
-        let from = self.prev2().is(Word::From) || self.prev2().is(Word::Join);
-        if is(name, "performance_schema") || (from && (is(name, "mysql") || is(name, "sys"))) {
+        // Where it is no schema but an alias, nothing is lost but a round trip.
+        let is_first = !self.prev2().is_punct(b'.');
+        if is_first && ["performance_schema", "mysql", "sys"].iter().any(|schema| is(name, schema)) {
             self.server_local();
         }
     }
@@ -53,19 +54,15 @@ impl Scan<'_> {
             self.server_local();
         } else if starts(name, b"landbridge_") {
             self.traits |= Traits::READS_LANDBRIDGE_VARIABLE;
-        } else if any(&["identity", "last_insert_id"]) {
-            self.traits |= Traits::USES_LAST_INSERT_ID;
-        } else if any(&["warning_count", "error_count"]) {
-            self.traits |= Traits::USES_DIAGNOSTICS;
         } else if any(&["pseudo_thread_id"]) {
             self.traits |= Traits::USES_CONNECTION_ID;
         } else if any(&["in_transaction"]) {
             self.traits |= Traits::READS_TRANSACTION_STATE;
-        } else if any(&["last_gtid"]) {
-            self.traits |= Traits::USES_LAST_OF_CONNECTION;
-            self.server_local();
-        } else if starts(name, b"gtid_") || any(&SERVER_VARIABLES) {
-            self.server_local();
+        } else {
+            self.traits |= left_by_the_last(name);
+            if starts(name, b"gtid_") || any(&SERVER_VARIABLES) || is(name, "last_gtid") {
+                self.server_local();
+            }
         }
     }
 }
@@ -118,8 +115,27 @@ const SERVER_VARIABLES: [&str; 12] = [
     "super_read_only",
 ];
 
-/// Whether a pattern of `SHOW VARIABLES`, with its quotes, may name one of those. Where `%` comes first, it counts what
-/// stands between the first two; what shows everything names nothing.
+/// Variables that ask what the last statement left, as functions of like names do.
+const LEFT_BY_THE_LAST: [(&str, Traits); 5] = [
+    ("error_count", Traits::USES_DIAGNOSTICS),
+    ("identity", Traits::USES_LAST_INSERT_ID),
+    ("last_gtid", Traits::USES_LAST_OF_CONNECTION),
+    ("last_insert_id", Traits::USES_LAST_INSERT_ID),
+    ("warning_count", Traits::USES_DIAGNOSTICS),
+];
+
+fn left_by_the_last(name: &[u8]) -> Traits {
+    LEFT_BY_THE_LAST.iter().find(|(known, _)| is(name, known)).map_or(Traits::NONE, |(_, traits)| *traits)
+}
+
+/// What it means that `SHOW VARIABLES` names one of those, quotes and all.
+pub(in crate::sql) fn shows_what_is_left(pattern: &[u8]) -> Traits {
+    let plain: Vec<u8> = pattern.iter().filter(|byte| !b"\\'\"".contains(byte)).copied().collect();
+    left_by_the_last(plain.trim_ascii())
+}
+
+/// Whether a pattern of `SHOW VARIABLES`, with its quotes, may name one of those that say which server this is. Where `%`
+/// comes first, it counts what stands between the first two; what shows everything names nothing.
 pub(in crate::sql) fn names_server_variable(pattern: &[u8]) -> bool {
     let pattern = pattern.trim_ascii().get(1..pattern.len().saturating_sub(1)).unwrap_or_default();
     let plain: Vec<u8> = pattern.iter().filter(|byte| **byte != b'\\').map(u8::to_ascii_lowercase).collect();

@@ -25,7 +25,10 @@ impl Assignment<'_> {
     /// Whether a server's session tracker tells the whole of its effect.
     pub(super) fn is_tracked(&self) -> bool {
         match &self.target {
-            Target::Variable { scope: VariableScope::Session, name } => !is_untracked(name),
+            // What servers report of a time that is the present again is that moment.
+            Target::Variable { scope: VariableScope::Session, name } => {
+                !is_untracked(name) && !name.eq_ignore_ascii_case(b"timestamp")
+            }
             Target::Variable { scope: VariableScope::Global, .. } => true,
             // Character sets are tracked, but not the collation that goes with them; see there.
             Target::Names { .. } | Target::CharacterSet => true,
@@ -39,7 +42,7 @@ impl Assignment<'_> {
 /// end, or that Landbridge itself relies on: a session that sets one keeps its connection.
 #[must_use]
 pub fn is_untracked(name: &[u8]) -> bool {
-    const UNTRACKED: [&[u8]; 19] = [
+    const UNTRACKED: [&[u8]; 20] = [
         b"character_set_collations",
         // Every `USE` assigns these two.
         b"character_set_database",
@@ -60,6 +63,8 @@ pub fn is_untracked(name: &[u8]) -> bool {
         b"rand_seed1",
         b"rand_seed2",
         b"sql_log_bin",
+        // A time, read in the time zone of the moment.
+        b"system_versioning_asof",
     ];
     let name = name.to_ascii_lowercase();
     name.starts_with(b"session_track_") || UNTRACKED.contains(&&name[..])

@@ -130,6 +130,9 @@ SHOW TABLES WHERE f(1)
 side_effect_function | NAMED_LOCK | SELECT GET_LOCK('a', 1)
 side_effect_function | RELEASES_NAMED_LOCK | SELECT RELEASE_LOCK('a')
 side_effect_function | RELEASES_ALL_NAMED_LOCKS | SELECT RELEASE_ALL_LOCKS()
+side_effect_function | RELEASES_ALL_NAMED_LOCKS | select release_all_locks( ) ;
+side_effect_function | RELEASES_NAMED_LOCK | SELECT RELEASE_ALL_LOCKS() FROM t WHERE 0
+side_effect_function | RELEASES_NAMED_LOCK READS_USER_VARIABLE | SELECT IF(@done, RELEASE_ALL_LOCKS(), 0)
 side_effect_function | SETS_LAST_INSERT_ID | SELECT LAST_INSERT_ID(5)
 user_function | CALLS_STORED_CODE | SELECT f()
 user_function | CALLS_STORED_CODE | WITH c AS (SELECT 1 AS a) (SELECT a FROM c) ORDER BY a, f(a)

@@ -345,3 +345,46 @@ fn keys_among_tags() {
 fn a_hint_never_turns_a_write_into_a_read() {
     all("update", "/* landbridge: replica */ UPDATE t SET a = 1");
 }
+
+#[test]
+fn variables_that_ask_about_the_last_statement() {
+    for (sql, traits) in [
+        ("SHOW VARIABLES LIKE 'last_insert_id'", Traits::USES_LAST_INSERT_ID),
+        ("SHOW SESSION VARIABLES WHERE Variable_name = 'Warning_Count'", Traits::USES_DIAGNOSTICS),
+        ("SELECT @@session.identity", Traits::USES_LAST_INSERT_ID),
+        ("SELECT @@error_count", Traits::USES_DIAGNOSTICS),
+        ("SELECT SQL%ROWCOUNT", Traits::USES_ROW_COUNT),
+        ("SELECT sql % rowcount", Traits::USES_ROW_COUNT),
+    ] {
+        assert!(classify(sql.as_bytes(), MARIADB).traits.contains(traits), "{sql}");
+    }
+    // Nobody knows what follows.
+    for sql in ["SELECT @@session . last_insert_id", "SELECT @@local.\tx, @@global .read_only"] {
+        assert_eq!(label(&classify(sql.as_bytes(), MYSQL).kind), "unknown", "{sql}");
+    }
+}
+
+#[test]
+fn the_first_of_several_statements_is_known_by_itself() {
+    let first = |sql: &'static str| classify(sql.as_bytes(), MARIADB).first;
+    assert!(first("SELECT ROW_COUNT(); SELECT 1").contains(Traits::USES_ROW_COUNT));
+    assert!(!first("UPDATE t SET a = 1; SELECT ROW_COUNT()").contains(Traits::USES_ROW_COUNT));
+    assert!(first("SHOW WARNINGS; SELECT 1").contains(Traits::USES_DIAGNOSTICS));
+    assert!(first("SELECT FOUND_ROWS()").contains(Traits::USES_FOUND_ROWS));
+    // The time goes on behind the last of them, whatever servers report of it.
+    let timestamp = classify(b"SET timestamp = 5; SELECT NOW(); SET timestamp = DEFAULT", MYSQL);
+    assert!(timestamp.traits.contains(Traits::SETS_UNTRACKED));
+}
+
+#[test]
+fn tables_about_the_server_wherever_they_stand() {
+    all(
+        "server_local",
+        r"
+TABLE mysql.general_log
+SELECT * FROM t, mysql.slow_log
+SELECT * FROM (mysql.slow_log)
+SELECT * FROM t STRAIGHT_JOIN sys.processlist
+",
+    );
+}

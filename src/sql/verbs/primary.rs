@@ -26,7 +26,8 @@ pub(super) fn statement<'a>(scan: &mut Scan<'a>, verb: Word) -> Kind<'a> {
         Word::Unlock => (Why::Lock, Traits::UNLOCKS_TABLES | Traits::IMPLICIT_COMMIT),
         Word::Backup => return backup(scan),
         Word::Flush => return flush(scan),
-        Word::Get | Word::Resignal | Word::Signal => (Why::Diagnostics, Traits::USES_DIAGNOSTICS),
+        Word::Get => return get_diagnostics(scan),
+        Word::Resignal | Word::Signal => (Why::Diagnostics, Traits::USES_DIAGNOSTICS),
         Word::Grant | Word::Revoke => (Why::Admin, Traits::IMPLICIT_COMMIT | Traits::CHANGES_ACCOUNTS),
         Word::Optimize
         | Word::Repair
@@ -121,6 +122,22 @@ fn drop_object<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     write(scan, Why::Ddl)
 }
 
+/// `GET DIAGNOSTICS @n = NUMBER` assigns what it names, and no server reports that.
+fn get_diagnostics<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
+    scan.traits |= Traits::USES_DIAGNOSTICS;
+    assigns_what_it_names(scan, Why::Diagnostics)
+}
+
+/// Finishes a write that assigns the user variables it names.
+fn assigns_what_it_names<'a>(scan: &mut Scan<'a>, why: Why) -> Kind<'a> {
+    let before = scan.traits;
+    let kind = write(scan, why);
+    if scan.traits.without(before).contains(Traits::READS_USER_VARIABLE) {
+        scan.traits |= Traits::ASSIGNS_USER_VARIABLE;
+    }
+    kind
+}
+
 fn load<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
     if scan.cur().is(Word::Index) {
         scan.traits |= Traits::IMPLICIT_COMMIT;
@@ -135,12 +152,7 @@ fn load<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
         scan.advance();
     }
     // The column list may name variables: `(a, @b)`; they are assigned from the file.
-    let before = scan.traits;
-    let kind = write(scan, Why::LoadData);
-    if scan.traits.without(before).contains(Traits::READS_USER_VARIABLE) {
-        scan.traits |= Traits::ASSIGNS_USER_VARIABLE;
-    }
-    kind
+    assigns_what_it_names(scan, Why::LoadData)
 }
 
 fn handler<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
