@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 /// Most statements kept prepared on one connection.
 const LIMIT: usize = 200;
+/// Most bytes of text of those, but for the last one.
+const MOST_TEXT: usize = 1 << 20;
 /// Most numbers that one execution takes. Servers prepare a statement once more, under a number that nobody is told,
 /// where its parameters are of other types, and up to three times where its tables have changed.
 const TAKEN_BY_AN_EXECUTION: u32 = 4;
@@ -18,6 +20,8 @@ const MOST_OUTDONE: u32 = 8;
 pub struct Statements {
     by_text: HashMap<Arc<[u8]>, Vec<Handle>>,
     count: usize,
+    /// Bytes of their texts.
+    text: usize,
     clock: u64,
     /// The number of the last statement since login, as far as we know: servers number those of
     /// both protocols, and those that fail, 1, 2, 3 ..
@@ -103,27 +107,39 @@ impl Statements {
         self.last = self.last.wrapping_add(count);
     }
 
-    /// Remembers a new handle; returns the one to close that it replaces, or that is too many.
-    pub fn insert(&mut self, text: Arc<[u8]>, state: Arc<SessionState>, id: u32) -> Option<u32> {
+    /// Remembers a new handle; returns those to close: the one that it replaces, or what is too many.
+    pub fn insert(&mut self, text: Arc<[u8]>, state: Arc<SessionState>, id: u32) -> Vec<u32> {
         self.clock += 1;
-        let handle = Handle { state, id, used: self.clock };
+        let (handle, size) = (Handle { state, id, used: self.clock }, text.len());
         let handles = self.by_text.entry(text).or_default();
         if let Some(known) = handles.iter_mut().find(|h| same(&h.state, &handle.state)) {
-            return Some(std::mem::replace(known, handle).id);
+            return vec![std::mem::replace(known, handle).id];
         }
         handles.push(handle);
         self.count += 1;
-        if self.count > LIMIT { self.evict() } else { None }
+        self.text += size;
+        let mut displaced = Vec::new();
+        while self.count > 1 && (self.count > LIMIT || self.text > MOST_TEXT) {
+            displaced.extend(self.evict());
+        }
+        displaced
     }
 
     /// Forgets a handle that the server no longer accepts.
     pub fn forget(&mut self, id: u32) {
-        for handles in self.by_text.values_mut() {
+        for (text, handles) in &mut self.by_text {
             let before = handles.len();
             handles.retain(|h| h.id != id);
             self.count -= before - handles.len();
+            self.text -= (before - handles.len()) * text.len();
         }
         self.by_text.retain(|_, handles| !handles.is_empty());
+    }
+
+    /// Forgets all of them; returns those to close.
+    pub fn forget_all(&mut self) -> Vec<u32> {
+        (self.count, self.text) = (0, 0);
+        std::mem::take(&mut self.by_text).into_values().flatten().map(|handle| handle.id).collect()
     }
 
     fn evict(&mut self) -> Option<u32> {
@@ -157,10 +173,10 @@ mod tests {
         let mut other = SessionState::default();
         other.set_schema(Some(b"app"));
         let (other, text): (_, Arc<[u8]>) = (Arc::new(other), b"SELECT 1"[..].into());
-        assert_eq!(statements.insert(text.clone(), state.clone(), 1), None);
+        assert_eq!(statements.insert(text.clone(), state.clone(), 1), [0; 0]);
         assert_eq!(statements.find(&text, &state), Some(1));
         assert_eq!(statements.find(&text, &other), None);
-        assert_eq!(statements.insert(text.clone(), state.clone(), 4), Some(1), "the same again");
+        assert_eq!(statements.insert(text.clone(), state.clone(), 4), [1], "the same again");
         statements.forget(4);
         assert_eq!((statements.find(&text, &state), statements.len()), (None, 0));
     }
@@ -207,10 +223,15 @@ mod tests {
         let (mut statements, state) = (Statements::default(), Arc::new(SessionState::default()));
         let text = |n: u32| -> Arc<[u8]> { n.to_string().into_bytes().into() };
         for n in 1..=u32::try_from(LIMIT).expect("small") {
-            assert_eq!(statements.insert(text(n), state.clone(), n), None);
+            assert_eq!(statements.insert(text(n), state.clone(), n), [0; 0]);
         }
         assert_eq!(statements.find(&text(1), &state), Some(1));
-        assert_eq!(statements.insert(text(0), state.clone(), 999), Some(2));
+        assert_eq!(statements.insert(text(0), state.clone(), 999), [2]);
         assert_eq!(statements.len(), LIMIT);
+        let long: Arc<[u8]> = vec![b'x'; MOST_TEXT].into();
+        assert_eq!(statements.insert(long.clone(), state.clone(), 1000).len(), LIMIT, "it is too much with any other");
+        assert_eq!((statements.find(&long, &state), statements.len()), (Some(1000), 1));
+        assert_eq!(statements.insert(text(1), state.clone(), 1001), [1000]);
+        assert_eq!((statements.forget_all(), statements.text), (vec![1001], 0));
     }
 }

@@ -148,6 +148,8 @@ pub const SCHEMA_DENIED: u16 = 1044;
 pub const SYNTAX: u16 = 1064;
 /// A schema that does not exist.
 pub const UNKNOWN_SCHEMA: u16 = 1049;
+/// `ER_MAX_PREPARED_STMT_COUNT_REACHED`
+pub const TOO_MANY_STATEMENTS: u16 = 1461;
 /// `ER_LOCK_WAIT_TIMEOUT`
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.

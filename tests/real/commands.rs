@@ -91,6 +91,23 @@ fn futures_stream(data: Vec<u8>) -> impl futures_core::Stream<Item = std::io::Re
     Once(Some(data.into()))
 }
 
+/// Servers bound what is prepared on all connections together: what is kept here gives way.
+async fn more_statements_than_servers_allow(flavor: Flavor) {
+    let bed = Bed::with(flavor, crate::support::Plan { min_warm: 1, max: 2, ..Default::default() }).await;
+    for server in [&bed.pair.primary, &bed.pair.replica] {
+        server.sql("SET GLOBAL max_prepared_stmt_count = 12").await.expect("set");
+    }
+    let mut client = Conn::new(Opts::from(bed.opts().stmt_cache_size(Some(0)))).await.expect("client");
+    for n in 0..40u32 {
+        let write = format!("INSERT INTO t (n) VALUES (?) /* {n} */");
+        client.exec_drop(&write, (n,)).await.unwrap_or_else(|error| panic!("{write}: {error}"));
+        let read = format!("SELECT n FROM t WHERE n = ? /* {n} */");
+        let read: Option<u32> = client.exec_first(&read, (n,)).await.unwrap_or_else(|error| panic!("{read}: {error}"));
+        assert_eq!(read, Some(n));
+    }
+    bed.stop().await;
+}
+
 /// Many prepared statements over few connections, interleaved, after DDL, and beyond the cache.
 async fn prepared_statements_of_all_kinds(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
@@ -155,6 +172,7 @@ async fn statements_that_are_hardly_any(flavor: Flavor) {
 }
 
 crate::on_both!(
+    more_statements_than_servers_allow,
     statements_that_are_hardly_any,
     the_servers_sql_mode_is_heeded,
     packets_beyond_sixteen_mebibytes,

@@ -2,7 +2,7 @@
 
 use super::behind::{Questions, push_questions};
 use super::landing::Grounded;
-use super::steps::{Flight, close, remember};
+use super::steps::{Flight, close, make_room, remember};
 use super::{Broken, Failed, Flown};
 use crate::backend::conn::{Busy, Lost};
 use crate::backend::query::Reply;
@@ -37,19 +37,37 @@ pub(super) async fn land_execution(
         }
         Some(Grounded::Prepare(error)) => {
             flight.expect_unknown_handle().await?;
-            return Ok(Some(error));
+            if !make_room(&mut flight.busy, &error) {
+                return Ok(Some(error));
+            }
+            match flight.prepare_as_meant(session, execution).await? {
+                Ok(handle) => execute_as(session, flight, execution, handle, asked).await?,
+                Err(error) => return Ok(Some(error)),
+            }
         }
         Some(Grounded::Handle(handle)) => {
             flight.expect_unknown_handle().await?;
-            flight.keep_prepared(session, execution, Some(handle));
-            flight.execute(execution, handle);
-            if let Some(questions) = asked {
-                push_questions(&mut flight.busy, questions);
-            }
-            flight.busy.flush().await.map_err(RelayError::from)?;
+            execute_as(session, flight, execution, handle, asked).await?;
         }
     }
     Ok(None)
+}
+
+/// Executes a statement by the handle that it turned out to have.
+async fn execute_as(
+    session: &mut Session,
+    flight: &mut Flight<'_>,
+    execution: &Execution,
+    handle: u32,
+    asked: Option<Questions>,
+) -> Result<(), Broken> {
+    flight.keep_prepared(session, execution, Some(handle));
+    flight.execute(execution, handle);
+    if let Some(questions) = asked {
+        push_questions(&mut flight.busy, questions);
+    }
+    flight.busy.flush().await.map_err(RelayError::from)?;
+    Ok(())
 }
 
 /// Whether the answer that comes is an error.
@@ -64,6 +82,9 @@ pub(super) async fn refused_by_replica(session: &Session, mut busy: Busy, setup:
     let reply = busy.reply().await.map_err(RelayError::from)?;
     busy.applied_is(session.state.clone(), setup);
     let error = if let Reply::Err(error) = reply { Some(error) } else { None };
+    if let Some(error) = &error {
+        make_room(&mut busy, error);
+    }
     let summary = Summary { untold: true, error, ..Summary::default() };
     Ok(Flown { busy, summary, asked: None })
 }
@@ -72,6 +93,9 @@ pub(super) async fn refused_by_replica(session: &Session, mut busy: Busy, setup:
 pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summary: &Summary) {
     match (&job.command, summary.prepared, &summary.error) {
         (JobCommand::Prepare(text, _), Some((handle, ..)), None) => remember(busy, text, &session.state, handle),
+        (JobCommand::Prepare(..), _, Some(error)) => {
+            make_room(busy, error);
+        }
         (JobCommand::Execute(execution), _, Some(error)) if errno::wants_preparing_anew(error) => {
             let Execution { text, prepared_in, .. } = execution;
             if let Some(handle) = busy.statements_mut().find(text, prepared_in) {

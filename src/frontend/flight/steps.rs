@@ -268,6 +268,13 @@ impl<'a> Flight<'a> {
 
     /// Prepares a statement and waits for its handle.
     async fn prepare(&mut self, text: &Arc<[u8]>) -> Result<Result<u32, ServerError>, Failed> {
+        match self.try_to_prepare(text).await? {
+            Err(error) if make_room(&mut self.busy, &error) => self.try_to_prepare(text).await,
+            prepared => Ok(prepared),
+        }
+    }
+
+    async fn try_to_prepare(&mut self, text: &Arc<[u8]>) -> Result<Result<u32, ServerError>, Failed> {
         self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
         let foretold = self.busy.statements_mut().foretell();
         self.ahead.push_back(Ahead::Prepare(foretold));
@@ -305,9 +312,22 @@ impl<'a> Flight<'a> {
 /// Remembers a handle under the state its statement was prepared in, closing the one it displaces.
 pub(super) fn remember(busy: &mut Busy, text: &Arc<[u8]>, prepared_in: &Arc<SessionState>, handle: u32) {
     busy.statements_mut().numbered(handle);
-    if let Some(displaced) = busy.statements_mut().insert(text.clone(), prepared_in.clone(), handle) {
+    for displaced in busy.statements_mut().insert(text.clone(), prepared_in.clone(), handle) {
         close(busy, displaced);
     }
+}
+
+/// Closes all that is kept prepared, if the server says that there is too much of that: it counts what is prepared on all
+/// connections. Whether there was any.
+pub(super) fn make_room(busy: &mut Busy, error: &ServerError) -> bool {
+    if error.code != errno::TOO_MANY_STATEMENTS {
+        return false;
+    }
+    let kept = busy.statements_mut().forget_all();
+    for handle in &kept {
+        close(busy, *handle);
+    }
+    !kept.is_empty()
 }
 
 /// Closes a statement; there is no answer, and it leaves with the next flight.
