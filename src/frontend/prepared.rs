@@ -89,7 +89,7 @@ impl PreparedStatement {
     pub fn complete(&mut self, body: &Bytes, caps: Capabilities) -> Result<parameters::Execution, Malformed> {
         let mut execution = parameters::Execution::decode(body, self.params, caps, &self.types)?;
         match &execution.bound {
-            Some(types) => self.types = types.clone(),
+            Some(types) => self.types = types.kept(),
             None if execution.fits(&self.types) => execution.bound = Some(self.types.clone()),
             None => {}
         }

@@ -199,7 +199,15 @@ impl Head {
     }
 }
 
+/// Names of attributes are kept from one execution to the next up to so many bytes.
+const MOST_NAMES: usize = 64 * 1024;
+
 impl Types {
+    /// What is remembered of them for the next execution, which may not bind any: names that are very long are left out.
+    pub fn kept(&self) -> Self {
+        if self.named.len() > MOST_NAMES { Self::of_plain(&self.plain) } else { self.clone() }
+    }
+
     /// Those that came without names.
     pub fn of_plain(types: &[u8]) -> Self {
         let named: Vec<u8> = types.chunks_exact(2).flat_map(|kind| [kind[0], kind[1], 0]).collect();

@@ -310,6 +310,10 @@ impl PacketStream {
                 Some(joined) => joined.unsplit(part),
             }
             if !header.is_continued() {
+                if size > SMALL && self.input.len() <= KEEP_IDLE {
+                    // The beginning of the next packet would keep all of this one's room.
+                    self.input = BytesMut::from(&self.input[..]);
+                }
                 return Ok(Packet { seq: header.seq, payload: payload.unwrap_or_default(), share });
             }
             expected = expected.wrapping_add(1);

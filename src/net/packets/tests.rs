@@ -51,3 +51,24 @@ async fn a_peer_that_answers_before_it_has_read_all() {
     assert!(packets.output().is_empty());
     packets.buffer_at_least(MUCH).await.expect("all of the answer");
 }
+
+/// The room of a large packet goes with it, whoever has begun to send the next one.
+#[tokio::test]
+async fn a_large_packet_leaves_no_room_behind() {
+    const LARGE: usize = 3 << 20;
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let peer = tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        crate::protocol::packet::frame(&mut bytes, 0, &vec![1; LARGE]);
+        bytes.extend_from_slice(b"\x02\0\0\0a");
+        theirs.write_all(&bytes).await?;
+        Ok::<_, io::Error>(theirs)
+    });
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.buffer_at_least(HEADER_LEN + LARGE + 5).await.expect("all of it");
+    let large = packets.read_packet(0, LARGE).await.expect("a packet");
+    let _open = peer.await.expect("no panic").expect("sent");
+    assert_eq!((large.payload.len(), &packets.input()[..]), (LARGE, &b"\x02\0\0\0a"[..]));
+    drop(large);
+    assert!(!packets.input().try_reclaim(LARGE / 2), "it has room of its own");
+}
