@@ -12,7 +12,7 @@ const MOST_TEXT: usize = 1 << 20;
 /// where its parameters are of other types, and up to three times where its tables have changed.
 const TAKEN_BY_AN_EXECUTION: u32 = 4;
 /// A guard that has to outdo more executions than these would cost more than a round trip.
-const MOST_OUTDONE: u32 = 8;
+const MOST_OUTDONE: u32 = 16;
 
 /// Handles of prepared statements by text and by the state they were prepared in (schema, character
 /// set and `sql_mode` decide what a text means).
@@ -23,15 +23,30 @@ pub struct Statements {
     /// Bytes of their texts.
     text: usize,
     clock: u64,
-    /// The number of the last statement since login, as far as we know: servers number those of
-    /// both protocols, and those that fail, 1, 2, 3 ..
-    last: u32,
+    /// How many statements were prepared since login, as far as we know: servers number those of both protocols, and
+    /// those that fail, 1, 2, 3 ..
+    prepared: u32,
+    /// By how much the numbers that the server says are ahead of that.
+    ahead: u32,
     /// Whether statements may have been prepared that nobody counted.
     uncounted: bool,
-    /// Executions since the server last said a number.
+    /// Executions that were sent.
     executed: u32,
-    /// Executions since the connection was last at rest.
-    under_way: u32,
+    /// Of these, those ahead of the last statement whose number the server said.
+    outdone: u32,
+    /// What was foretold last.
+    latest: Foretold,
+}
+
+/// The handle that a statement will have, as far as anybody knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Foretold {
+    /// Its number.
+    pub number: u32,
+    /// The how many-eth it is, as far as we know.
+    place: u32,
+    /// How many executions were sent ahead of it.
+    behind: u32,
 }
 
 #[derive(Debug)]
@@ -44,8 +59,8 @@ struct Handle {
 impl Statements {
     /// What remains after a session reset: no statements, but the server goes on counting.
     pub fn after_reset(before: &Self) -> Self {
-        let Self { last, uncounted, executed, under_way, .. } = *before;
-        Self { last, uncounted, executed, under_way, ..Self::default() }
+        let Self { prepared, ahead, uncounted, executed, outdone, latest, .. } = *before;
+        Self { prepared, ahead, uncounted, executed, outdone, latest, ..Self::default() }
     }
 
     /// The handle of `text` prepared in `state`.
@@ -61,26 +76,28 @@ impl Statements {
     ///
     /// Whoever executes by a foretold handle must expect error 1243: statements that stored code
     /// prepared are not counted here.
-    pub fn foretell(&mut self) -> u32 {
-        self.last = self.last.wrapping_add(1);
-        self.last
+    pub fn foretell(&mut self) -> Foretold {
+        self.prepared = self.prepared.wrapping_add(1);
+        let place = self.prepared;
+        self.latest = Foretold { number: place.wrapping_add(self.ahead), place, behind: self.executed };
+        self.latest
     }
 
-    /// The server said which handle the last statement has. Executions that are under way may have been sent behind it.
-    pub fn numbered(&mut self, id: u32) {
-        self.last = id;
+    /// What was foretold last.
+    pub fn latest(&self) -> Foretold {
+        self.latest
+    }
+
+    /// The server said which handle a statement has. Others may have been foretold behind it.
+    pub fn numbered(&mut self, id: u32, foretold: Foretold) {
+        self.ahead = id.wrapping_sub(foretold.place);
         self.uncounted = false;
-        self.executed = 0;
+        self.outdone = foretold.behind;
     }
 
     /// One of them is executed.
     pub fn executes(&mut self) {
-        self.under_way = self.under_way.saturating_add(1);
-    }
-
-    /// The connection is at rest: what was under way has been answered.
-    pub fn at_rest(&mut self) {
-        self.executed = self.executed.saturating_add(std::mem::take(&mut self.under_way));
+        self.executed = self.executed.wrapping_add(1);
     }
 
     /// Something ran that may have prepared statements of its own: until the server says a number
@@ -97,14 +114,14 @@ impl Statements {
     /// How many numbers a guard must take behind `more` executions, so that without it the statement behind it cannot
     /// get the number that it would have with it: one more than executions may have taken. `None`: no number guards.
     pub fn guard_behind(&self, more: u32) -> Option<u32> {
-        let executions = self.executed.saturating_add(self.under_way).saturating_add(more);
+        let executions = self.executed.wrapping_sub(self.outdone).saturating_add(more);
         let can_be_outdone = !self.uncounted && executions <= MOST_OUTDONE;
         can_be_outdone.then_some(executions * TAKEN_BY_AN_EXECUTION + 1)
     }
 
     /// So many numbers are taken.
     pub fn take_numbers(&mut self, count: u32) {
-        self.last = self.last.wrapping_add(count);
+        self.prepared = self.prepared.wrapping_add(count);
     }
 
     /// Remembers a new handle; returns those to close: the one that it replaces, or what is too many.
@@ -184,36 +201,46 @@ mod tests {
     #[test]
     fn numbers_are_foretold_and_corrected() {
         let mut statements = Statements::default();
-        assert_eq!((statements.foretell(), statements.foretell()), (1, 2));
-        statements.numbered(7);
-        assert_eq!(Statements::after_reset(&statements).foretell(), 8, "a reset does not start anew");
+        let (first, second) = (statements.foretell(), statements.foretell());
+        assert_eq!((first.number, second.number), (1, 2));
+        statements.numbered(6, first);
+        statements.numbered(7, second);
+        assert_eq!(Statements::after_reset(&statements).foretell().number, 8, "a reset does not start anew");
         statements.lose_count();
         assert!(!Statements::after_reset(&statements).is_counted(), "nor does it count");
-        statements.numbered(9);
+        let third = statements.foretell();
+        statements.numbered(9, third);
         assert!(statements.is_counted());
     }
 
     #[test]
     fn a_guard_outdoes_what_executions_may_have_taken() {
         let mut statements = Statements::default();
-        statements.numbered(1);
+        let first = statements.foretell();
+        statements.numbered(1, first);
         assert_eq!((statements.guard_behind(0), statements.guard_behind(1)), (Some(1), Some(5)));
         statements.executes();
         assert_eq!(statements.guard_behind(0), Some(5));
         // What was prepared ahead of an execution says nothing of what came behind it.
-        statements.numbered(2);
-        statements.at_rest();
-        let statements = &mut Statements::after_reset(&statements);
+        let second = statements.foretell();
+        statements.executes();
+        statements.numbered(2, second);
+        let mut statements = Statements::after_reset(&statements);
         assert_eq!(statements.guard_behind(0), Some(5));
-        statements.numbered(7);
-        assert_eq!((statements.guard_behind(0), statements.foretell()), (Some(1), 8));
         statements.take_numbers(5);
-        assert_eq!(statements.foretell(), 14);
+        let third = statements.foretell();
+        assert_eq!((third.number, statements.latest()), (8, third));
+        // What is foretold behind it moves along.
+        assert_eq!(statements.foretell().number, 9);
+        statements.numbered(10, third);
+        assert_eq!((statements.guard_behind(0), statements.foretell().number), (Some(1), 12));
         for _ in 0..=MOST_OUTDONE {
             statements.executes();
         }
         assert_eq!(statements.guard_behind(0), None, "too many");
-        statements.numbered(20);
+        let last = statements.foretell();
+        statements.numbered(20, last);
+        assert_eq!(statements.guard_behind(0), Some(1));
         statements.lose_count();
         assert_eq!(statements.guard_behind(0), None);
     }

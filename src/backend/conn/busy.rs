@@ -138,7 +138,6 @@ impl Busy {
 
     /// Ready again if every response is over, closed otherwise.
     pub fn finish(mut self) -> Option<Ready> {
-        self.inner.statements.at_rest();
         let over = !self.is_due() && self.inner.packets.input().is_empty();
         over.then_some(Ready(self.inner))
     }

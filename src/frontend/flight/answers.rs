@@ -92,7 +92,11 @@ pub(super) async fn refused_by_replica(session: &Session, mut busy: Busy, setup:
 /// Remembers what the client prepared, and forgets what the server will not execute any more.
 pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summary: &Summary) {
     match (&job.command, summary.prepared, &summary.error) {
-        (JobCommand::Prepare(text, _), Some((handle, ..)), None) => remember(busy, text, &session.state, handle),
+        (JobCommand::Prepare(text, _), Some((handle, ..)), None) => {
+            let foretold = busy.statements().latest();
+            busy.statements_mut().numbered(handle, foretold);
+            remember(busy, text, &session.state, handle);
+        }
         (JobCommand::Prepare(..), _, Some(error)) => {
             make_room(busy, error);
         }

@@ -3,6 +3,7 @@
 use super::Failed;
 use super::steps::{Flight, close, remember};
 use crate::backend::query::Reply;
+use crate::backend::statements::Foretold;
 use crate::frontend::journal::{Journal, Shown};
 use crate::frontend::relay::sum_up;
 use crate::protocol::command::Command;
@@ -21,9 +22,9 @@ pub(super) enum Ahead {
     /// To the prelude.
     Prelude,
     /// To the preparation of the statement that is executed by this foretold handle.
-    Prepare(u32),
+    Prepare(Foretold),
     /// To the preparation of a statement that runs again, by this foretold handle.
-    PrepareAgain(u32, Arc<[u8]>, Arc<SessionState>),
+    PrepareAgain(Foretold, Arc<[u8]>, Arc<SessionState>),
     /// To a statement that runs again, the how many-eth it is, with sums by this key: it must show the same.
     Again(usize, Shown, RandomState),
 }
@@ -61,17 +62,17 @@ impl Flight<'_> {
                 (Ahead::Prelude, Reply::Err(error)) => Some(Grounded::Prelude(error)),
                 (Ahead::Prepare(_), Reply::Err(error)) => Some(Grounded::Prepare(error)),
                 (Ahead::Prepare(foretold), Reply::Prepared { id }) => {
-                    self.busy.statements_mut().numbered(id);
-                    (id != foretold).then_some(Grounded::Handle(id))
+                    self.busy.statements_mut().numbered(id, foretold);
+                    (id != foretold.number).then_some(Grounded::Handle(id))
                 }
-                (Ahead::PrepareAgain(foretold, text, prepared_in), Reply::Prepared { id }) if id == foretold => {
-                    remember(&mut self.busy, &text, &prepared_in, id);
-                    None
-                }
-                // Then it cannot show anything.
-                (Ahead::PrepareAgain(..), Reply::Prepared { id }) => {
-                    self.busy.statements_mut().numbered(id);
-                    close(&mut self.busy, id);
+                (Ahead::PrepareAgain(foretold, text, prepared_in), Reply::Prepared { id }) => {
+                    self.busy.statements_mut().numbered(id, foretold);
+                    if id == foretold.number {
+                        remember(&mut self.busy, &text, &prepared_in, id);
+                    } else {
+                        // Then it cannot show anything.
+                        close(&mut self.busy, id);
+                    }
                     None
                 }
                 // Not to be told by its execution, which says that there is no such statement.

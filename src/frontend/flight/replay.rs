@@ -161,7 +161,7 @@ impl Flight<'_> {
         self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
         let foretold = self.busy.statements_mut().foretell();
         self.ahead.push_back(Ahead::PrepareAgain(foretold, text.clone(), prepared_in.clone()));
-        prepared.push((execution, foretold));
-        Ok(Ok(foretold))
+        prepared.push((execution, foretold.number));
+        Ok(Ok(foretold.number))
     }
 }

@@ -237,8 +237,8 @@ impl<'a> Flight<'a> {
         self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);
         let foretold = self.busy.statements_mut().foretell();
         self.ahead.push_back(Ahead::Prepare(foretold));
-        self.fresh = Some(foretold);
-        Ok(Ok(foretold))
+        self.fresh = Some(foretold.number);
+        Ok(Ok(foretold.number))
     }
 
     /// Prepares a statement as it was understood when the client prepared it, and waits for its handle.
@@ -280,7 +280,7 @@ impl<'a> Flight<'a> {
         self.ahead.push_back(Ahead::Prepare(foretold));
         self.busy.flush().await.map_err(Failed::unsent(self.name))?;
         self.fresh = match self.land(false).await? {
-            None => Some(foretold),
+            None => Some(foretold.number),
             Some(Grounded::Handle(handle)) => Some(handle),
             Some(Grounded::Prepare(error)) => return Ok(Err(error)),
             Some(Grounded::Prelude(error)) => {
@@ -311,7 +311,6 @@ impl<'a> Flight<'a> {
 
 /// Remembers a handle under the state its statement was prepared in, closing the one it displaces.
 pub(super) fn remember(busy: &mut Busy, text: &Arc<[u8]>, prepared_in: &Arc<SessionState>, handle: u32) {
-    busy.statements_mut().numbered(handle);
     for displaced in busy.statements_mut().insert(text.clone(), prepared_in.clone(), handle) {
         close(busy, displaced);
     }
