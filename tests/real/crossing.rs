@@ -292,7 +292,7 @@ async fn pinned_connection_lost(f: Flavor) {
 }
 
 async fn kill_query_late(f: Flavor) {
-    let bed = Bed::with(f, Plan { rtt: ms(300), min_warm: 1, max: 1, ..Plan::default() }).await;
+    let bed = Bed::with(f, Plan { rtt: ms(300), min_warm: 1, max: 1, quiet: true, ..Plan::default() }).await;
     let (mut a, mut b, mut c) = (bed.client().await, bed.client().await, bed.client().await);
     let id: u64 = one(&mut a, "SELECT CONNECTION_ID()").await;
     let a = tokio::spawn(async move {
