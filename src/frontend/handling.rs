@@ -104,6 +104,10 @@ pub(super) const ASKING: Traits = Traits::USES_ROW_COUNT
 pub(super) fn asks_elsewhere(text: &[u8], statement: &Statement<'_>, held: Held) -> bool {
     // Of several statements the later ones ask about those before them, but what was drawn none of these may leave.
     let (first, all) = (statement.first, statement.traits);
+    // The body of a stored program asks when it is called.
+    if first.contains(Traits::STORED_PROGRAM) {
+        return false;
+    }
     let draws_last = |traits: Traits| {
         let draws = traits.intersects(Traits::DRAWS_FROM_SEQUENCE);
         traits.intersects(Traits::USES_LAST_DRAW) && !draws
@@ -124,4 +128,36 @@ pub(super) fn asks_elsewhere(text: &[u8], statement: &Statement<'_>, held: Held)
 /// Whether a text holds nothing but white space and `;`.
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b';')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Mode, classify};
+
+    #[test]
+    fn what_was_left_elsewhere_is_not_asked_here() {
+        const DREW: Held = Held::One { drew: true };
+        const HELD: Held = Held::One { drew: false };
+        for (sql, alone, held, drew) in [
+            ("SELECT 1", false, false, false),
+            ("SELECT ROW_COUNT() + 1", true, false, false),
+            ("SELECT ROW_COUNT(); SELECT 1", true, false, false),
+            ("INSERT INTO log (n) VALUES (FOUND_ROWS()); SELECT 1", true, false, false),
+            ("UPDATE t SET a = 1; SELECT ROW_COUNT()", false, false, false),
+            ("SHOW WARNINGS; SELECT 1", true, false, false),
+            ("SELECT 1; SHOW WARNINGS", false, false, false),
+            ("SIGNAL SQLSTATE '45000'", false, false, false),
+            ("SELECT LASTVAL(s)", true, true, false),
+            ("SELECT 1; SELECT LASTVAL(s)", true, true, false),
+            ("SELECT LASTVAL(s); SELECT NEXTVAL(s)", true, true, false),
+            ("SELECT NEXTVAL(s); SELECT LASTVAL(s)", false, false, false),
+            ("CREATE PROCEDURE p() BEGIN UPDATE t SET a = 1; SELECT ROW_COUNT(); END", false, false, false),
+            ("CREATE FUNCTION f() RETURNS INT RETURN ROW_COUNT()", false, false, false),
+        ] {
+            let statement = classify(sql.as_bytes(), Mode { mariadb: true, ..Mode::default() });
+            let asks = |held| asks_elsewhere(sql.as_bytes(), &statement, held);
+            assert_eq!((asks(Held::None), asks(HELD), asks(DREW)), (alone, held, drew), "{sql}");
+        }
+    }
 }
