@@ -194,7 +194,14 @@ impl SessionState {
 
     /// Whether user variables are part of the state.
     pub fn has_user_variables(&self) -> bool {
-        self.settings.iter().any(|s| s.key.starts_with(b"@"))
+        self.settings.iter().any(|s| is_user_variable(&s.key))
+    }
+
+    /// The same, but for user variables.
+    pub fn without_user_variables(&self) -> Self {
+        let mut without = self.clone();
+        without.settings.retain(|s| !is_user_variable(&s.key));
+        without
     }
 
     /// The text of a setting, if it was set.

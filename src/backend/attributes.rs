@@ -30,8 +30,10 @@ impl Attributes {
         while !reader.is_empty() {
             let (Ok(name), Ok(value)) = (reader.lenenc_bytes(), reader.lenenc_bytes()) else { break };
             let is_text = std::str::from_utf8(name).is_ok() && std::str::from_utf8(value).is_ok();
-            if is_text && !NOT_PASSED_ON.contains(&name) && size + name.len() + value.len() <= MOST_BYTES {
-                size += name.len() + value.len();
+            // Each has its two lengths.
+            let larger = size + name.len() + value.len() + 2;
+            if is_text && !name.is_empty() && !NOT_PASSED_ON.contains(&name) && larger <= MOST_BYTES {
+                size = larger;
                 kept.push((name.into(), value.into()));
             }
         }
@@ -149,6 +151,8 @@ mod tests {
         let long = "x".repeat(MOST_BYTES);
         let said = Attributes::of_client(&encoded(&[("long", &long), ("short", "y")]));
         assert_eq!(said.0, [(b"short"[..].into(), b"y"[..].into())]);
+        let many = Attributes::of_client(&encoded(&vec![("a", ""); 1000]));
+        assert!(many.0.len() * 3 <= MOST_BYTES && *Attributes::of_client(&[0; 1000]) == Attributes::default());
         assert_eq!(*Attributes::of_client(b"\x04name\xfe"), Attributes::default(), "cut off");
         assert_eq!(*Attributes::of_client(&[1, b'a', 1, 0xFF]), Attributes::default(), "not text");
 

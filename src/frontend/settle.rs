@@ -215,6 +215,11 @@ impl Session {
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
         let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
         let variables = if for_one_statement { &[] } else { &summary.variables[..] };
+        if for_one_statement {
+            // What its triggers assigned besides cannot be told from it: nobody else shall have that.
+            *left_state |= summary.state_changed && !job.need.is_read();
+            unknown = false;
+        }
         if let Some(schema) = &summary.schema {
             state
                 .get_or_insert_with(|| (*self.state).clone())

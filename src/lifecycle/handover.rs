@@ -179,6 +179,7 @@ pub(super) fn serve_again(app: &App) {
     shared.succession.serves_again(names_gtids, shared.settings().pin_for);
     shared.definitions_may_differ();
     shared.doubts.send_replace(Some(Instant::now()));
+    app.doors.sockets().iter().for_each(Listening::listen_again);
     app.doors.shutter().open();
 }
 

@@ -158,18 +158,18 @@ impl Life {
             () = self.signals.end.told() => return None,
         };
         if reloaded.is_ok() {
-            self.pass_on_the_file().await;
+            self.pass_on_the_file();
         }
         Some(reloaded)
     }
 
     /// Others have read the file as it was: who is being started is started anew, and those that linger read it again.
-    async fn pass_on_the_file(&mut self) {
+    fn pass_on_the_file(&mut self) {
         if self.started.take().is_some() {
             tracing::info!("the file has changed meanwhile: starting another process once more");
             self.started = Some(self.start_another());
         }
-        have_elders_reload(self.app.shared.clone()).await;
+        tokio::spawn(have_elders_reload(self.app.shared.clone()));
     }
 
     fn start_another(&self) -> AbortOnDropHandle<Result<Ready>> {

@@ -114,6 +114,14 @@ impl Listening {
         }
     }
 
+    /// Listens once more where somebody else has [ended](Self::end) it: on TCP, whose port stays bound.
+    pub fn listen_again(&self) {
+        if self.owner == Owner::Landbridge && self.tcp().is_some() {
+            // Whoever connects is refused then.
+            let _in_vain = rustix::net::listen(&self.fd, BACKLOG);
+        }
+    }
+
     fn is_at(&self, place: &Place) -> bool {
         match place {
             Place::Tcp(wanted) => self
@@ -155,7 +163,8 @@ impl Passed {
             Some(at) => {
                 let socket = self.0.swap_remove(at);
                 if let (Owner::Landbridge, Place::Unix(path, mode)) = (socket.owner, place) {
-                    std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode))?;
+                    // Where its file has gone, nobody can come in by it anyway.
+                    let _gone = std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode));
                 }
                 Ok(socket)
             }

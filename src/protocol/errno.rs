@@ -36,7 +36,7 @@ pub fn is_interrupted(error: &ServerError) -> bool {
 /// disk. It may show what it has shown before when it is tried again, and its transaction goes on.
 pub fn says_nothing_of_data(error: &ServerError) -> bool {
     let is_denied = matches!(error.code, SCHEMA_DENIED | 1142 | 1143 | 1227 | 1370);
-    let is_short = matches!(error.code, 1021 | 1037 | 1038 | 1041 | 1114 | 1226);
+    let is_short = matches!(error.code, 1021 | 1037 | 1038 | 1041 | 1114 | 1226 | TOO_MANY_STATEMENTS);
     is_interrupted(error) || is_about_server(error) || error.code == LOCK_WAIT_TIMEOUT || is_denied || is_short
 }
 

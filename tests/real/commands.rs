@@ -104,6 +104,10 @@ async fn more_statements_than_servers_allow(flavor: Flavor) {
         let read = format!("SELECT n FROM t WHERE n = ? /* {n} */");
         let read: Option<u32> = client.exec_first(&read, (n,)).await.unwrap_or_else(|error| panic!("{read}: {error}"));
         assert_eq!(read, Some(n));
+        client.query_drop("BEGIN").await.expect("begin");
+        let write = format!("UPDATE t SET s = ? WHERE n = ? /* {n} */");
+        client.exec_drop(&write, ("x", n)).await.unwrap_or_else(|error| panic!("{write}: {error}"));
+        client.query_drop("COMMIT").await.expect("commit");
     }
     bed.stop().await;
 }

@@ -52,6 +52,24 @@ async fn transactions(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// A guard outdoes the executions ahead of it; where these are too many, it is made to know the number once.
+async fn executions_ahead_of_a_guard(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { quiet: true, min_warm: 1, max: 1, ..Plan::default() }).await;
+    let mut client = bed.client().await;
+    let update = client.prep("UPDATE t SET n = n + 1 WHERE id = ?").await.expect("prepared");
+    for (ahead, trips) in [(3, 2), (40, 3), (0, 2), (10, 2), (0, 2)] {
+        for _ in 0..ahead {
+            client.exec_drop(&update, (1,)).await.expect("executed");
+        }
+        let before = bed.crossed();
+        client.query_drop("BEGIN").await.expect("begin");
+        client.exec_drop(&update, (1,)).await.expect("executed");
+        client.query_drop("COMMIT").await.expect("commit");
+        assert_eq!(bed.trips_since(&before), trips, "behind {ahead}");
+    }
+    bed.stop().await;
+}
+
 async fn prepared_statements(flavor: Flavor) {
     let bed = Bed::quiet(flavor).await;
     let mut client = bed.client().await;
@@ -346,6 +364,7 @@ async fn without_pipelining(flavor: Flavor) {
 crate::on_both!(
     what_clients_do,
     states_take_turns,
+    executions_ahead_of_a_guard,
     without_pipelining,
     a_fresh_client_pays_for_its_write_alone,
     transactions,

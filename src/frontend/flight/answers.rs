@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) async fn land_execution(
     session: &mut Session,
     flight: &mut Flight<'_>,
-    job: &Job,
+    (job, tenure): (&Job, &Tenure),
     grounded: Option<Grounded>,
     asked: Option<Questions>,
 ) -> Result<Option<ServerError>, Broken> {
@@ -33,6 +33,10 @@ pub(super) async fn land_execution(
         Some(Grounded::Prelude(error)) => {
             // If its last part failed, the number was there all the same: then nobody knows.
             flight.expect_unknown_handle().await?;
+            if error.code == errno::TOO_MANY_STATEMENTS && !tenure.was_held() {
+                // What the connection keeps prepared goes with it, and makes room for another attempt.
+                return Err(Failed::Lost { server: flight.name().to_owned(), sent: false }.into());
+            }
             return Err(Failed::Refused(errno::state_not_restored(flight.name(), &error)).into());
         }
         Some(Grounded::Prepare(error)) => {

@@ -32,6 +32,8 @@ pub(super) struct Course {
     pub(super) along: Along,
     /// What the connection is told about `LAST_INSERT_ID()`.
     pub(super) insert_id: InsertId,
+    /// Nobody knows the numbers of its statements any more: what has a prelude is prepared once more, which tells them.
+    pub(super) renumbers: bool,
 }
 
 /// What a connection is told about `LAST_INSERT_ID()`.
@@ -62,6 +64,7 @@ impl Course {
         let again_executed = again(tenure).map_or(0, |journal| journal.executions().count());
         let outdone = u32::try_from(again_executed).ok().and_then(|more| conn.statements().guard_behind(more));
         let guard = guard(session, job, pipelining && outdone.is_some());
+        let renumbers = pipelining && outdone.is_none() && matches!(job.command, JobCommand::Execute(_));
         let along = match again(tenure) {
             Some(journal) => along(session, job, guard, pipelining && journal.only_reads()),
             None => Along::Together(guard),
@@ -78,7 +81,7 @@ impl Course {
             Some(id) if is_guarded => InsertId::InPrelude(id),
             Some(id) => InsertId::Alone(id),
         };
-        Self { pipelining, guard, along, insert_id }
+        Self { pipelining, guard, along, insert_id, renumbers }
     }
 }
 

@@ -72,9 +72,9 @@ async fn depart(
     prelude: Prelude,
     course: Course,
 ) -> Result<Result<(Expected, Asked), Halt>, Broken> {
-    let Course { guard, along, pipelining, insert_id } = course;
+    let Course { guard, along, pipelining, insert_id, renumbers } = course;
     // A handle from before the prelude guards nothing.
-    let anew = guard == Guard::Handle && prelude.statements > 0 && along != Along::Behind;
+    let anew = prelude.statements > 0 && (renumbers || (guard == Guard::Handle && along != Along::Behind));
     let (prefix, ahead) = match again(tenure) {
         Some(journal) => flight.replay(session, prelude, journal, along).await?,
         None if flight.go_ahead(&prelude, guard).await? => (prelude.sql, prelude.statements),
@@ -126,7 +126,7 @@ async fn arrive(
     if flight.differing().is_some() {
         return Ok(Some(Halt::Differs));
     }
-    let refusal = land_execution(session, flight, job, grounded, asked.questions.along(asked.along)).await?;
+    let refusal = land_execution(session, flight, (job, tenure), grounded, asked.questions.along(asked.along)).await?;
     Ok(refusal.map(Halt::NotPreparable))
 }
 

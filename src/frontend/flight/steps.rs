@@ -56,7 +56,9 @@ fn detour(session: &Session, prepared_in: &Arc<SessionState>) -> Detour {
     }
     let sql_mode = session.shared.sql_mode().unwrap_or_default();
     let then = session.state.reading_like(prepared_in, &sql_mode);
-    match (session.state.plan_to(&then), then.plan_to(&session.state)) {
+    // A statement may have assigned those that the connection has: they stay, and preparing needs none.
+    let (now, then) = (session.state.without_user_variables(), then.without_user_variables());
+    match (now.plan_to(&then), then.plan_to(&now)) {
         (Plan::Nothing, _) => Detour::None,
         (Plan::Apply(there), Plan::Apply(back)) if !there.reset && !back.reset => Detour::Over(there, back),
         _ => Detour::Impossible,
