@@ -91,12 +91,18 @@ async fn addresses_are_as_the_new_file_has_them(flavor: Flavor) {
     let at = ("127.0.0.1", more.number());
     TcpStream::connect(at).expect("somebody listens");
     assert_ne!(bits(), 0o600);
+    let mut stays = process.client().await;
     process.write_file(&file.replace("[listen]\n", "[listen]\nunix_mode = \"0600\"\n"));
     process.hand_over().await;
     process.until_logged("a socket was passed in that [listen] does not name", 1).await;
     process.until(|| TcpStream::connect(at).is_err()).await;
     assert_eq!(bits(), 0o600);
     process.client().await;
+    // Who serves again does so by the file that it has read.
+    signal(process.newest(), Signal::KILL);
+    process.until_logged("the process that took over is gone: serving again", 1).await;
+    process.until(|| TcpStream::connect(at).is_ok()).await;
+    stays.ping().await.expect("it has stayed");
 }
 
 crate::on_both!(
