@@ -63,6 +63,7 @@ pub mod succession;
 pub mod summary;
 mod tenure;
 mod touch;
+mod tracked;
 pub mod translate;
 pub mod users;
 mod variables;
