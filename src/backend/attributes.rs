@@ -18,6 +18,12 @@ const MOST_PROGRAMS: usize = 32;
 /// Name and value.
 type Attribute = (Box<[u8]>, Box<[u8]>);
 
+/// Names and values as a login has them, up to what cannot be read.
+pub fn pairs(encoded: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut reader = Reader::new(encoded, "connection attributes");
+    std::iter::from_fn(move || Some((reader.lenenc_bytes().ok()?, reader.lenenc_bytes().ok()?)))
+}
+
 /// What a client said of itself, as far as it may be passed on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Attributes(Vec<Attribute>);
@@ -26,9 +32,7 @@ impl Attributes {
     /// Reads them from a login. What cannot be read, or would be too long, is left out.
     pub fn of_client(encoded: &[u8]) -> Arc<Self> {
         let (mut kept, mut size) = (Vec::new(), 0);
-        let mut reader = Reader::new(encoded, "connection attributes");
-        while !reader.is_empty() {
-            let (Ok(name), Ok(value)) = (reader.lenenc_bytes(), reader.lenenc_bytes()) else { break };
+        for (name, value) in pairs(encoded) {
             let is_text = std::str::from_utf8(name).is_ok() && std::str::from_utf8(value).is_ok();
             // Each has its two lengths.
             let larger = size + name.len() + value.len() + 2;
@@ -109,15 +113,10 @@ mod tests {
 
     /// What a server is told beside what Landbridge says of itself.
     fn told(introductions: &Introductions) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
         let encoded = introductions.encode();
-        let mut reader = Reader::new(&encoded, "attributes");
-        let mut text = || String::from_utf8(reader.lenenc_bytes().ok()?.to_vec()).ok();
-        let mut all = Vec::new();
-        while let (Some(name), Some(value)) = (text(), text()) {
-            all.push((name, value));
-        }
-        all.retain(|(name, _)| !["proxied_by", "_pid"].contains(&name.as_str()));
-        all
+        let all = super::pairs(&encoded).map(|(name, value)| (text(name), text(value)));
+        all.filter(|(name, _)| !["proxied_by", "_pid"].contains(&name.as_str())).collect()
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

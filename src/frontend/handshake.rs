@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::proof::{Proof, prove};
 use super::users::Users;
-use crate::backend::attributes::Attributes;
+use crate::backend::attributes::{Attributes, pairs};
 use crate::backend::login::Account;
 use crate::backend::server::family;
 use crate::consistency::gtid::Family;
@@ -15,7 +15,6 @@ use crate::protocol::compression::Algorithm;
 use crate::protocol::errno;
 use crate::protocol::handshake::{Greeting, Login, LoginOrTls, NONCE_LEN, Nonce};
 use crate::protocol::response::ServerError;
-use crate::protocol::wire::Reader;
 use std::io;
 use std::sync::Arc;
 
@@ -197,14 +196,7 @@ async fn log_in(
 
 /// The value of a connection attribute.
 fn attribute<'a>(attributes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut reader = Reader::new(attributes, "connection attributes");
-    while !reader.is_empty() {
-        let (found, value) = (reader.lenenc_bytes().ok()?, reader.lenenc_bytes().ok()?);
-        if found == name {
-            return Some(value);
-        }
-    }
-    None
+    pairs(attributes).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 /// Reads the login packet, through TLS if the client asks for it.
