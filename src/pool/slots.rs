@@ -143,7 +143,7 @@ impl Slots {
     }
 
     pub(super) fn take_any_idle(&mut self) -> Option<Ready> {
-        while self.idle.pop_if(|conn| !conn.is_current()).is_some() {}
+        while self.idle.pop_if(|conn| !conn.is_current() || !conn.is_healthy()).is_some() {}
         let conn = self.idle.pop()?;
         self.leased += 1;
         Some(conn)

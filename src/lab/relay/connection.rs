@@ -55,10 +55,14 @@ struct Reset;
 
 impl Link {
     pub(super) fn open(shared: Arc<Shared>) -> Self {
-        let mut id = 0;
-        shared.ledger.send_modify(|ledger| id = ledger.open());
         let control = shared.control.subscribe();
-        let cuts = control.borrow().cuts;
+        let mut id = 0;
+        let cuts = {
+            // Held until the connection is in the books: a cut of what exists either finds it there or does not mean it.
+            let now = control.borrow();
+            shared.ledger.send_modify(|ledger| id = ledger.open(now.cuts));
+            now.cuts
+        };
         Self { id, control, cuts, shared }
     }
 

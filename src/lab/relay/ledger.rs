@@ -84,6 +84,8 @@ struct Trap {
 #[derive(Debug, Default)]
 struct Entry {
     stats: ConnectionStats,
+    /// How many cuts of what exists there had been when it came.
+    cuts: u64,
     trips: RoundTrips,
     /// Sent in the trap's direction since it was armed.
     toward_trap: u64,
@@ -98,19 +100,19 @@ impl Ledger {
         self.connections.values().map(|entry| entry.stats).collect()
     }
 
-    /// A connection came; returns its id.
-    pub(super) fn open(&mut self) -> u64 {
+    /// A connection came, behind so many cuts; returns its id.
+    pub(super) fn open(&mut self, cuts: u64) -> u64 {
         let id = self.total.connections_total;
         self.total.connections_total += 1;
         self.total.connections_open += 1;
         let stats = ConnectionStats { id, open: true, ..ConnectionStats::default() };
-        self.connections.insert(id, Entry { stats, ..Entry::default() });
+        self.connections.insert(id, Entry { stats, cuts, ..Entry::default() });
         id
     }
 
-    /// Whether a connection with an id below this one is open.
-    pub(super) fn is_open_before(&self, id: u64) -> bool {
-        self.connections.range(..id).any(|(_, entry)| entry.stats.open)
+    /// Whether a connection is open that this cut of what exists was to end.
+    pub(super) fn is_open_before(&self, cut: u64) -> bool {
+        self.connections.values().any(|entry| entry.stats.open && entry.cuts < cut)
     }
 
     pub(super) fn close(&mut self, id: u64) {
@@ -192,7 +194,7 @@ mod tests {
     #[test]
     fn the_trap_counts_each_connection_for_itself_and_springs_once() {
         let mut ledger = Ledger::default();
-        let (probe, query) = (ledger.open(), ledger.open());
+        let (probe, query) = (ledger.open(0), ledger.open(0));
         assert_eq!(ledger.sent(query, Direction::ToClient, 1_000_000), None, "not armed");
 
         ledger.arm(Direction::ToClient, 100);
@@ -205,7 +207,7 @@ mod tests {
     #[test]
     fn a_trap_minds_one_direction() {
         let mut ledger = Ledger::default();
-        let query = ledger.open();
+        let query = ledger.open(0);
         ledger.arm(Direction::ToServer, 10);
         assert_eq!(ledger.sent(query, Direction::ToClient, 1_000), None);
         assert!(ledger.is_armed());
@@ -225,9 +227,9 @@ mod tests {
     #[test]
     fn forgets_the_oldest_closed_connections_only() {
         let mut ledger = Ledger::default();
-        let kept = ledger.open();
+        let kept = ledger.open(0);
         for _ in 0..CLOSED_REMEMBERED + 10 {
-            let id = ledger.open();
+            let id = ledger.open(0);
             ledger.close(id);
         }
         let connections = ledger.per_connection();

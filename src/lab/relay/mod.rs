@@ -143,11 +143,10 @@ impl Relay {
     ///
     /// Cancel-safe; wrap it in a timeout.
     pub async fn cut_existing_and_wait(&self) {
-        let mut ledger = self.shared.ledger.subscribe();
-        let before = ledger.borrow().total().connections_total;
         self.cut_existing();
+        let cuts = self.shared.control.borrow().cuts;
         // `self` owns the sender, so it cannot have gone.
-        let _ledger = ledger.wait_for(|ledger| !ledger.is_open_before(before)).await.is_ok();
+        let _gone = self.shared.ledger.subscribe().wait_for(|ledger| !ledger.is_open_before(cuts)).await.is_err();
     }
 
     /// Delivers nothing any more in either direction, without closing anything, until
