@@ -44,6 +44,7 @@ mod status;
 mod support;
 mod switch;
 mod tables;
+mod top;
 mod twins;
 mod waiting;
 mod wordings;

@@ -1,17 +1,11 @@
 //! The status report: what it says of servers that break, of clients and of statements, and to whom.
 
-use crate::cli::landbridge;
-use crate::drivers::is_there;
 use crate::support::{APP, Bed, PASSWORD, Plan, one, settings};
 use landbridge::lab::{Flavor, accounts};
 use landbridge::status::report::{Detail, Health, Replication, Report, State};
 use mysql_async::prelude::*;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Status, headers and body of a page.
 pub(crate) async fn get(bed: &Bed, path: &str, headers: &str) -> (u16, String, String) {
@@ -164,67 +158,4 @@ async fn who_sees_what(flavor: Flavor) {
     bed.stop().await;
 }
 
-/// `top` as a pipe sees it: a picture, the JSON as it is, and clear words where nobody answers.
-async fn top_in_a_pipe(flavor: Flavor) {
-    let bed = Bed::new(flavor).await;
-    let url = format!("http://{}", bed.app().http.expect("there is one"));
-    let run = |args: &[&str]| {
-        let mut command: Command = landbridge(args, Path::new("/nowhere/proxy.toml"));
-        tokio::task::spawn_blocking(move || {
-            let Output { status, stdout, stderr } = command.output().expect("runs");
-            let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-            (status.code(), text(stdout), text(stderr))
-        })
-    };
-    let (code, text, error) = run(&["top", "--url", &url]).await.expect("joins");
-    assert_eq!(code, Some(0), "{error}");
-    for part in ["serving", "SERVER", "primary", "replica", "0 clients", "round trips saved"] {
-        assert!(text.contains(part), "{part} missing:\n{text}");
-    }
-    assert!(!text.contains('\x1b'), "{text}");
-    let (code, text, _) = run(&["top", "--json", "--url", &url]).await.expect("joins");
-    let read: Report = serde_json::from_str(&text).expect("the JSON as it is");
-    assert_eq!((code, read.servers.len()), (Some(0), 2));
-    let (code, _, error) = run(&["top", "--once", "--url", "http://127.0.0.1:1"]).await.expect("joins");
-    assert!(code == Some(1) && error.contains("nobody answers at 127.0.0.1:1"), "{error}");
-    let (code, _, error) = run(&["top", "--url", "https://127.0.0.1"]).await.expect("joins");
-    assert!(code == Some(2) && error.contains("http://host:port"), "{error}");
-    bed.stop().await;
-}
-
-/// `top` in a terminal: it draws, keeps drawing, and gives the terminal back when it is told to leave.
-async fn top_in_a_terminal(flavor: Flavor) {
-    if !is_there(&["script", "--version"], "bsdutils") {
-        return;
-    }
-    let bed = Bed::new(flavor).await;
-    let url = format!("http://{}", bed.app().http.expect("there is one"));
-    for how in [&b"q"[..], b"p s\x03"] {
-        let command = format!("{} top --url {url} --every 50ms", env!("CARGO_BIN_EXE_landbridge"));
-        let mut script = tokio::process::Command::new("script")
-            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-            .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("a terminal");
-        let mut screen = script.stdout.take().expect("piped");
-        let (mut drawn, mut part) = (Vec::new(), [0; 4096]);
-        let is_drawn_twice = |drawn: &[u8]| String::from_utf8_lossy(drawn).matches("q leave").count() > 1;
-        while !is_drawn_twice(&drawn) {
-            let read = tokio::time::timeout(LIMIT, screen.read(&mut part)).await.expect("in time").expect("read");
-            assert_ne!(read, 0, "it ended: {}", String::from_utf8_lossy(&drawn));
-            drawn.extend_from_slice(&part[..read]);
-        }
-        script.stdin.as_mut().expect("piped").write_all(how).await.expect("typed");
-        tokio::time::timeout(LIMIT, screen.read_to_end(&mut drawn)).await.expect("in time").expect("read");
-        let drawn = String::from_utf8_lossy(&drawn).into_owned();
-        assert!(drawn.contains("\x1b[?1049h") && drawn.contains("round trips saved"), "{drawn}");
-        assert!(drawn.trim_end().ends_with("\x1b[?1049l"), "the screen is as it was: {drawn}");
-        assert_eq!(script.wait().await.expect("ends").code(), Some(0));
-    }
-    bed.stop().await;
-}
-
-crate::on_both!(what_goes_on, what_breaks, who_sees_what, top_in_a_pipe, top_in_a_terminal);
+crate::on_both!(what_goes_on, what_breaks, who_sees_what);
