@@ -21,22 +21,33 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub(super) async fn follow(running: Arc<Running>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => look(&running).await,
+    let looks = async {
+        loop {
+            ticks.tick().await;
+            look(&running).await;
         }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = looks => {}
     }
 }
 
 /// Looks once.
 pub(super) async fn look(running: &Arc<Running>) {
+    let (settings, before) = {
+        let state = running.state.lock().await;
+        (state.settings.clone(), state.seen.clone())
+    };
+    // Files may be on a disk that is slow, or gone for good: nobody else waits for them meanwhile.
+    let known = before.clone();
+    let read = tokio::task::spawn_blocking(move || (read_changed(&settings, &known), settings)).await;
+    let Ok(((seen, changes), settings)) = read else { return };
     let mut state = running.state.lock().await;
-    let settings = state.settings.clone();
-    let seen = std::mem::take(&mut state.seen);
-    // Files may be on a slow disk.
-    let read = tokio::task::spawn_blocking(move || read_changed(&settings, &seen)).await;
-    let Ok((seen, changes)) = read else { return };
+    if state.seen != before || state.settings != settings {
+        // Somebody else has read them meanwhile. What is newer than that is seen next time.
+        return;
+    }
     state.seen = seen;
     for (owner, change) in changes {
         let applied = change.map(|fresh| apply(running, &state, &owner, &fresh));

@@ -20,7 +20,8 @@ pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration warning");
     }
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let life = Life::begin(path, settings).await?;
         let app = life.app();
         app.on_log_level(set_level);
@@ -32,7 +33,10 @@ pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
         );
         life.live().await;
         Ok(())
-    })
+    });
+    // A name or a file that is asked for may never be answered.
+    runtime.shutdown_background();
+    done
 }
 
 /// Starts logging to standard error. Returns what sets the level.

@@ -42,7 +42,7 @@ pub async fn listen(listener: Listener, console: Arc<Console>, (shutter, stop): 
 
 async fn welcome(socket: Socket, host: String, console: Arc<Console>) {
     let packets = PacketStream::plain(socket);
-    let Ok(_place) = console.places.clone().try_acquire_owned() else {
+    let Ok(place) = console.logins.try_acquire() else {
         let _gone = Client::new(packets).send_error(&errno::too_many_connections()).await;
         return;
     };
@@ -54,7 +54,9 @@ async fn welcome(socket: Socket, host: String, console: Arc<Console>) {
     };
     let (id, entrance) = (console.next_id(), console.control.entrance());
     let login = handshake(&entrance.door, &greeting, packets, id, &host);
-    match tokio::time::timeout(entrance.login_timeout, login).await {
+    let login = tokio::time::timeout(entrance.login_timeout, login).await;
+    drop(place);
+    match login {
         Ok(Ok(client)) => serve(console.clone(), client, id, host).await,
         Ok(Err(Rejected::Told(error))) => {
             tracing::info!(host, error = error.message.as_str(), "login at the console refused");

@@ -24,8 +24,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
-/// Clients of the console at a time.
-const PLACES: usize = 64;
+/// Logins at the console under way at a time.
+const LOGINS: usize = 64;
+/// Clients at a time that may look.
+const LOOKING: usize = 64;
+/// Clients at a time of the account that may do all: nobody else takes its places.
+const ACTING: usize = 16;
 
 /// The console.
 #[derive(Debug)]
@@ -37,15 +41,25 @@ pub struct Console {
     /// Who does what concerns the process.
     pub control: Arc<dyn Control>,
     started: Instant,
-    places: Arc<Semaphore>,
+    logins: Semaphore,
+    looking: Semaphore,
+    acting: Semaphore,
     ids: AtomicU32,
 }
 
 impl Console {
     /// A console of what is shared.
     pub fn new(shared: Arc<Shared>, metrics: Metrics, control: Arc<dyn Control>) -> Self {
-        let (started, places) = (Instant::now(), Arc::new(Semaphore::new(PLACES)));
-        Self { shared, metrics, control, started, places, ids: AtomicU32::new(1) }
+        let [logins, looking, acting] = [LOGINS, LOOKING, ACTING].map(Semaphore::new);
+        Self { shared, metrics, control, started: Instant::now(), logins, looking, acting, ids: AtomicU32::new(1) }
+    }
+
+    /// Where clients are counted that may do this.
+    fn places(&self, right: Right) -> &Semaphore {
+        match right {
+            Right::Look => &self.looking,
+            Right::All => &self.acting,
+        }
     }
 
     fn next_id(&self) -> u32 {

@@ -78,6 +78,12 @@ pub(super) async fn serve(console: Arc<Console>, client: Authenticated, id: u32,
             return;
         }
     };
+    // Held to the end.
+    let own = console.clone();
+    let Ok(_place) = own.places(right).try_acquire() else {
+        let _gone = client.send_error(&errno::too_many_connections()).await;
+        return;
+    };
     if client.send_ok(STATUS).await.is_err() {
         return;
     }

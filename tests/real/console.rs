@@ -379,7 +379,28 @@ async fn statements_wait_at_the_gate(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// However many look, there is a place for who acts.
+async fn nobody_locks_the_operator_out(flavor: Flavor) {
+    let bed = bed(flavor).await;
+    let mut looking = Vec::new();
+    for _ in 0..64 {
+        looking.push(connect(port(&bed), (APP, PASSWORD)).await.expect("users may look"));
+    }
+    assert_eq!(code(connect(port(&bed), (APP, PASSWORD)).await), 1040, "one too many");
+    let mut operator = console(&bed).await;
+    assert_eq!(rows(&mut operator, "SHOW SERVERS").await.len(), 2);
+    looking.pop().expect("the last").disconnect().await.expect("goodbye");
+    let place = async {
+        while connect(port(&bed), (APP, PASSWORD)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), place).await.expect("its place is free again");
+    bed.stop().await;
+}
+
 crate::on_both!(
+    nobody_locks_the_operator_out,
     statements_wait_at_the_gate,
     who_may_do_what,
     clients_are_shown_and_killed,

@@ -8,8 +8,11 @@ use landbridge::lab::{CertFiles, Flavor};
 use landbridge::topology::{ServerView, Snapshot};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, SslOpts};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A file is replaced as tools do it: at once, by another one.
 fn replace(path: &Path, text: &str) {
@@ -126,4 +129,39 @@ async fn dials_use_the_new_files(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(clients_see_the_new_certificate, dials_use_the_new_files);
+/// A file that cannot be read to its end keeps nobody: neither who asks what is configured, nor the end.
+async fn a_file_that_never_ends(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let dir = tempfile::tempdir().expect("directory");
+    let ca = dir.path().join("trusted.pem");
+    let right = std::fs::read_to_string(&bed.pair.certs.ca).expect("read");
+    replace(&ca, &right);
+    let mut settings = base(&bed);
+    for server in &mut settings.servers {
+        let trust = Trust::VerifyCa { ca: Some(ca.clone()) };
+        server.tls = ServerTls::On { trust, server_name: None, identity: None };
+    }
+    bed.app().reload(settings).await.expect("another way to trust");
+    std::fs::remove_file(&ca).expect("removed");
+    mkfifoat(CWD, &ca, Mode::RUSR | Mode::WUSR).expect("a pipe");
+    let mut looking = Box::pin(bed.app().look_at_certificates());
+    // It can be opened once it is being read.
+    let open = std::fs::OpenOptions::new().write(true).clone();
+    let pipe = ca.clone();
+    let writer = tokio::task::spawn_blocking(move || open.open(pipe).expect("opened"));
+    let writer = tokio::select! {
+        () = &mut looking => panic!("it has no end"),
+        writer = writer => writer.expect("joins"),
+    };
+    let shutdown = tokio::time::timeout(LIMIT, bed.app().shutdown()).await;
+    assert!(shutdown.is_ok(), "nobody waits for the file");
+    replace(&ca, &right);
+    drop(writer);
+    tokio::time::timeout(LIMIT, looking).await.expect("it has an end now");
+    bed.warm().await;
+    let mut client = bed.client().await;
+    client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    bed.stop().await;
+}
+
+crate::on_both!(clients_see_the_new_certificate, dials_use_the_new_files, a_file_that_never_ends);
