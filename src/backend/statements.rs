@@ -23,6 +23,9 @@ pub struct Statements {
     /// Bytes of their texts.
     text: usize,
     clock: u64,
+    /// Those that were sent long data which their execution has not been seen to use up: it would go into the next one's,
+    /// whoever's that is.
+    filled: Vec<u32>,
     /// How many statements were prepared since login, as far as we know: servers number those of both protocols, and
     /// those that fail, 1, 2, 3 ..
     prepared: u32,
@@ -63,13 +66,28 @@ impl Statements {
         Self { prepared, ahead, uncounted, executed, outdone, latest, ..Self::default() }
     }
 
-    /// The handle of `text` prepared in `state`.
+    /// The handle of `text` prepared in `state`, if it can be executed.
     pub fn find(&mut self, text: &Arc<[u8]>, state: &Arc<SessionState>) -> Option<u32> {
+        self.known(text, state).filter(|id| !self.filled.contains(id))
+    }
+
+    /// The handle of `text` prepared in `state`.
+    pub fn known(&mut self, text: &Arc<[u8]>, state: &Arc<SessionState>) -> Option<u32> {
         self.clock += 1;
         let clock = self.clock;
         let handle = self.by_text.get_mut(text)?.iter_mut().find(|h| same(&h.state, state))?;
         handle.used = clock;
         Some(handle.id)
+    }
+
+    /// It is sent long data: until that is seen to be used up, it is not found any more.
+    pub fn fill(&mut self, id: u32) {
+        self.filled.push(id);
+    }
+
+    /// Its long data is used up, or never reached it.
+    pub fn is_empty_again(&mut self, id: u32) {
+        self.filled.retain(|filled| *filled != id);
     }
 
     /// Foretells the handle of the statement about to be prepared, by SQL or not.
@@ -130,7 +148,9 @@ impl Statements {
         let (handle, size) = (Handle { state, id, used: self.clock }, text.len());
         let handles = self.by_text.entry(text).or_default();
         if let Some(known) = handles.iter_mut().find(|h| same(&h.state, &handle.state)) {
-            return vec![std::mem::replace(known, handle).id];
+            let replaced = std::mem::replace(known, handle).id;
+            self.is_empty_again(replaced);
+            return vec![replaced];
         }
         handles.push(handle);
         self.count += 1;
@@ -144,6 +164,7 @@ impl Statements {
 
     /// Forgets a handle that the server no longer accepts.
     pub fn forget(&mut self, id: u32) {
+        self.is_empty_again(id);
         for (text, handles) in &mut self.by_text {
             let before = handles.len();
             handles.retain(|h| h.id != id);
@@ -156,6 +177,7 @@ impl Statements {
     /// Forgets all of them; returns those to close.
     pub fn forget_all(&mut self) -> Vec<u32> {
         (self.count, self.text) = (0, 0);
+        self.filled.clear();
         std::mem::take(&mut self.by_text).into_values().flatten().map(|handle| handle.id).collect()
     }
 
@@ -196,6 +218,20 @@ mod tests {
         assert_eq!(statements.insert(text.clone(), state.clone(), 4), [1], "the same again");
         statements.forget(4);
         assert_eq!((statements.find(&text, &state), statements.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_was_sent_data_is_found_again_once_that_is_used_up() {
+        let (mut statements, state) = (Statements::default(), Arc::new(SessionState::default()));
+        let text: Arc<[u8]> = b"SELECT ?"[..].into();
+        statements.fill(1);
+        statements.insert(text.clone(), state.clone(), 1);
+        assert_eq!((statements.find(&text, &state), statements.known(&text, &state)), (None, Some(1)));
+        statements.is_empty_again(1);
+        assert_eq!(statements.find(&text, &state), Some(1));
+        statements.fill(1);
+        assert_eq!(statements.insert(text.clone(), state.clone(), 2), [1], "prepared anew");
+        assert_eq!((statements.find(&text, &state), statements.filled.len()), (Some(2), 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The spine: one command of a client, from its route to the end of its answer.
 
 use super::acquire::{Acquired, PATIENCE};
-use super::binding::Binding;
+use super::binding::{Binding, Open};
 use super::confirm::in_schema;
 use super::flight::{self, Failed};
 use super::job::{Job, JobCommand};
@@ -17,6 +17,7 @@ use crate::pool::{Disposition, Lease};
 use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
+use crate::sql::Traits;
 use crate::topology::Health;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -210,10 +211,13 @@ impl Session {
     }
 
     /// Why a job must not run on the connection that the session holds: it led to the primary, and another server is
-    /// that now. What would be written, or committed, would be so where nobody looks any more.
+    /// that now. What would be written, or committed, would be so where nobody looks any more; what would be read there,
+    /// but for what a transaction sees, may be older than what has been written since.
     fn deposed(&self, lease: &Lease, tenure: &Tenure, job: &Job) -> Option<ServerError> {
         let server = lease.pool().server();
-        if !tenure.was_held() || self.anchor != Some(server.id) || job.need == Need::Read || job.only_prepares() {
+        let shows_no_news = tenure.open() != Open::No || job.traits.contains(Traits::TABLE_FREE);
+        let only_looks = job.only_prepares() || (job.need == Need::Read && shows_no_news);
+        if !tenure.was_held() || self.anchor != Some(server.id) || only_looks {
             return None;
         }
         let snapshot = self.shared.snapshot();

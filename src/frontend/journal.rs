@@ -76,6 +76,12 @@ pub(super) enum Again {
     Execute(Box<Execution>),
 }
 
+/// Whether a command, with its attributes, is longer than all that is kept of a transaction: it would be held on to, and
+/// counted by nobody.
+pub(super) fn is_too_long(command: &JobCommand, attributes: Option<&Vec<u8>>) -> bool {
+    command.size() + attributes.map_or(0, Vec::len) >= MOST_TEXT
+}
+
 impl Again {
     /// The same command, if it is of a kind that can be run again.
     pub(super) fn of(command: &JobCommand) -> Option<Self> {

@@ -90,8 +90,8 @@ impl PreparedStatement {
         let mut execution = parameters::Execution::decode(body, self.params, caps, &self.types)?;
         match &execution.bound {
             Some(types) => self.types = types.kept(),
-            None if execution.fits(&self.types) => execution.bound = Some(self.types.clone()),
-            None => {}
+            // The server may know others: whoever executed it last has bound those.
+            None => execution.bind(&self.types)?,
         }
         Ok(execution)
     }
@@ -107,8 +107,10 @@ impl PreparedStatement {
         if flags & SEND_TYPES != 0 {
             self.types = Types::of_plain(r.take(2 * usize::from(self.params))?);
         }
-        let known = !self.types.is_empty();
-        let flags = if known { flags | SEND_TYPES } else { flags };
+        if self.types.is_empty() && self.params > 0 {
+            return Err(Malformed("types of parameters"));
+        }
+        let flags = if self.types.is_empty() { flags } else { flags | SEND_TYPES };
         Ok([&flags.to_le_bytes()[..], self.types.plain(), r.rest()].concat())
     }
 }

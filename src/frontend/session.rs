@@ -265,10 +265,7 @@ impl Session {
             Command::StmtPrepare => self.prepare(body).await,
             Command::StmtExecute => self.execute_statement(payload.slice_ref(body)).await,
             Command::StmtBulkExecute => self.execute_in_bulk(body).await,
-            Command::StmtSendLongData => {
-                self.long_data(body);
-                Ok(())
-            }
+            Command::StmtSendLongData => self.long_data(body).await,
             Command::StmtClose => {
                 self.close_statement(body).await;
                 Ok(())

@@ -33,6 +33,8 @@ pub(super) struct Sight {
     sharing: Sharing,
     /// What the application brought along.
     carried: Scope,
+    /// The same as it came: replicas elsewhere may not have what those here do.
+    brought: Token,
     /// What was written and seen here since the session began: what the application may carry away.
     made: Token,
     /// Keys named since the transaction under way began: its end concerns them all.
@@ -81,6 +83,7 @@ impl Sight {
         Self {
             sharing,
             carried: Scope::default(),
+            brought: Token::default(),
             made: Token::default(),
             keys: Vec::new(),
             keyless: false,
@@ -105,6 +108,7 @@ impl Sight {
     /// Forgets what only this session knew, as a reset does.
     pub(super) fn reset(&mut self) {
         self.carried = Scope::default();
+        self.brought = Token::default();
         self.made = Token::default();
         self.keys.clear();
         if let Sharing::Keyed { own, .. } = &mut self.sharing {
@@ -316,6 +320,7 @@ impl Sight {
         let now = Instant::now();
         self.made.named(asked, now, gtids);
         self.carried.named(asked, now, gtids);
+        self.brought.named(asked, now, gtids);
         for scope in self.scopes(shared, now) {
             scope.named(asked, now, gtids);
         }
@@ -344,6 +349,7 @@ impl Sight {
     pub(super) fn carry(&mut self, token: &Token) {
         self.carried = Scope::default();
         self.carried.take_on(token);
+        self.brought = token.clone();
     }
 
     /// What was read from a replica is in these transactions: whoever carries the token on must see it.
@@ -354,7 +360,7 @@ impl Sight {
     /// What the application may carry elsewhere.
     pub(super) fn portable(&self, now: Instant, snapshot: &Snapshot) -> Token {
         let mut token = self.made.clone();
-        token.merge(&self.carried.everything());
+        token.merge(&self.brought);
         token.settle(now, snapshot.report.as_ref(), None);
         token
     }

@@ -20,8 +20,12 @@ use crate::protocol::resultset::Protocol;
 use crate::protocol::wire::Reader;
 use crate::route::Need;
 use crate::sql::{Kind, Statement, Traits, classify};
+use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
+
+/// Bytes of the number of a parameter, with which its long data begins.
+const PARAMETER_NUMBER: usize = 2;
 
 impl Session {
     /// `COM_STMT_PREPARE`: on a server nearby, whatever the statement will need when it runs.
@@ -82,6 +86,15 @@ impl Session {
         Some((if has_last { self.prepared.meant(id) } else { id }, r.rest()))
     }
 
+    /// Whether a text says now what it said in another state of the session.
+    fn reads_as_in(&mut self, text: &[u8], prepared_in: &Arc<SessionState>) -> bool {
+        if Arc::ptr_eq(prepared_in, &self.state) || *prepared_in == self.state {
+            return true;
+        }
+        let is_same_charset = text.is_ascii() || prepared_in.client_charset() == self.state.client_charset();
+        is_same_charset && self.mode_in(prepared_in) == self.mode()
+    }
+
     /// `COM_STMT_EXECUTE`
     pub(super) async fn execute_statement(&mut self, body: Bytes) -> Result<(), Gone> {
         let Some((id, rest)) = self.statement_id(&body) else {
@@ -92,7 +105,10 @@ impl Session {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
         if statement.as_text {
-            let text = statement.text.clone();
+            let (text, prepared_in) = (statement.text.clone(), statement.prepared_in.clone());
+            if !self.reads_as_in(&text, &prepared_in) {
+                return self.refuse(&errno::prepared_otherwise()).await;
+            }
             return self.query(&Bytes::copy_from_slice(&text)).await;
         }
         if statement.asks {
@@ -175,12 +191,16 @@ impl Session {
         self.execute(job).await
     }
 
-    /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer.
-    pub(super) fn long_data(&mut self, body: &[u8]) {
-        if let Some((id, piece)) = self.statement_id(body) {
-            let limit = self.settings().max_packet;
-            self.prepared.add_long_data(id, piece, limit, &self.shared.memory);
-        }
+    /// `COM_STMT_SEND_LONG_DATA`: kept here until the statement runs; no answer. One that does not say which parameter
+    /// it is for MariaDB ignores, and MySQL answers after all: it must not be sent to a server, which might.
+    pub(super) async fn long_data(&mut self, body: &[u8]) -> Result<(), Gone> {
+        let Some((id, piece)) = self.statement_id(body).filter(|(_, piece)| piece.len() >= PARAMETER_NUMBER) else {
+            let is_answered = self.shared.family() == Family::MySql;
+            return if is_answered { self.refuse(&errno::malformed_packet()).await } else { Ok(()) };
+        };
+        let limit = self.settings().max_packet;
+        self.prepared.add_long_data(id, piece, limit, &self.shared.memory);
+        Ok(())
     }
 
     /// `COM_STMT_CLOSE`: no answer. Servers' handles stay, for whoever prepares the same text next.

@@ -305,7 +305,11 @@ impl Watcher {
                     tracing::error!(server = name, user, %error, "the monitor is refused: role, lag and GTIDs stay unknown");
                 }
                 self.found();
-                self.board.refused(self.server.id);
+                if is_account {
+                    self.board.refused(self.server.id);
+                } else {
+                    self.board.is_full(self.server.id);
+                }
                 return;
             }
         }

@@ -154,6 +154,12 @@ pub const TOO_MANY_STATEMENTS: u16 = 1461;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.
 pub const UNKNOWN_STATEMENT: u16 = 1243;
+
+/// `ER_UNKNOWN_STMT_HANDLER` for a statement that would mean something else by now.
+pub fn prepared_otherwise() -> ServerError {
+    let why = "the session's schema, character set or sql_mode changed since it was prepared; prepare it again";
+    ServerError::new(UNKNOWN_STATEMENT, b"HY000", format!("Unknown prepared statement handler: {why}"))
+}
 /// `ER_NEED_REPREPARE`
 const NEED_REPREPARE: u16 = 1615;
 
@@ -270,11 +276,11 @@ pub fn lost_transaction(server: &str) -> ServerError {
     )
 }
 
-/// A transaction ran on a server that is not the primary any more, and is asked for something only the primary can do.
+/// A session is tied to a server that is not the primary any more, and asks for something only the primary can do or tell.
 pub fn deposed(server: &str, primary: &str) -> ServerError {
     let text = format!(
-        "Landbridge gave up the connection to {server}, because {primary} is the primary now: the transaction on it was \
-         rolled back; start it again"
+        "Landbridge gave up the connection to {server}, because {primary} is the primary now: what was open on it (a \
+         transaction, temporary tables, locks) is gone; start again"
     );
     ServerError::new(2013, b"HY000", text)
 }

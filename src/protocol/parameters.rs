@@ -167,9 +167,21 @@ impl Execution {
         Reader::new(&self.values, "the value of a parameter").lenenc_bytes().ok()
     }
 
-    /// Whether so many types are those of its parameters.
-    pub fn fits(&self, types: &Types) -> bool {
-        types.len() == self.count
+    /// Has it say of which types its values are, where it left that out and these are the ones that it was said of
+    /// before.
+    ///
+    /// # Errors
+    /// They are too few to read its values by.
+    pub fn bind(&mut self, types: &Types) -> Result<(), Malformed> {
+        if self.bound.is_some() || self.count == 0 {
+            return Ok(());
+        }
+        self.bound = types.first(self.count);
+        // NULLs are of no type.
+        if self.bound.is_none() && !self.values.is_empty() {
+            return Err(Malformed("types of parameters"));
+        }
+        Ok(())
     }
 }
 
@@ -226,6 +238,20 @@ impl Types {
 
     fn len(&self) -> usize {
         self.plain.len() / 2
+    }
+
+    /// So many of them, if there are as many.
+    fn first(&self, count: usize) -> Option<Self> {
+        if self.len() == count {
+            return Some(self.clone());
+        }
+        let mut r = Reader::new(&self.named, "types of parameters");
+        for _ in 0..count {
+            r.u16().ok()?;
+            r.lenenc_bytes().ok()?;
+        }
+        let named = self.named.len() - r.rest().len();
+        Some(Self { plain: self.plain.get(..2 * count).map(Bytes::copy_from_slice)?, named: self.named.slice(..named) })
     }
 
     /// What is the same as before is not made anew.

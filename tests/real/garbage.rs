@@ -687,9 +687,9 @@ async fn long_data_has_a_limit(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
     let mut wire = Wire::logged_in(bed.port()).await;
     let id = wire.prepare("INSERT INTO t (s) VALUES (?)").await;
-    // Pieces that hold nothing, and no number of a parameter either.
+    // Pieces that hold nothing.
     let mut nothing = Vec::new();
-    frame(&mut nothing, 0, &[&[LONG_DATA], &id[..]].concat());
+    frame(&mut nothing, 0, &[&[LONG_DATA], &id[..], &[0, 0]].concat());
     wire.raw(&nothing.repeat(10_000)).await;
     assert!(wire.is_in_step("empty pieces").await);
     let before = memory();
@@ -711,6 +711,33 @@ async fn long_data_has_a_limit(flavor: Flavor) {
     drop(wire);
     all_gone(&bed).await;
     well(&bed).await;
+    bed.stop().await;
+}
+
+/// Long data that an execution did not use up goes into nobody else's, nor into the next one.
+async fn long_data_stays_with_its_execution(flavor: Flavor) {
+    let bed = Bed::new(flavor).await;
+    let (mut wire, mut other) = (Wire::logged_in(bed.port()).await, Wire::logged_in(bed.port()).await);
+    let insert = "INSERT INTO t (s, n) VALUES (?, ?)";
+    let (id, others) = (wire.prepare(insert).await, other.prepare(insert).await);
+    let types = [0xfc, 0, 8, 0];
+    for (parameter, rest) in [([0, 0], &b"\x07\0\0"[..]), ([9, 0], &b"\x01z\x07\0\0\0\0\0\0\0"[..])] {
+        wire.push(0, &[&[LONG_DATA], &id[..], &parameter, b"secret"].concat()).await;
+        // Too short for its second value; or data for a parameter that there is not.
+        wire.push(0, &[&[EXECUTE], &id[..], &[0, 1, 0, 0, 0, 0, 1], &types, rest].concat()).await;
+        let answer = wire.answer("an execution", Expect::Results).await.expect("an answer");
+        println!("{flavor:?}: {:?}", answer.error.map(|error| (error.code, error.message)));
+        for (wire, id, value) in [(&mut other, &others, b'b'), (&mut wire, &id, b'a')] {
+            let body =
+                [&[EXECUTE], &id[..], &[0, 1, 0, 0, 0, 0, 1], &types, &[1, value, 7, 0, 0, 0, 0, 0, 0, 0]].concat();
+            wire.push(0, &body).await;
+            let answer = wire.answer("the next one", Expect::Results).await.expect("an answer");
+            assert!(answer.error.is_none(), "{:?}", answer.error);
+        }
+        let rows = bed.pair.primary.sql("SELECT GROUP_CONCAT(s, n ORDER BY id) FROM app.t WHERE s IN ('a', 'b')").await;
+        assert_eq!(rows.expect("rows")[0][0].as_deref(), Some("b7,a7"));
+        bed.pair.primary.sql("DELETE FROM app.t").await.expect("emptied");
+    }
     bed.stop().await;
 }
 
@@ -863,6 +890,7 @@ crate::on_both!(
     commands_in_one_write,
     garbage_leaves_no_memory,
     long_data_has_a_limit,
+    long_data_stays_with_its_execution,
     slow_readers,
     large_results,
 );

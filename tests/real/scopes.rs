@@ -1,10 +1,12 @@
 //! Who sees whose writes, and that nothing that was seen is unseen.
 
 use crate::support::{Bed, Plan, one};
+use landbridge::consistency::printed::read;
 use landbridge::lab::Flavor;
 use landbridge::topology::Health;
 use mysql_async::Conn;
 use mysql_async::prelude::*;
+use std::time::Instant;
 
 fn scope(scope: &'static str) -> Plan {
     Plan { extra: scope, ..Plan::default() }
@@ -79,6 +81,27 @@ async fn a_token_travels_with_the_application(flavor: Flavor) {
         assert!(refused.to_string().contains("1231"), "{refused}");
         bed.stop().await;
     }
+}
+
+/// What a token names stays in it, whatever replicas here have: those elsewhere may not.
+async fn a_token_keeps_what_replicas_here_have(flavor: Flavor) {
+    if flavor == Flavor::MariaDb {
+        // A later transaction of its domain stands for all before.
+        return;
+    }
+    let bed = Bed::with(flavor, scope("\n[consistency]\nscope = \"connection\"")).await;
+    let (mut first, mut second) = (bed.client().await, bed.client().await);
+    first.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
+    let token: String = one(&mut first, "SELECT @@landbridge_token").await;
+    elsewhere(&bed, "INSERT INTO app.t (n) VALUES (2)").await;
+    bed.pair.wait_caught_up().await.expect("catches up");
+    let gtids = |token: &str| read(token, Instant::now()).expect("a token").gtids.expect("it names some");
+    bed.topology(|snapshot| snapshot.everywhere.as_ref().is_some_and(|all| all.contains(&gtids(&token)))).await;
+    second.query_drop(format!("SET @@landbridge_token = '{token}'")).await.expect("set");
+    second.query_drop("INSERT INTO t (n) VALUES (3)").await.expect("write");
+    let carried: String = one(&mut second, "SELECT @@landbridge_token").await;
+    assert!(gtids(&carried).contains(&gtids(&token)) && carried != token, "{token} became {carried}");
+    bed.stop().await;
 }
 
 /// Reads at the primary, for whatever reason, show more than the replica has: it stays seen.
@@ -253,6 +276,7 @@ crate::on_both!(
     a_primary_that_goes_away_while_it_is_read,
     keys_share_their_writes_and_nothing_else,
     a_token_travels_with_the_application,
+    a_token_keeps_what_replicas_here_have,
     what_was_seen_at_the_primary_stays_seen,
     what_pinned_sessions_see_stays_seen,
     what_a_lost_transaction_saw_stays_seen,

@@ -134,6 +134,9 @@ async fn planned_switchover(flavor: Flavor) {
     client.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("write");
     inside.query_drop("BEGIN").await.expect("begun");
     assert_eq!(one::<u64>(&mut inside, "SELECT COUNT(*) FROM t").await, 1);
+    let mut tied = fleet.client().await;
+    assert_eq!(one::<u64>(&mut tied, "SELECT GET_LOCK('a', 0)").await, 1);
+    assert_eq!(one::<u64>(&mut tied, "SELECT COUNT(*) FROM t").await, 1);
 
     old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
     fleet.until(|t| t.primary().is_none()).await;
@@ -157,6 +160,10 @@ async fn planned_switchover(flavor: Flavor) {
     assert_eq!(code(&lost), 2013, "{lost}");
     assert!(lost.to_string().contains("b is the primary now"), "{lost}");
     inside.query_drop("INSERT INTO t (n) VALUES (4)").await.expect("the session lives on, at the new one");
+    // What is tied to the old one outside of a transaction sees all that is committed, or nothing.
+    let lost =
+        tied.query_drop("SELECT COUNT(*) FROM t").await.expect_err("what is there is older than what was written");
+    assert!(code(&lost) == 2013 && lost.to_string().contains("b is the primary now"), "{lost}");
 
     old.follow(new.addr(), &fleet.pair.certs.ca).await.expect("the old one follows");
     old.catch_up_with(new).await.expect("caught up");

@@ -65,6 +65,7 @@ async fn execute_as(
     handle: u32,
     asked: Option<Questions>,
 ) -> Result<(), Broken> {
+    flight.misses();
     flight.keep_prepared(session, execution, Some(handle));
     flight.execute(execution, handle);
     if let Some(questions) = asked {
@@ -104,9 +105,17 @@ pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summ
         (JobCommand::Prepare(..), _, Some(error)) => {
             make_room(busy, error);
         }
-        (JobCommand::Execute(execution), _, Some(error)) if errno::wants_preparing_anew(error) => {
-            let Execution { text, prepared_in, .. } = execution;
-            if let Some(handle) = busy.statements_mut().find(text, prepared_in) {
+        (JobCommand::Execute(execution), _, error) => {
+            let Execution { text, prepared_in, long_data, .. } = execution;
+            let has_data = !long_data.is_empty();
+            if !has_data && !error.as_ref().is_some_and(errno::wants_preparing_anew) {
+                return;
+            }
+            let Some(handle) = busy.statements_mut().known(text, prepared_in) else { return };
+            if error.is_none() {
+                busy.statements_mut().is_empty_again(handle);
+            } else {
+                // Behind some errors servers keep long data; what was sent too much they never execute again.
                 busy.statements_mut().forget(handle);
                 close(busy, handle);
             }

@@ -20,6 +20,7 @@ use crate::protocol::exchange::Expect;
 use crate::protocol::parameters::NO_ATTRIBUTES;
 use crate::protocol::response::ServerError;
 use crate::state::Prelude;
+use std::collections::VecDeque;
 
 const SET_GUARD: &[u8] = b"SAVEPOINT landbridge_guard";
 const RELEASE_GUARD: &[u8] = b"RELEASE SAVEPOINT landbridge_guard";
@@ -62,11 +63,12 @@ impl Flight<'_> {
             }
             self.wait().await?;
         }
+        let mut handles = VecDeque::new();
         if !by_step {
             // All that is prepared comes first: an execution may take numbers that nobody counts.
             for execution in journal.executions() {
                 // What cannot be prepared is told apart below.
-                let _found_again = self.handle_again(session, execution, (&mut prepared, by_step)).await?;
+                handles.push_back(self.handle_again(session, execution, (&mut prepared, by_step)).await?);
             }
             if self.differing().is_some() {
                 return Ok((Vec::new(), 0));
@@ -78,7 +80,10 @@ impl Flight<'_> {
                     self.busy.query_with(step.attributes.as_deref().unwrap_or(NO_ATTRIBUTES), [&[], text]);
                 }
                 Again::Execute(execution) => {
-                    let handle = self.handle_again(session, execution, (&mut prepared, by_step)).await?;
+                    let handle = match handles.pop_front() {
+                        Some(handle) => handle,
+                        None => self.handle_again(session, execution, (&mut prepared, by_step)).await?,
+                    };
                     if self.differing().is_some() {
                         return Ok((Vec::new(), 0));
                     }

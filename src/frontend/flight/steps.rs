@@ -201,6 +201,9 @@ impl<'a> Flight<'a> {
 
     /// Adds the execution of a statement by its handle, foretold or known.
     pub(super) fn execute(&mut self, execution: &Execution, handle: u32) {
+        if !execution.long_data.is_empty() && execution.cursor.is_none() {
+            self.busy.statements_mut().fill(handle);
+        }
         let handle = handle.to_le_bytes();
         for piece in &execution.long_data {
             self.busy.silent_command(&[&[Command::StmtSendLongData.byte()], &handle, piece]);
@@ -259,12 +262,7 @@ impl<'a> Flight<'a> {
                 self.run_ahead(&back.sql).await?;
                 Ok(prepared)
             }
-            Detour::Impossible => {
-                let why =
-                    "the session's schema, character set or sql_mode changed since it was prepared; prepare it again";
-                let text = format!("Unknown prepared statement handler: {why}");
-                Ok(Err(ServerError::new(errno::UNKNOWN_STATEMENT, b"HY000", text)))
-            }
+            Detour::Impossible => Ok(Err(errno::prepared_otherwise())),
         }
     }
 
@@ -290,6 +288,14 @@ impl<'a> Flight<'a> {
             }
         };
         Ok(self.fresh.ok_or_else(errno::malformed_packet))
+    }
+
+    /// The statement that was prepared in order to be executed has another handle: what was sent to this one reached
+    /// nobody.
+    pub(super) fn misses(&mut self) {
+        if let Some(foretold) = self.fresh {
+            self.busy.statements_mut().is_empty_again(foretold);
+        }
     }
 
     /// The handle of the statement that was prepared last; it is not that of the client's execution from now on.

@@ -22,7 +22,7 @@ use super::acquire::Acquired;
 use super::binding::{Beginning, Binding, Open};
 use super::flight::FOUND_ROWS_QUERY;
 use super::job::{Job, JobCommand};
-use super::journal::{Again, Journal, Shown, Step};
+use super::journal::{Again, Journal, Shown, Step, is_too_long};
 use super::session::Session;
 use super::settle::LAST_QUESTION;
 use super::summary::Summary;
@@ -93,10 +93,16 @@ impl Session {
     fn fate(&self, job: &Job, trial: &Trial) -> Fate {
         let fate = Fate::of(job, self.is_about_data(job));
         let is_kept = matches!(fate, Fate::Reads | Fate::Savepoint);
-        if is_kept && (trial.journal.is_full() || trial.journal.is_torn() || self.is_spoiled(job)) {
+        let cannot_be_kept = || trial.journal.is_full() || trial.journal.is_torn() || self.is_too_long(job);
+        if is_kept && (cannot_be_kept() || self.is_spoiled(job)) {
             return Fate::Moves;
         }
         fate
+    }
+
+    /// Whether a job is too long to be kept for doing it again.
+    fn is_too_long(&self, job: &Job) -> bool {
+        is_too_long(&job.command, self.attributes.as_ref())
     }
 
     /// Whether unqualified names are those of data, not of the server.
@@ -208,6 +214,7 @@ impl Session {
             || !fate.stays()
             // A transaction that nobody began aloud begins with what sees data, or with a savepoint.
             || (fate == Fate::Passes && !self.binding.is_begun())
+            || self.is_too_long(job)
             || self.is_spoiled(job)
         {
             return None;
