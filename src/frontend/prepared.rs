@@ -91,7 +91,7 @@ impl PreparedStatement {
         match &execution.bound {
             Some(types) => self.types = types.kept(),
             // The server may know others: whoever executed it last has bound those.
-            None => execution.bind(&self.types)?,
+            None => execution.bind(&self.types, !self.long_data.is_empty())?,
         }
         Ok(execution)
     }
@@ -243,7 +243,26 @@ mod tests {
         assert_eq!(s.complete(first, caps).map(|e| e.encode(2, caps)), Ok(first.to_vec()));
         let again = &Bytes::from_static(b"\0\x01\0\0\0\x00\x00VALUES");
         assert_eq!(s.complete(again, caps).map(|e| e.encode(2, caps)), Ok(first.to_vec()));
-        assert_eq!(statement(2).complete(again, caps).map(|e| e.encode(2, caps)), Ok(again.to_vec()));
+        // Whoever executed it last where it runs may have bound others.
+        assert!(statement(2).complete(again, caps).is_err());
+        let nulls = &Bytes::from_static(b"\0\x01\0\0\0\x03\x00");
+        assert_eq!(statement(2).complete(nulls, caps).map(|e| e.encode(2, caps)), Ok(nulls.to_vec()));
+        let mut with_data = statement(2);
+        with_data.long_data.push(b"\0\0abc".to_vec());
+        assert!(with_data.complete(nulls, caps).is_err());
+    }
+
+    #[test]
+    fn types_of_attributes_are_left_out_with_them() {
+        let mut s = statement(1);
+        let caps = Capabilities::QUERY_ATTRIBUTES;
+        let first = &Bytes::from_static(b"\x08\x01\0\0\0\x02\x00\x01\xfd\0\0\xfd\0\x03who\x01a\x01b");
+        assert_eq!(s.complete(first, caps).map(|e| e.encode(1, caps)), Ok(first.to_vec()));
+        let again = &Bytes::from_static(b"\0\x01\0\0\0\x01\x00\x00\x01c");
+        let bound = b"\x08\x01\0\0\0\x01\x00\x01\xfd\0\0\x01c".to_vec();
+        assert_eq!(s.complete(again, caps).map(|e| e.encode(1, caps)), Ok(bound));
+        let more = &Bytes::from_static(b"\x08\x01\0\0\0\x03\x00\x00\x01c\x01d\x01e");
+        assert!(s.complete(more, caps).is_err(), "more than was ever said");
     }
 
     #[test]

@@ -168,17 +168,17 @@ impl Execution {
     }
 
     /// Has it say of which types its values are, where it left that out and these are the ones that it was said of
-    /// before.
+    /// before. `has_data`: some of its values came ahead of it.
     ///
     /// # Errors
     /// They are too few to read its values by.
-    pub fn bind(&mut self, types: &Types) -> Result<(), Malformed> {
+    pub fn bind(&mut self, types: &Types, has_data: bool) -> Result<(), Malformed> {
         if self.bound.is_some() || self.count == 0 {
             return Ok(());
         }
         self.bound = types.first(self.count);
         // NULLs are of no type.
-        if self.bound.is_none() && !self.values.is_empty() {
+        if self.bound.is_none() && (has_data || !self.values.is_empty()) {
             return Err(Malformed("types of parameters"));
         }
         Ok(())
