@@ -60,4 +60,20 @@ async fn literals_of_two_character_sets(flavor: Flavor) {
     bed.stop().await;
 }
 
-crate::on_both!(asked_in_other_words, literals_of_two_character_sets);
+/// What was prepared means what it meant then, or is refused.
+async fn prepared_in_another_character_set(flavor: Flavor) {
+    let bed = solo(flavor).await;
+    let mut a = bed.client().await;
+    run(&mut a, "SET NAMES utf8mb4").await;
+    let (ascii, other) = (a.prep("SET @w = 'e'").await.expect("ascii"), a.prep("SET @v = 'é'").await.expect("other"));
+    run(&mut a, "SET NAMES latin1").await;
+    assert_eq!(code(a.exec_drop(&other, ()).await), 1243, "it would be two characters");
+    run(&mut a, "SET NAMES utf8mb4").await;
+    a.exec_drop(&other, ()).await.expect("as it was prepared");
+    assert_eq!(one::<u64>(&mut a, &format!("{P}SELECT CHAR_LENGTH(@v)")).await, 1);
+    run(&mut a, "SET NAMES latin1").await;
+    a.exec_drop(&ascii, ()).await.expect("that says the same in both");
+    bed.stop().await;
+}
+
+crate::on_both!(asked_in_other_words, literals_of_two_character_sets, prepared_in_another_character_set);

@@ -77,6 +77,17 @@ async fn a_transaction_that_says_read_only(flavor: Flavor) {
     let before = trips(&bed);
     run(&mut client, &["COMMIT", "BEGIN", "SELECT n FROM t", "COMMIT"]).await;
     assert_eq!(trips(&bed) - before, 3, "others are at the primary");
+    // It would have to be kept as long as the transaction lasts.
+    let long = format!("SELECT n FROM t WHERE 'a' <> '{}'", "x".repeat(64 * 1024));
+    let (begun, moved) = (outcomes(&bed, "begun"), outcomes(&bed, "moved"));
+    run(&mut client, &["START TRANSACTION READ ONLY", &long, "COMMIT"]).await;
+    assert_eq!(outcomes(&bed, "begun"), begun, "a long statement");
+    run(&mut client, &["START TRANSACTION READ ONLY", "SELECT n FROM t", &long, "SELECT n FROM t", "COMMIT"]).await;
+    assert_eq!(
+        (outcomes(&bed, "begun"), outcomes(&bed, "moved")),
+        (begun + 1, moved + 1),
+        "and one behind a short one"
+    );
     bed.stop().await;
 }
 
