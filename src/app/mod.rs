@@ -207,8 +207,8 @@ impl App {
     }
 
     /// What is said of the end, in the configuration in use.
-    pub async fn shutdown(&self) -> Shutdown {
-        self.running.state.lock().await.settings.shutdown.clone()
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown::clone(&self.running.shutdown.load())
     }
 
     /// Waits until no client is left, while none can come.
@@ -222,7 +222,7 @@ impl App {
         self.shared.registry.drain();
         self.doors.close(self.shared.succession.is_lingering());
         self.sessions.close();
-        let drain_timeout = self.shutdown().await.drain_timeout;
+        let drain_timeout = self.shutdown().drain_timeout;
         if tokio::time::timeout(drain_timeout, self.sessions.wait()).await.is_err() {
             tracing::warn!(clients = self.shared.registry.len(), "drain deadline reached, ending sessions");
             self.shared.registry.stop_all();

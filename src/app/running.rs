@@ -10,7 +10,7 @@ use super::difference::{self, Difference};
 use super::translate;
 use crate::backend::login::Account;
 use crate::backend::server::Server;
-use crate::config::{self, LogLevel, Settings};
+use crate::config::{self, LogLevel, Settings, Shutdown};
 use crate::frontend::handshake::Door;
 use crate::frontend::passthrough::Passthrough;
 use crate::frontend::shared::Shared;
@@ -68,6 +68,8 @@ pub(super) struct Running {
     pub(super) view: ArcSwap<View>,
     /// What the status page shows of it.
     pub(super) status: Arc<ArcSwap<Plan>>,
+    /// What is said of the end: nobody must wait for it.
+    pub(super) shutdown: ArcSwap<Shutdown>,
     requests: OnceLock<mpsc::Sender<Request>>,
 }
 
@@ -119,8 +121,9 @@ impl Running {
     ) -> Self {
         let view = ArcSwap::from_pointee(View::of(&state.settings, &shared.door.load()));
         let status = Arc::new(ArcSwap::from_pointee(translate::status_plan(&state.settings)));
-        let (log_level, requests) = (OnceLock::new(), OnceLock::new());
-        Self { shared, monitor, metrics, state: Mutex::new(state), resolver, log_level, view, status, requests }
+        let shutdown = ArcSwap::from_pointee(state.settings.shutdown.clone());
+        let (log_level, requests, state) = (OnceLock::new(), OnceLock::new(), Mutex::new(state));
+        Self { shared, monitor, metrics, state, resolver, log_level, view, status, shutdown, requests }
     }
 
     /// Has this told which log level the file asks for. Only the first one counts.
@@ -191,6 +194,7 @@ impl Running {
         self.metrics.config.is(&fingerprint);
         self.view.store(Arc::new(View::of(&state.settings, &self.shared.door.load())));
         self.status.store(Arc::new(translate::status_plan(&state.settings)));
+        self.shutdown.store(Arc::new(state.settings.shutdown.clone()));
         self.set_log_level(state.settings.log.level);
         Ok(Reloaded { applied, needs_restart, fingerprint })
     }

@@ -255,6 +255,7 @@ impl Session {
         if self.must_wait(command)
             && let Err(error) = self.wait_for_resume().await?
         {
+            self.keep_types(command, &payload.slice_ref(body));
             return self.refuse(&error).await;
         }
         match command {

@@ -3,6 +3,7 @@
 use super::binding::{Binding, Open, PinReason};
 use super::carried::{stand_in, stand_in_job, token_set};
 use super::commands::{PINNED, asked_elsewhere, raw_job, reports_chosen};
+use super::flight::means_the_same;
 use super::handling::{ASKING, asks_elsewhere};
 use super::job::{Body, Execution, Job, JobCommand};
 use super::prepared::PreparedStatement;
@@ -87,12 +88,25 @@ impl Session {
     }
 
     /// Whether a text says now what it said in another state of the session.
-    fn reads_as_in(&mut self, text: &[u8], prepared_in: &Arc<SessionState>) -> bool {
-        if Arc::ptr_eq(prepared_in, &self.state) || *prepared_in == self.state {
-            return true;
-        }
-        let is_same_charset = text.is_ascii() || prepared_in.client_charset() == self.state.client_charset();
-        is_same_charset && self.mode_in(prepared_in) == self.mode()
+    fn reads_as_in(&self, text: &[u8], prepared_in: &Arc<SessionState>) -> bool {
+        // Nothing that a character set, a mode or a schema would give another meaning.
+        let is_plain = text.is_ascii() && !text.iter().any(|byte| b"\"\\|(".contains(byte));
+        is_plain || Arc::ptr_eq(prepared_in, &self.state) || means_the_same(self, prepared_in)
+    }
+
+    /// An execution was refused before anybody looked at it: the types that it may have bound count for later ones, which
+    /// need not repeat them.
+    pub(super) fn keep_types(&mut self, command: Command, body: &Bytes) {
+        let caps = self.client.caps;
+        let Some((id, rest)) = self.statement_id(body) else { return };
+        let rest = body.slice_ref(rest);
+        let Some(statement) = self.prepared.find(id) else { return };
+        // What is malformed is said to who repeats it.
+        let _malformed = match command {
+            Command::StmtExecute => statement.complete(&rest, caps).is_err(),
+            Command::StmtBulkExecute => statement.complete_bulk(&rest).is_err(),
+            _ => false,
+        };
     }
 
     /// `COM_STMT_EXECUTE`

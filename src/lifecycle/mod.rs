@@ -189,7 +189,7 @@ impl Life {
         let again = Arc::new(Notify::new());
         let lingering = Lingering::new(successor, shared.clone(), (drain.clone(), again.clone()));
         let line = tokio::spawn(lingering.tell());
-        let longest = self.app.shutdown().await.takeover_timeout;
+        let longest = self.app.shutdown().takeover_timeout;
         let left = tokio::select! {
             () = self.signals.end.told() => Lingered::Over,
             () = drain.cancelled() => Lingered::Over,
@@ -233,7 +233,7 @@ impl Life {
         if !self.app.shared.succession.is_lingering() {
             notify::stopping(clients);
         }
-        let longest = self.app.shutdown().await.drain_timeout;
+        let longest = self.app.shutdown().drain_timeout;
         let (app, elders) = (self.app, &mut self.elders);
         let drained = async {
             // They have as long for it as this one.

@@ -58,13 +58,6 @@ impl Board {
         self.publish(&mut table, id, &events);
     }
 
-    /// The server has no connection left for the monitor.
-    pub(super) fn is_full(&self, id: ServerId) {
-        let mut table = self.lock();
-        let events = table.is_full(id, Instant::now());
-        self.publish(&mut table, id, &events);
-    }
-
     /// The control connection broke; whether that means anything, the next probe will tell.
     pub(super) fn lost(&self, id: ServerId) {
         let mut table = self.lock();

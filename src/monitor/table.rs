@@ -194,21 +194,14 @@ impl Table {
         events
     }
 
-    /// The server has no connection left for the monitor: it is there, and what it has told before is all that is known
-    /// until it has one again.
-    pub(super) fn is_full(&mut self, id: ServerId, now: Instant) -> Vec<Event> {
+    /// The server refused the monitor's account: it is there, and nothing else is known of it.
+    pub(super) fn refused(&mut self, id: ServerId, now: Instant) -> Vec<Event> {
         let thresholds = self.thresholds;
         self.lost(id, now);
         let Some(entry) = self.entry(id) else { return Vec::new() };
         entry.lags(Lag::Unknown, None);
         let mut events = entry.judge(|opinion| opinion.succeeded(thresholds));
         self.choose(&mut events, now);
-        events
-    }
-
-    /// The server refused the monitor's account: it is there, and nothing else will be known of it.
-    pub(super) fn refused(&mut self, id: ServerId, now: Instant) -> Vec<Event> {
-        let events = self.is_full(id, now);
         if let Some(entry) = self.entry(id) {
             // Nobody will tell what it executes from now on.
             entry.gtids.committed = None;

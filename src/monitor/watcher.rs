@@ -305,11 +305,7 @@ impl Watcher {
                     tracing::error!(server = name, user, %error, "the monitor is refused: role, lag and GTIDs stay unknown");
                 }
                 self.found();
-                if is_account {
-                    self.board.refused(self.server.id);
-                } else {
-                    self.board.is_full(self.server.id);
-                }
+                self.board.refused(self.server.id);
                 return;
             }
         }

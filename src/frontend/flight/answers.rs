@@ -28,6 +28,9 @@ pub(super) async fn land_execution(
     asked: Option<Questions>,
 ) -> Result<Option<ServerError>, Broken> {
     let JobCommand::Execute(execution) = &job.command else { return Ok(None) };
+    if grounded.is_some() {
+        flight.misses();
+    }
     match grounded {
         None => flight.keep_prepared(session, execution, None),
         Some(Grounded::Prelude(error)) => {
@@ -65,7 +68,6 @@ async fn execute_as(
     handle: u32,
     asked: Option<Questions>,
 ) -> Result<(), Broken> {
-    flight.misses();
     flight.keep_prepared(session, execution, Some(handle));
     flight.execute(execution, handle);
     if let Some(questions) = asked {
@@ -106,8 +108,9 @@ pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summ
             make_room(busy, error);
         }
         (JobCommand::Execute(execution), _, error) => {
-            let Execution { text, prepared_in, long_data, .. } = execution;
-            let has_data = !long_data.is_empty();
+            let Execution { text, prepared_in, long_data, cursor, .. } = execution;
+            // A cursor's statement is nobody else's.
+            let has_data = !long_data.is_empty() && cursor.is_none();
             if !has_data && !error.as_ref().is_some_and(errno::wants_preparing_anew) {
                 return;
             }

@@ -71,6 +71,7 @@ impl Flight<'_> {
                         remember(&mut self.busy, &text, &prepared_in, id);
                     } else {
                         // Then it cannot show anything.
+                        self.busy.statements_mut().is_empty_again(foretold.number);
                         close(&mut self.busy, id);
                     }
                     None
@@ -79,7 +80,10 @@ impl Flight<'_> {
                 (Ahead::PrepareAgain(..), Reply::Err(error)) if errno::says_nothing_of_data(&error) => {
                     return Err(self.unread(&error));
                 }
-                (Ahead::PrepareAgain(..), _) => None,
+                (Ahead::PrepareAgain(foretold, ..), _) => {
+                    self.busy.statements_mut().is_empty_again(foretold.number);
+                    None
+                }
                 (Ahead::Sure, Reply::Err(error)) if !sent => Some(Grounded::Prelude(error)),
                 // Unheard of; whatever ran behind it must not be trusted.
                 (Ahead::Sure, Reply::Err(_)) | (Ahead::Prepare(_), _) => return Err(lost()),
@@ -137,6 +141,7 @@ impl Flight<'_> {
         }
         if let Some(handle) = self.take_fresh() {
             // Nobody knows of the statement that was executed.
+            self.busy.statements_mut().forget(handle);
             close(&mut self.busy, handle);
         }
         self.busy.command(Expect::Results, &[&[Command::Query.byte()], b"ROLLBACK"]);

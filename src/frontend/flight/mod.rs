@@ -20,6 +20,7 @@ use self::ahead::{plan, with_current_login};
 pub(super) use self::behind::{FOUND_ROWS_QUERY, INSERT_ID_QUERY, WARNINGS_QUERY};
 use self::conclude::{Asked, conclude};
 use self::fly::fly;
+pub(super) use self::steps::means_the_same;
 use self::steps::{Flight, Guard};
 use super::job::Job;
 use super::relay::RelayError;

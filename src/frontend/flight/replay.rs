@@ -70,6 +70,14 @@ impl Flight<'_> {
                 // What cannot be prepared is told apart below.
                 handles.push_back(self.handle_again(session, execution, (&mut prepared, by_step)).await?);
             }
+            for (execution, found) in journal.executions().zip(&mut handles) {
+                // One that was found may have been closed, to make room for another.
+                let known = self.busy.statements_mut().known(&execution.text, &execution.prepared_in);
+                let is_there = |handle| known == Some(handle) || prepared.iter().any(|(_, fresh)| *fresh == handle);
+                if found.as_ref().is_ok_and(|handle| !is_there(*handle)) {
+                    *found = self.handle_again(session, execution, (&mut prepared, by_step)).await?;
+                }
+            }
             if self.differing().is_some() {
                 return Ok((Vec::new(), 0));
             }

@@ -66,7 +66,7 @@ fn detour(session: &Session, prepared_in: &Arc<SessionState>) -> Detour {
 }
 
 /// Whether the session still understands a statement as it did when it was prepared.
-pub(super) fn means_the_same(session: &Session, prepared_in: &Arc<SessionState>) -> bool {
+pub(in crate::frontend) fn means_the_same(session: &Session, prepared_in: &Arc<SessionState>) -> bool {
     matches!(detour(session, prepared_in), Detour::None)
 }
 

@@ -176,29 +176,6 @@ fn a_server_that_broke_its_connection_is_not_known_to_contain_anything() {
 }
 
 #[test]
-fn a_primary_that_is_full_has_told_what_it_has_told() {
-    let mut lab = Lab::pair();
-    lab.primary(0, ID[0], "0-1-5");
-    lab.replica(0, ID[1], "0-1-4");
-    let told = |lab: &Lab| lab.table.report.as_ref().map(|report| report.executed.clone());
-    assert_eq!(lab.table.is_full(ID[0], lab.start + seconds(1)), []);
-    assert_eq!((told(&lab), lab.view(ID[0]).executed), (Some(gtids("0-1-5")), Some(gtids("0-1-5"))));
-    assert_eq!(lab.view(ID[0]).health, Health::Up);
-    lab.table.refused(ID[0], lab.start + seconds(2));
-    assert_eq!((told(&lab), lab.view(ID[0]).executed), (None, None), "nobody will tell any more");
-}
-
-#[test]
-fn before_the_first_word_of_a_full_primary_nothing_is_proven() {
-    let mut lab = Lab::pair();
-    lab.replica(0, ID[1], "0-1-4");
-    lab.table.is_full(ID[0], lab.start + seconds(1));
-    assert!(floor(&mut lab, 100).0, "it will tell, sooner or later");
-    lab.primary(101, ID[0], "0-1-5");
-    assert_eq!(floor(&mut lab, 101), (false, Some(gtids("0-1-5"))));
-}
-
-#[test]
 fn down_and_up_are_told_once_with_hysteresis() {
     let mut lab = Lab::pair();
     lab.replica(0, ID[1], "0-1-5");
