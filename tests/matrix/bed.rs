@@ -112,7 +112,9 @@ impl Bed {
     pub async fn warm(&self) {
         self.topology("servers that are up and serve", |snapshot| {
             let all_up = snapshot.servers.iter().all(|server| server.health == Health::Up);
-            all_up && !snapshot.readers.is_empty() && !snapshot.floor.pending
+            // A server that was full counts as up, and has told nothing before the monitor is in again.
+            let has_told = snapshot.report.is_some();
+            all_up && has_told && !snapshot.readers.is_empty() && !snapshot.floor.pending
         })
         .await;
         let mut topology = self.app().shared.topology.clone();
