@@ -380,6 +380,8 @@ async fn garbage_after_login(flavor: Flavor) {
             }
             let what = format!("command {byte:#04x} with {len} bytes");
             wire.push(0, &[&[byte], &body[..len]].concat()).await;
+            // MySQL says where it does not know which parameter long data is for.
+            let expect = expect.or((flavor == Flavor::MySql && byte == LONG_DATA && len < 6).then_some(Expect::Ok));
             if let Some(expect) = expect {
                 let answer = wire.answer(&what, expect).await.expect("an answer");
                 assert!(answer.error.is_some(), "{what}");
