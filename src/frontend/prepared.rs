@@ -107,10 +107,11 @@ impl PreparedStatement {
         if flags & SEND_TYPES != 0 {
             self.types = Types::of_plain(r.take(2 * usize::from(self.params))?);
         }
-        if self.types.is_empty() && self.params > 0 {
-            return Err(Malformed("types of parameters"));
-        }
-        let flags = if self.types.is_empty() { flags } else { flags | SEND_TYPES };
+        let flags = match (self.types.is_empty(), self.params) {
+            (false, _) => flags | SEND_TYPES,
+            (true, 0) => flags,
+            (true, _) => return Err(Malformed("types of parameters")),
+        };
         Ok([&flags.to_le_bytes()[..], self.types.plain(), r.rest()].concat())
     }
 }

@@ -100,6 +100,12 @@ pub fn malformed_packet() -> ServerError {
     ServerError::new(1835, b"HY000", "Malformed communication packet.")
 }
 
+/// `ER_UNKNOWN_STMT_HANDLER` for a statement that would mean something else by now.
+pub fn prepared_otherwise() -> ServerError {
+    let why = "the session's schema, character set or sql_mode changed since it was prepared; prepare it again";
+    ServerError::new(UNKNOWN_STATEMENT, b"HY000", format!("Unknown prepared statement handler: {why}"))
+}
+
 /// `ER_NET_PACKETS_OUT_OF_ORDER`
 pub fn out_of_order() -> ServerError {
     ServerError::new(1156, b"08S01", "Got packets out of order")
@@ -154,12 +160,6 @@ pub const TOO_MANY_STATEMENTS: u16 = 1461;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_UNKNOWN_STMT_HANDLER`: nothing was executed.
 pub const UNKNOWN_STATEMENT: u16 = 1243;
-
-/// `ER_UNKNOWN_STMT_HANDLER` for a statement that would mean something else by now.
-pub fn prepared_otherwise() -> ServerError {
-    let why = "the session's schema, character set or sql_mode changed since it was prepared; prepare it again";
-    ServerError::new(UNKNOWN_STATEMENT, b"HY000", format!("Unknown prepared statement handler: {why}"))
-}
 /// `ER_NEED_REPREPARE`
 const NEED_REPREPARE: u16 = 1615;
 
