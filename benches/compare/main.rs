@@ -44,6 +44,12 @@ struct Args {
     /// Also a Landbridge with `scope = "off"`: what it costs to remember who wrote what
     #[arg(long)]
     scope_off: bool,
+    /// Also a Landbridge as this program has it: an earlier build, say
+    #[arg(long)]
+    other: Option<PathBuf>,
+    /// Only what stands in the middle under names that begin like these, such as `HAProxy,Landbridge`
+    #[arg(long, value_delimiter = ',')]
+    ways: Vec<String>,
     /// Instead of all this: count instructions per query under valgrind, for each scope
     #[arg(long)]
     instructions: bool,
@@ -115,7 +121,10 @@ async fn main() -> Result<()> {
     }
     say(&format!("starting a {flavor} primary, a replica, HAProxy, a blind relay and Landbridge twice"));
     let pair = Pair::start_with(flavor, options(flavor)).await?;
-    let ways = Ways::start(&pair, args.scope_off).await?;
+    let mut ways = Ways::start(&pair, args.scope_off, args.other.as_deref()).await?;
+    if !args.ways.is_empty() {
+        ways = ways.only(&args.ways);
+    }
     let load = Load::prepare(&pair, Duration::from_secs(args.seconds.into())).await?;
     let mut report = Report::new(&pair, args.rounds, args.seconds).await?;
     for workload in workloads {

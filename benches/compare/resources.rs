@@ -23,7 +23,7 @@ const CLIENTS: [u32; 2] = [1, 16];
 pub(crate) async fn measure(flavor: Flavor, options: PairOptions, seconds: Duration, idle: u32) -> Result<()> {
     allow_files()?;
     let pair = Pair::start_with(flavor, options).await?;
-    let ways = Ways::start(&pair, false).await?;
+    let ways = Ways::start(&pair, false, None).await?;
     let load = Load::prepare(&pair, seconds).await?;
     let mut table =
         vec!["| workload | clients | way | system calls per query |".to_owned(), "|---|--:|---|--:|".into()];

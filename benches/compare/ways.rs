@@ -52,8 +52,9 @@ pub(crate) struct Ways {
 impl Ways {
     /// Starts everything that stands in the middle and waits until it serves.
     ///
-    /// `scope_off`: with another Landbridge, which remembers nobody's writes.
-    pub(crate) async fn start(pair: &Pair, scope_off: bool) -> Result<Self> {
+    /// `scope_off`: with another Landbridge, which remembers nobody's writes. `other`: with Landbridge as this program
+    /// has it, such as an earlier build.
+    pub(crate) async fn start(pair: &Pair, scope_off: bool, other: Option<&Path>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let primary = pair.primary.port();
         let (haproxy, haproxy_port) = haproxy(directory.path(), primary).await?;
@@ -86,11 +87,22 @@ impl Ways {
             let (process, port) = landbridge(directory.path(), "off", &Settings::plain(pair, "off")).await?;
             ways.push(way("Landbridge, scope off", port, Some(process)));
         }
+        if let Some(program) = other {
+            let (process, port) = landbridge_as(program, directory.path(), "other", &plain).await?;
+            ways.push(way("Landbridge, another build", port, Some(process)));
+        }
         Ok(Self { ways, _directory: directory })
     }
 
     pub(crate) fn all(&self) -> &[Way] {
         &self.ways
+    }
+
+    /// Only those whose name begins with one of these; the first remains, which the others are compared with.
+    pub(crate) fn only(mut self, names: &[String]) -> Self {
+        let mut first = true;
+        self.ways.retain(|way| std::mem::take(&mut first) || names.iter().any(|name| way.name.starts_with(&**name)));
+        self
     }
 }
 
@@ -229,9 +241,18 @@ pub(crate) fn connector(pair: &Pair) -> Result<Connector> {
 
 /// The release binary with a configuration as users have it, but for these settings.
 pub(crate) async fn landbridge(directory: &Path, name: &str, settings: &Settings<'_>) -> Result<(Process, u16)> {
+    landbridge_as(Path::new(env!("CARGO_BIN_EXE_landbridge")), directory, name, settings).await
+}
+
+/// The same as another program.
+async fn landbridge_as(
+    program: &Path,
+    directory: &Path,
+    name: &str,
+    settings: &Settings<'_>,
+) -> Result<(Process, u16)> {
     let (config, port, http) = configure(directory, name, settings)?;
     let log = directory.join(format!("{name}.log"));
-    let program = Path::new(env!("CARGO_BIN_EXE_landbridge"));
     let process = Process::start(program, &["--config", &config.to_string_lossy(), "run"], &log)?;
     wait_until(&log, || async { is_ready(http).await.unwrap_or(false) }).await?;
     Ok((process, port))

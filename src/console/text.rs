@@ -80,23 +80,57 @@ fn quoted(text: &str, quote: char, make: impl Fn(String) -> Word) -> (Option<Wor
     (Some(make(out)), "")
 }
 
+/// What one sign of a pattern of `LIKE` stands for.
+#[derive(Debug, Clone, Copy)]
+enum Sign {
+    /// Any number of characters.
+    Any,
+    /// One character, whichever.
+    One,
+    /// This character.
+    Just(char),
+}
+
 /// Whether a text fits a pattern of `LIKE`, upper and lower case being the same.
 pub(super) fn is_like(text: &str, pattern: &str) -> bool {
-    fn fits(text: &[char], pattern: &[char]) -> bool {
-        match pattern {
-            [] => text.is_empty(),
-            ['%', rest @ ..] => (0..=text.len()).any(|at| fits(text.get(at..).unwrap_or_default(), rest)),
-            ['\\', escaped, rest @ ..] => {
-                text.split_first().is_some_and(|(first, behind)| first == escaped && fits(behind, rest))
+    let text: Vec<char> = text.to_lowercase().chars().collect();
+    let signs = signs(&pattern.to_lowercase());
+    let (mut at, mut sign) = (0, 0);
+    // Behind the last `%`, and where the text goes on that it has not swallowed yet. What fitted before one need not be
+    // tried again: it has swallowed as little as it could.
+    let mut last = None;
+    while let Some(c) = text.get(at) {
+        match signs.get(sign) {
+            Some(Sign::Any) => {
+                sign += 1;
+                last = Some((sign, at));
             }
-            [one, rest @ ..] => {
-                text.split_first().is_some_and(|(first, behind)| (*one == '_' || first == one) && fits(behind, rest))
-            }
+            Some(Sign::One) => (at, sign) = (at + 1, sign + 1),
+            Some(Sign::Just(one)) if one == c => (at, sign) = (at + 1, sign + 1),
+            _ => match &mut last {
+                Some((behind, from)) => {
+                    *from += 1;
+                    (at, sign) = (*from, *behind);
+                }
+                None => return false,
+            },
         }
     }
-    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
-    // Each `%` tries every place: a few are enough for everybody.
-    pattern.matches('%').count() <= 8 && fits(&lower(text), &lower(pattern))
+    signs[sign..].iter().all(|sign| matches!(sign, Sign::Any))
+}
+
+fn signs(pattern: &str) -> Vec<Sign> {
+    let mut signs = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        signs.push(match c {
+            '%' => Sign::Any,
+            '_' => Sign::One,
+            '\\' => Sign::Just(chars.next().unwrap_or(c)),
+            c => Sign::Just(c),
+        });
+    }
+    signs
 }
 
 #[cfg(test)]
@@ -136,6 +170,13 @@ mod tests {
             ("ab", r"a\%", false),
             ("", "%", true),
             ("x", "", false),
+            ("aab", "%a_", true),
+            ("abcabd", "%ab%d", true),
+            ("abcabd", "%abd_", false),
+            ("a", "a%%%%%%%%%%%%", true),
+            // Whoever tries every place for each of them is at it for ever.
+            (&"a".repeat(1024), "%%%%%%%%#", false),
+            (&"a".repeat(1024), "%a%a%a%a%a%a%a%a%a%a%#", false),
         ] {
             assert_eq!(is_like(text, pattern), want, "{text} {pattern}");
         }

@@ -29,7 +29,7 @@ impl Session {
         if self.holds_for_questions() {
             Box::pin(self.stay_for_a_moment()).await;
         }
-        let told = self.told();
+        let told = self.told(self.patience());
         tokio::select! {
             biased;
             heard = self.client.packets.listen() => Ok(heard?),
@@ -50,11 +50,10 @@ impl Session {
     }
 
     /// Waits until the session is told to end, or the client has been silent for too long.
-    fn told(&self) -> impl Future<Output = Told> + use<> {
+    fn told(&self, patience: Option<Duration>) -> impl Future<Output = Told> + use<> {
         let handle = self.entry.handle().clone();
         // Whoever holds a connection may finish what it began: how long, `app` knows, and then has it stop.
         let may_leave = matches!(self.binding, Binding::Free);
-        let patience = self.patience();
         async move {
             tokio::select! {
                 biased;
@@ -75,7 +74,8 @@ impl Session {
 
     pub(super) async fn next_command(&mut self) -> Result<Packet, Gone> {
         let limit = self.settings().max_packet;
-        let told = self.told();
+        // It has said something: should it stop now, it has stopped in the middle.
+        let told = self.told(None);
         let read = tokio::select! {
             biased;
             read = self.client.read_command(limit, &self.shared.memory) => read,

@@ -60,6 +60,19 @@ impl Budget {
         reserved.ok().and_then(Result::ok).map(|permit| Share(Some(permit))).ok_or(Exhausted)
     }
 
+    /// Reserves `bytes` besides what is in `share`, as [`Self::reserve`] does. Whoever has all there is goes on with that:
+    /// nobody waits for what only it could give back.
+    ///
+    /// # Errors
+    /// They did not become free in time.
+    pub async fn reserve_more(&self, share: &mut Share, bytes: usize) -> Result<(), Exhausted> {
+        let left = self.0.units.total().saturating_mul(UNIT).saturating_sub(share.bytes());
+        if left > 0 {
+            share.add(self.reserve(bytes.min(left)).await?);
+        }
+        Ok(())
+    }
+
     /// Reserves `bytes` if they are there, and nobody waits for them.
     pub fn reserve_now(&self, bytes: usize) -> Option<Share> {
         let units = self.0.units.semaphore().clone();
@@ -137,6 +150,18 @@ mod tests {
         tokio::task::yield_now().await;
         let all = budget.reserve(usize::MAX).await.expect("all of it");
         assert_eq!((all.bytes(), budget.free()), (2 * UNIT, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_all_goes_on_with_that() {
+        let budget = Budget::new(10 * UNIT, Duration::from_secs(1));
+        let mut share = Share::default();
+        for held in [4, 8, 10, 10] {
+            budget.reserve_more(&mut share, 4 * UNIT).await.expect("nobody else has any");
+            assert_eq!(share.bytes(), held * UNIT);
+        }
+        drop(share);
+        assert_eq!(budget.free(), 10 * UNIT);
     }
 
     #[tokio::test(start_paused = true)]

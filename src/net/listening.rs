@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// Connections that may wait to be accepted: a whole application may start at once.
@@ -178,9 +179,11 @@ impl Passed {
     }
 }
 
-/// A socket file left behind by a process that is gone would be in the way.
+/// A socket file left behind by a process that is gone would be in the way. Any other file is somebody's.
 fn remove_if_left_behind(path: &Path) -> io::Result<()> {
-    if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+    let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if is_socket && UnixStream::connect(path).is_err_and(is_refused) {
         std::fs::remove_file(path)?;
     }
     Ok(())
@@ -218,7 +221,7 @@ mod tests {
         copy.end();
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok(), "it is somebody else's");
         found.end();
-        assert!(std::os::unix::net::UnixStream::connect(&path).is_err(), "nor by the copy");
+        assert!(UnixStream::connect(&path).is_err(), "nor by the copy");
         found.remove_file();
         assert!(!path.exists() && passed.rest().is_empty());
     }
@@ -233,5 +236,10 @@ mod tests {
         assert!(dir.path().join("s").exists());
         drop((first, theirs));
         assert!(Listening::bind(&place).is_ok(), "nobody listens there any more");
+
+        let data = dir.path().join("data");
+        std::fs::write(&data, "precious").expect("written");
+        assert!(Listening::bind(&Place::Unix(data.clone(), 0o600)).is_err(), "a file is in the way");
+        assert_eq!(std::fs::read_to_string(data).expect("still there"), "precious");
     }
 }

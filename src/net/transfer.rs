@@ -28,6 +28,19 @@ pub(super) struct Compressed {
     pub(super) envelopes: Vec<u8>,
 }
 
+impl Compressed {
+    /// Moves the contents of the first envelope to `plain`, if it is complete.
+    pub(super) fn unwrap(&mut self, plain: &mut BytesMut) -> io::Result<()> {
+        let raw = self.raw.len();
+        self.compression.unwrap(&mut self.raw, plain).map_err(io::Error::other)?;
+        if raw - self.raw.len() > CHUNK && self.raw.len() <= spare::SIZE {
+            // The beginning of the next envelope would keep all of this one's room.
+            self.raw = BytesMut::from(&self.raw[..]);
+        }
+        Ok(())
+    }
+}
+
 /// Writes, and reads meanwhile: a peer that answers the first part of what it is sent may read no further
 /// until somebody takes the answer.
 pub(super) async fn send_listening(

@@ -327,16 +327,15 @@ pub fn differs_when_run_again() -> ServerError {
     ServerError::new(1213, b"40001", text.to_owned())
 }
 
-/// A server rejected part of the session's state.
+/// A server rejected part of the session's state; or all that was sent, as too large, which is the statement's fault.
 pub fn state_not_restored(server: &str, cause: &ServerError) -> ServerError {
-    ServerError::new(
-        cause.code,
-        &cause.state,
-        format!(
-            "Landbridge could not restore this session's state on {server}, the statement was not run: {}",
-            cause.message
-        ),
-    )
+    if cause.code == packet_too_large().code {
+        return cause.clone();
+    }
+    let why = &cause.message;
+    let text =
+        format!("Landbridge could not restore this session's state on {server}, the statement was not run: {why}");
+    ServerError::new(cause.code, &cause.state, text)
 }
 
 /// `ER_WRONG_VALUE_FOR_VAR`

@@ -58,6 +58,13 @@ async fn who_stops_in_the_middle_is_sent_away(flavor: Flavor) {
     mute.packets().flush().await.expect("half of a command");
     assert_eq!(farewell(&mut mute).await, None);
     assert!(bed.metric("landbridge_stalled_clients_total") >= 2.0);
+    // Whoever has sent all of a part that goes on has stopped in the middle, too, and holds memory that others want.
+    let mut large = bed.raw_client().await.begin();
+    large.packets().output().extend_from_slice(&Header { len: 0xFF_FFFF, seq: 0 }.encode());
+    large.packets().output().resize(HEADER_LEN + 0xFF_FFFF, 3);
+    large.packets().flush().await.expect("a part");
+    assert_eq!(farewell(&mut large).await, None);
+    bed.until(|| bed.app().shared.memory.free() == 256 << 20).await;
     setup.query_drop("UPDATE t SET n = 4 WHERE id = 1").await.expect("the row is not locked");
     bed.stop().await;
 }
@@ -90,9 +97,17 @@ async fn large_commands_share_memory(flavor: Flavor) {
     assert_eq!(answer.first(), Some(&0), "{}", String::from_utf8_lossy(&answer));
     waiting.await.expect("no panic").expect("it had to wait, not more");
     bed.until_sql("SELECT COUNT(*) FROM app.t", "2").await;
-    // More than there is in all is possible, for one.
-    let huge = format!("INSERT INTO t (s) VALUES (LEFT('{}', 100))", "x".repeat(5_000_000));
-    bed.client().await.query_drop(huge).await.expect("alone");
+    // More than there is in all is possible, for one; also in several packets.
+    let huge = format!("INSERT INTO t (s) VALUES (LEFT('{}', 100))", "x".repeat(20_000_000));
+    let done = bed.client().await.query_drop(huge).await;
+    match flavor {
+        Flavor::MySql => done.expect("alone"),
+        // It takes no more than 16 MiB by default.
+        Flavor::MariaDb => {
+            let error = done.expect_err("too large");
+            assert!(code(&error) == 1153 && !error.to_string().contains("Landbridge"), "{error}");
+        }
+    }
     bed.until(|| bed.app().shared.memory.free() == 2 << 20).await;
     bed.stop().await;
 }

@@ -4,6 +4,7 @@ use super::finding::Finding;
 use crate::config::{ListenAddress, Settings};
 use crate::lifecycle::descriptors;
 use crate::net::occupant;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 
 /// What stands in the way of starting here.
@@ -40,6 +41,12 @@ fn taken(key: &str, address: &ListenAddress) -> Option<Finding> {
             }
         },
         ListenAddress::Unix(path) => {
+            if path.symlink_metadata().is_ok_and(|file| !file.file_type().is_socket()) {
+                return Some(
+                    Finding::problem(format!("[listen] {key}: {} is a file that is no socket", path.display()))
+                        .fix("write a path where nothing is, or remove that file"),
+                );
+            }
             UnixStream::connect(path).ok()?;
             None
         }
@@ -47,4 +54,23 @@ fn taken(key: &str, address: &ListenAddress) -> Option<Finding> {
     let who = who.map_or_else(|| "somebody".to_owned(), |who| who.to_string());
     let what = format!("[listen] {key}: {who} listens on {address} now");
     Some(Finding::note(what).fix("nothing, if that is the Landbridge you are about to reload or replace"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn files_that_are_no_sockets_are_in_the_way() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("s");
+        let address = ListenAddress::Unix(path.clone());
+        assert!(taken("mysql", &address).is_none(), "nothing is there");
+        std::fs::write(&path, "data").expect("written");
+        assert!(taken("mysql", &address).is_some_and(|found| found.level == Level::Problem));
+        std::fs::remove_file(&path).expect("removed");
+        let _listening = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        assert!(taken("mysql", &address).is_some_and(|found| found.level == Level::Note), "it may be ours");
+    }
 }

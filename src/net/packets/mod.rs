@@ -140,8 +140,7 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe: no bytes are lost.
     pub async fn fill(&mut self) -> io::Result<usize> {
-        let stall = self.stall.filter(|_| self.received() > 0);
-        in_time(stall, self.fill_at_leisure()).await
+        self.fill_in_time(false).await
     }
 
     /// [`Self::fill`], of what must come soon although nothing of it is there yet.
@@ -149,17 +148,20 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe: no bytes are lost.
     pub async fn fill_soon(&mut self) -> io::Result<usize> {
-        in_time(self.stall, self.fill_at_leisure()).await
+        self.fill_in_time(true).await
     }
 
-    async fn fill_at_leisure(&mut self) -> io::Result<usize> {
-        let Some(compressed) = &mut self.compressed else {
-            return receive(&mut self.stream, &mut self.input, &mut self.flows, self.traffic.as_ref()).await;
-        };
+    /// `soon`: its first byte has been waited for long enough.
+    async fn fill_in_time(&mut self, soon: bool) -> io::Result<usize> {
         let before = self.input.len();
         loop {
+            let stall = self.stall.filter(|_| soon || self.received() > 0);
+            let Some(compressed) = &mut self.compressed else {
+                let received = receive(&mut self.stream, &mut self.input, &mut self.flows, self.traffic.as_ref());
+                return in_time(stall, received).await;
+            };
             let raw = compressed.raw.len();
-            compressed.compression.unwrap(&mut compressed.raw, &mut self.input).map_err(io::Error::other)?;
+            compressed.unwrap(&mut self.input)?;
             if self.input.len() > before {
                 return Ok(self.input.len() - before);
             }
@@ -167,7 +169,8 @@ impl PacketStream {
                 // It was empty; another may be there.
                 continue;
             }
-            receive(&mut self.stream, &mut compressed.raw, &mut self.flows, self.traffic.as_ref()).await?;
+            let received = receive(&mut self.stream, &mut compressed.raw, &mut self.flows, self.traffic.as_ref());
+            in_time(stall, received).await?;
         }
     }
 
@@ -192,6 +195,9 @@ impl PacketStream {
             return Ok(());
         }
         spare::keep_input(std::mem::take(&mut self.input));
+        if let Some(compressed) = &mut self.compressed {
+            spare::keep_input(std::mem::take(&mut compressed.raw));
+        }
         if self.output.is_empty() {
             spare::keep_output(std::mem::take(&mut self.output));
         }
@@ -291,6 +297,10 @@ impl PacketStream {
         let mut share = Share::default();
         let mut expected = seq;
         loop {
+            if payload.is_some() && self.input.is_empty() {
+                // It has begun something: the rest is due.
+                self.fill_soon().await?;
+            }
             let header = self.peek_header().await?;
             if header.seq != expected {
                 return Err(ReadError::OutOfOrder { got: header.seq, expected });
@@ -300,7 +310,7 @@ impl PacketStream {
                 return Err(ReadError::TooLarge { size, limit });
             }
             if let Some(budget) = budget.filter(|_| header.len > SMALL) {
-                share.add(budget.reserve(header.len).await?);
+                budget.reserve_more(&mut share, header.len).await?;
             }
             self.buffer_at_least(HEADER_LEN + header.len).await?;
             self.input.advance(HEADER_LEN);
@@ -345,6 +355,9 @@ impl PacketStream {
         }
         if let Some(compressed) = &mut self.compressed {
             compressed.envelopes = Vec::new();
+            if compressed.raw.is_empty() && compressed.raw.try_reclaim(KEEP_IDLE + 1) {
+                compressed.raw = BytesMut::new();
+            }
         }
     }
 

@@ -72,3 +72,60 @@ async fn a_large_packet_leaves_no_room_behind() {
     drop(large);
     assert!(!packets.input().try_reclaim(LARGE / 2), "it has room of its own");
 }
+
+/// Its limit is for silence: whoever is slow may take all the time it needs.
+#[tokio::test(start_paused = true)]
+async fn a_slow_peer_is_there() {
+    const LARGE: usize = 1000;
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.stalls_after(Duration::from_secs(60));
+    packets.compress(Algorithm::Zlib);
+    let (mut plain, mut sent) = (Vec::new(), Vec::new());
+    crate::protocol::packet::frame(&mut plain, 0, &noise(LARGE));
+    Compression::new(Algorithm::Zlib).wrap(&plain, &mut sent);
+    let peer = tokio::spawn(async move {
+        for piece in sent.chunks(100) {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            theirs.write_all(piece).await?;
+        }
+        Ok::<_, io::Error>(theirs)
+    });
+    let packet = packets.read_packet(0, LARGE).await.expect("in the end");
+    assert_eq!(packet.payload.len(), LARGE);
+    let mut theirs = peer.await.expect("no panic").expect("sent");
+    // The beginning of an envelope, and nothing behind it.
+    theirs.write_all(b"\x64\0").await.expect("sent");
+    let stalled = packets.read_packet(0, LARGE).await;
+    assert!(matches!(stalled, Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
+}
+
+/// The same where packets travel in envelopes.
+#[tokio::test]
+async fn a_large_envelope_leaves_no_room_behind() {
+    const LARGE: usize = 3 << 20;
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.compress(Algorithm::Zlib);
+    let peer = tokio::spawn(async move {
+        let (mut plain, mut sent) = (Vec::new(), Vec::new());
+        crate::protocol::packet::frame(&mut plain, 0, &noise(LARGE));
+        Compression::new(Algorithm::Zlib).wrap(&plain, &mut sent);
+        theirs.write_all(&sent).await?;
+        Ok::<_, io::Error>(theirs)
+    });
+    drop(packets.read_packet(0, LARGE).await.expect("a packet"));
+    let _open = peer.await.expect("no panic").expect("sent");
+    let raw = &mut packets.compressed.as_mut().expect("compressed").raw;
+    assert!(!raw.try_reclaim(LARGE / 2), "it has room of its own");
+}
+
+/// What does not become smaller.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
