@@ -97,8 +97,8 @@ impl Session {
             Err(Denied::Over(error)) => return Err(error),
             Ok(Err(_)) | Err(_) => return Ok(None),
         };
-        let tenure = Tenure::Beside(Chosen { reason: route.reason, epoch: snapshot.epoch });
-        Ok(Some(Acquired { lease, tenure }))
+        let (lease, chosen) = taken(lease, route.reason, &snapshot);
+        Ok(Some(Acquired { lease, tenure: Tenure::Beside(chosen) }))
     }
 
     /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
@@ -185,7 +185,7 @@ impl Session {
         }
         let route = decided.map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await {
-            Ok(Ok(lease)) => Ok(taken(lease, route.reason, snapshot.epoch)),
+            Ok(Ok(lease)) => Ok(taken(lease, route.reason, &snapshot)),
             Ok(Err(seen)) => {
                 // As others see it by now.
                 let snapshot = self.shared.snapshot();
@@ -193,7 +193,7 @@ impl Session {
                 if let Some(other) = other
                     && let Ok(Ok(lease)) = self.lease_for(&other, job).await
                 {
-                    return Ok(taken(lease, other.reason, snapshot.epoch));
+                    return Ok(taken(lease, other.reason, &snapshot));
                 }
                 self.fall_back_on_primary(job, Reason::ReplicaBehind).await
             }
@@ -251,7 +251,7 @@ impl Session {
                 let without = snapshot.without_primary(&error.message);
                 if let Ok(route) = route::decide(Need::Read, &reader, &without) {
                     match self.lease_for(&route, job).await {
-                        Ok(Ok(lease)) => return Ok(taken(lease, route.reason, snapshot.epoch)),
+                        Ok(Ok(lease)) => return Ok(taken(lease, route.reason, &snapshot)),
                         Ok(Err(_)) => is_behind = true,
                         Err(Denied::Over(error)) => return Err(Denied::Over(error)),
                         Err(_) => {}
@@ -284,7 +284,7 @@ impl Session {
             if let Ok(route) = route::decide(need, &reader, &snapshot)
                 && let Ok(Ok(lease)) = self.lease_for(&route, job).await
             {
-                return Ok(taken(lease, route.reason, snapshot.epoch));
+                return Ok(taken(lease, route.reason, &snapshot));
             }
         }
     }
@@ -310,7 +310,7 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let route = route::to_primary(&snapshot, reason).map_err(|e| no_route(&e))?;
         match self.lease_for(&route, job).await? {
-            Ok(lease) => Ok(taken(lease, reason, snapshot.epoch)),
+            Ok(lease) => Ok(taken(lease, reason, &snapshot)),
             Err(_) => Err(no_route(&NoRoute::NoPrimary)),
         }
     }
@@ -365,6 +365,7 @@ fn checkout_error(pool: &Pool, error: &CheckoutError) -> Denied {
     }
 }
 
-fn taken(lease: Lease, reason: Reason, epoch: u64) -> Taken {
-    (lease, Chosen { reason, epoch })
+fn taken(lease: Lease, reason: Reason, snapshot: &Snapshot) -> Taken {
+    let at_primary = snapshot.is_primary(lease.pool().server().id);
+    (lease, Chosen { reason, epoch: snapshot.epoch, at_primary })
 }

@@ -18,8 +18,9 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
-use crate::topology::Health;
+use crate::topology::{Health, ServerId};
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// So many dead connections are taken out of a pool at most before a statement is sent again on the next one.
@@ -114,6 +115,10 @@ impl Session {
                 tries.record = self.put_back(lease, tenure);
                 continue;
             }
+            if self.is_outdated(&lease, &tenure) {
+                tries.record = self.put_back(lease, tenure);
+                continue;
+            }
             self.count(&job, &lease, tenure.reason());
             match flight::exchange(self, &mut lease, &job, &tenure).await {
                 Ok(summary) if !summary.untold => return self.settle(lease, (tenure, keep), &job, summary).await,
@@ -153,8 +158,8 @@ impl Session {
         }
     }
 
-    /// A connection was dead before anything was sent on it: a transaction that was to go there is where it was. The
-    /// one to be run again, if that is what it was for.
+    /// A connection is not used, and nothing was sent on it: a transaction that was to go there is where it was. The one
+    /// to be run again, if that is what it was for.
     fn put_back(&mut self, lease: Lease, tenure: Tenure) -> Option<Box<Record>> {
         if let Tenure::Again { record, .. } = tenure {
             self.binding = Binding::Free;
@@ -220,13 +225,23 @@ impl Session {
         if !tenure.was_held() || self.anchor != Some(server.id) || only_looks {
             return None;
         }
+        self.successor_of(server.id).map(|primary| errno::deposed(&server.name, &primary))
+    }
+
+    /// Whether another server has become the primary while a job waited for its connection to the one that was.
+    fn is_outdated(&self, lease: &Lease, tenure: &Tenure) -> bool {
+        let was_primary = !tenure.was_held() && tenure.chosen().is_some_and(|chosen| chosen.at_primary);
+        was_primary && self.successor_of(lease.pool().server().id).is_some()
+    }
+
+    /// Who is the primary in the place of a server that was.
+    fn successor_of(&self, server: ServerId) -> Option<Arc<str>> {
         let snapshot = self.shared.snapshot();
-        if snapshot.server(server.id).is_none_or(|seen| seen.health == Health::Retired) {
+        if snapshot.server(server).is_none_or(|seen| seen.health == Health::Retired) {
             // The file has another way to it, or another primary: whoever changed it lets transactions come to an end.
             return None;
         }
-        let primary = snapshot.primary().filter(|primary| primary.id != server.id)?;
-        Some(errno::deposed(&server.name, &primary.name))
+        snapshot.primary().filter(|primary| primary.id != server).map(|primary| primary.name.clone())
     }
 
     fn count(&mut self, job: &Job, lease: &Lease, reason: Reason) {

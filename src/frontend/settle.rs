@@ -83,7 +83,9 @@ impl Session {
             open = Open::No;
         }
         if self.anchor.is_none() || !was_held {
-            self.anchor = Some(lease.pool().server().id).filter(|server| self.is_primary(*server));
+            // Where it was chosen as the primary it is held as such, whoever has become that while it was at work.
+            let was_chosen = tenure.chosen().is_some_and(|chosen| chosen.at_primary);
+            self.anchor = Some(lease.pool().server().id).filter(|server| was_chosen || self.is_primary(*server));
         }
         match tenure {
             Tenure::OnTrial { trial, fate, .. } => {

@@ -55,6 +55,8 @@ pub(super) struct Chosen {
     pub reason: Reason,
     /// The replicas that served reads then.
     pub epoch: u64,
+    /// Whether it was the primary then.
+    pub at_primary: bool,
 }
 
 impl Tenure {

@@ -4,11 +4,13 @@ use crate::support::{APP, PASSWORD, one};
 use landbridge::app::App;
 use landbridge::config;
 use landbridge::lab::{Flavor, Pair, Server, ServerOptions, accounts};
+use landbridge::pool::{Counts, Pool};
 use landbridge::topology::{Health, Snapshot};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Error, Opts, OptsBuilder};
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Servers `a` (the primary at first), `b` and perhaps `c`, and Landbridge.
@@ -60,8 +62,8 @@ impl Fleet {
         write!(
             text,
             "[[user]]\nname = \"{APP}\"\npassword = \"{PASSWORD}\"\n[monitor]\nuser = \"{}\"\npassword = \"{}\"\n\
-             interval = \"200ms\"\nreplica_interval = \"50ms\"\n[pool]\nmin_warm = 2\nmax = 16\n\
-             [listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"\"\n{extra}",
+             interval = \"200ms\"\nreplica_interval = \"50ms\"\n[listen]\nmysql = \"127.0.0.1:0\"\nadmin = \"\"\nhttp = \"\"\n\
+             [pool]\nmin_warm = 2\nmax = 16\n{extra}",
             accounts::MONITOR.user,
             accounts::MONITOR.password
         )
@@ -90,6 +92,17 @@ impl Fleet {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never: {line}"));
+    }
+
+    /// Waits until a pool of `a` looks like this.
+    async fn until_at_a(&self, fits: impl Fn(Counts) -> bool) {
+        let wait = async {
+            let of_a = |pool: &Arc<Pool>| pool.server().name == "a" && fits(pool.counts());
+            while !self.app.shared.pools.all().iter().any(of_a) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it comes to that");
     }
 
     fn metrics(&self) -> String {
@@ -170,6 +183,42 @@ async fn planned_switchover(flavor: Flavor) {
     assert_eq!(count(old).await.as_deref(), Some("3"));
     fleet.until(|t| t.has_replicas() && t.servers.iter().all(|s| s.health == Health::Up)).await;
     assert_eq!(one::<u64>(&mut inside, "SELECT COUNT(*) FROM t").await, 3);
+    fleet.stop().await;
+}
+
+/// What is on its way to the old one while the roles change: a statement that runs there, and one that waits for a
+/// connection there.
+async fn what_is_on_its_way(flavor: Flavor) {
+    let fleet = Fleet::start(flavor, &AUTO, "checkout_timeout = \"60s\"\n").await;
+    let (old, new) = (&fleet.pair.primary, &fleet.pair.replica);
+    let mut all = Vec::new();
+    for n in 0..15 {
+        let mut client = fleet.client().await;
+        assert_eq!(one::<u64>(&mut client, &format!("SELECT GET_LOCK('{n}', 0)")).await, 1);
+        all.push(client);
+    }
+    let mut tied = fleet.client().await;
+    let tied = tokio::spawn(async move {
+        assert_eq!(one::<u64>(&mut tied, "SELECT GET_LOCK('0', 60)").await, 1);
+        tied
+    });
+    let mut late = fleet.client().await;
+    fleet.until_at_a(|counts| counts.leased == 16).await;
+    let late = tokio::spawn(async move { late.query_drop("INSERT INTO t (n) VALUES (1)").await });
+    fleet.until_at_a(|counts| counts.waiting == 1).await;
+
+    old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
+    new.catch_up_with(old).await.expect("caught up");
+    fleet.pair.promote_replica().await.expect("promoted");
+    fleet.until_primary_is("b").await;
+    all.swap_remove(0).disconnect().await.expect("goodbye");
+    late.await.expect("no panic").expect("written at the new one");
+    assert_eq!(count(new).await.as_deref(), Some("1"));
+    let mut tied = tied.await.expect("no panic");
+    let lost = tied.query_drop("SELECT COUNT(*) FROM t").await.expect_err("it has not been written here");
+    assert!(code(&lost) == 2013 && lost.to_string().contains("b is the primary now"), "{lost}");
+    // The end would wait for what they hold.
+    drop(all);
     fleet.stop().await;
 }
 
@@ -331,6 +380,7 @@ async fn replicas_that_die(flavor: Flavor) {
 
 crate::on_both!(
     planned_switchover,
+    what_is_on_its_way,
     a_start_between_two_primaries,
     unplanned_promotion,
     transactions_go_on_at_the_successor,
