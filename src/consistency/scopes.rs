@@ -1,6 +1,7 @@
 //! All scopes that have names: of users, and of the keys of applications, of which there may be millions.
 
 use super::scope::Scope;
+use super::token::Token;
 use crate::topology::Snapshot;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -57,6 +58,15 @@ impl Scopes {
     /// The scope of a key that something was noted for, and the one of all keys that were forgotten.
     pub fn of_key(&self, key: Key) -> (Option<Arc<Scope>>, &Arc<Scope>) {
         (self.lock().scopes.get(&key).cloned(), &self.rest)
+    }
+
+    /// What all of them wrote or saw, whether replicas here have it or not.
+    pub fn everything(&self) -> Token {
+        let mut all = self.rest.everything();
+        let keys = self.lock().scopes.values().cloned().collect::<Vec<_>>();
+        let users = self.users().into_iter().map(|(_, scope)| scope);
+        users.chain(keys).for_each(|scope| all.merge(&scope.everything()));
+        all
     }
 
     /// The scopes of all users, with their names.

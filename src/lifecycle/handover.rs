@@ -136,7 +136,9 @@ impl Ready {
     pub(super) async fn hand_over(mut self, app: &App, elders: &mut Elders) -> Result<Successor> {
         let mut lines = elders.cut().await;
         app.doors.shutter().close().await;
-        let (asks, token) = app.shared.succession.hand_over();
+        let (asks, mut token) = app.shared.succession.hand_over();
+        // Without a primary nobody else could tell it.
+        token.merge(&app.shared.scopes.everything());
         let handed = tokio::time::timeout(SERVING_WITHIN, self.let_serve(app, &token, &mut lines)).await;
         if let Err(error) = handed.unwrap_or_else(|_| bail!("it did not begin within {SERVING_WITHIN:?}")) {
             // It must not serve: whoever it has accepted is gone with it.

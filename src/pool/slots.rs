@@ -215,7 +215,8 @@ impl Slots {
 
     /// Gives a connection to whoever waits longest, or puts it with the idle ones.
     pub(super) fn serve(&mut self, pool: &Arc<Pool>, mut conn: Ready) {
-        if !conn.is_current() || self.makes_way(&conn) {
+        // Where there are too many, also those who wait get none of them.
+        if !conn.is_current() || self.makes_way(&conn) || !self.has_room() {
             return;
         }
         while let Some(waiter) = self.waiters.pop_front() {
@@ -235,7 +236,7 @@ impl Slots {
                 Err(Err(_)) => return,
             }
         }
-        if self.closed.is_none() && self.has_room() {
+        if self.closed.is_none() {
             self.idle.push(conn);
         }
     }

@@ -245,7 +245,11 @@ async fn pools_grow_and_shrink(flavor: Flavor) {
     write.await.expect("joins").expect("there may be a third one");
     settings.users[0].pool = landbridge::config::UserPool { min_warm: 1, max: 1, ..settings.users[0].pool };
     reload(&bed, &settings).await;
+    let mut waiting = bed.client().await;
+    let write = tokio::spawn(async move { waiting.query_drop("INSERT INTO t (id, n) VALUES (4, 0)").await });
+    bed.until(|| bed.app().shared.pools.all().iter().any(|pool| pool.counts().waiting == 1)).await;
     for (id, client) in (1..).zip(&mut holders) {
+        assert!(!write.is_finished(), "who waits waits until there are no more than there may be");
         client.query_drop(format!("UPDATE t SET n = {id} WHERE id = {id}")).await.expect("it keeps its connection");
         client.query_drop("COMMIT").await.expect("commit");
     }

@@ -131,6 +131,29 @@ async fn writes_are_seen_across_processes(flavor: Flavor) {
     pair.wait_caught_up().await.expect("catches up");
 }
 
+/// Where nobody can be asked any more, the new one knows what the old one knew.
+async fn writes_are_remembered_without_a_primary(flavor: Flavor) {
+    let (pair, process) = bed(flavor, "[consistency]\npin_for = \"1ms\"").await;
+    let mut old = process.client().await;
+    pair.stop_applier().await.expect("stops");
+    old.query_drop("INSERT INTO t (n) VALUES (1)").await.expect("writes");
+    pair.primary.kill9().expect("killed");
+    let read = async |client: &mut Conn| client.query_first::<u64, _>("SELECT COUNT(*) FROM t").await;
+    let older = read(&mut old).await.expect_err("older data would be wrong");
+    assert!(older.to_string().contains("2003"), "{older}");
+    process.hand_over().await;
+    // A client that asks nothing when it comes in.
+    let asks_nothing = process.opts().max_allowed_packet(Some(1 << 24)).wait_timeout(Some(28_800));
+    let mut new = Conn::new(Opts::from(asks_nothing)).await.expect("comes in");
+    let older = read(&mut new).await.expect_err("older data would be wrong");
+    assert!(older.to_string().contains("2003"), "{older}");
+    pair.start_applier().await.expect("starts");
+    pair.primary.restart().await.expect("back");
+    pair.wait_caught_up().await.expect("catches up");
+    process.until_ready().await;
+    assert_eq!(count(&mut new, 1).await, 1);
+}
+
 /// Transactions that have only read so far go to the primary from the process in which they began.
 async fn transactions_that_have_only_read_go_on(flavor: Flavor) {
     let (pair, mut process) =
@@ -191,6 +214,7 @@ async fn what_cannot_start_changes_nothing(flavor: Flavor) {
 
 crate::on_both!(
     twenty_in_a_row_under_load_fail_nobody,
+    writes_are_remembered_without_a_primary,
     writes_are_seen_across_processes,
     transactions_that_have_only_read_go_on,
     what_cannot_start_changes_nothing,
