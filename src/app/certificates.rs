@@ -93,6 +93,30 @@ pub(super) struct Seen {
     files: Vec<(PathBuf, Stamp)>,
 }
 
+/// What is made of all of them, for new settings.
+pub(super) struct Files {
+    pub(super) seen: Vec<Seen>,
+    /// Of each server of the file, in its order.
+    pub(super) connectors: Vec<Option<Connector>>,
+    /// What clients are shown, and whether they must ask for it.
+    pub(super) acceptor: (Option<Acceptor>, bool),
+}
+
+impl Files {
+    fn read(settings: &Settings) -> Result<Self> {
+        // Before they are read: what changes meanwhile is read again.
+        let seen = look_at(settings);
+        let connectors = settings.servers.iter().map(translate::connector).collect::<Result<_>>()?;
+        let acceptor = translate::acceptor(&settings.listen.tls).context("[listen] tls_cert, tls_key")?;
+        Ok(Self { seen, connectors, acceptor })
+    }
+
+    /// Reads them where nobody waits for them.
+    pub(super) async fn read_aside(settings: Settings) -> Result<(Settings, Self)> {
+        tokio::task::spawn_blocking(move || Self::read(&settings).map(|files| (settings, files))).await?
+    }
+}
+
 /// What was made of changed files.
 enum Fresh {
     Acceptor(Acceptor),

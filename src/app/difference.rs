@@ -21,6 +21,7 @@ pub(super) fn keep_what_needs_a_restart(running: &Settings, new: &mut Settings) 
     keep("[admin] digests", &running.admin.digests, &mut new.admin.digests, &mut keys);
     keep("[consistency] scope", &running.consistency.scope, &mut new.consistency.scope, &mut keys);
     keep("[consistency] per_table", &running.consistency.per_table, &mut new.consistency.per_table, &mut keys);
+    keep("[limits] threads", &running.limits.threads, &mut new.limits.threads, &mut keys);
     keep("[log] format", &running.log.format, &mut new.log.format, &mut keys);
     keys
 }

@@ -4,7 +4,7 @@
 //! replaces what others look at. Nothing that a session holds is taken away: what the file has no more is closed when
 //! it is given back.
 
-use super::certificates::{self, Seen};
+use super::certificates::{self, Files, Seen};
 use super::controls::View;
 use super::difference::{self, Difference};
 use super::translate;
@@ -18,7 +18,7 @@ use crate::frontend::users::Users;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::net::names::Resolver;
-use crate::net::tls::Connector;
+use crate::net::tls::{Acceptor, Connector};
 use crate::pool::Pool;
 use crate::protocol::capability::Capabilities;
 use crate::protocol::errno;
@@ -172,8 +172,13 @@ impl Running {
 
     /// Goes by these settings from now on.
     pub(super) async fn reload(&self, settings: Settings) -> Result<Reloaded> {
+        // Nobody waits for files that cannot be read, but whoever wants these settings.
+        let read = Files::read_aside(settings).await;
         let mut state = self.state.lock().await;
-        let reloaded = self.replace(&mut state, settings).await;
+        let reloaded = match read {
+            Ok((settings, files)) => self.replace(&mut state, settings, files).await,
+            Err(error) => Err(error),
+        };
         match &reloaded {
             Ok(reloaded) => {
                 let result = if reloaded.applied.is_empty() { "unchanged" } else { "applied" };
@@ -184,10 +189,10 @@ impl Running {
         reloaded
     }
 
-    async fn replace(&self, state: &mut State, mut settings: Settings) -> Result<Reloaded> {
+    async fn replace(&self, state: &mut State, mut settings: Settings, files: Files) -> Result<Reloaded> {
         let needs_restart = difference::keep_what_needs_a_restart(&state.settings, &mut settings);
         let Difference { applied } = difference::between(&state.settings, &settings);
-        let prepared = self.prepare(state, settings)?;
+        let prepared = self.prepare(state, settings, files)?;
         self.open(state, &prepared).await?;
         let fingerprint = prepared.settings.fingerprint();
         *state = self.switch(state, prepared);
@@ -200,21 +205,20 @@ impl Running {
     }
 
     /// Makes all that may not be possible. Nobody sees any of it yet.
-    fn prepare(&self, state: &State, settings: Settings) -> Result<Prepared> {
-        // Before they are read: what changes meanwhile is read again.
-        let seen = certificates::look_at(&settings);
+    fn prepare(&self, state: &State, settings: Settings, files: Files) -> Result<Prepared> {
+        let Files { seen, connectors: fresh, acceptor } = files;
         let (mut servers, mut added, mut connectors) = (Vec::new(), Vec::new(), Vec::new());
         let known = self.shared.pools.servers();
-        for planned in &settings.servers {
+        for (planned, tls) in settings.servers.iter().zip(fresh) {
             let before = state.settings.servers.iter().zip(&state.servers);
             let same = before.into_iter().find(|(before, _)| difference::is_same_server(before, planned));
             if let Some((_, server)) = same {
-                connectors.extend(translate::connector(planned)?.map(|connector| (server.clone(), connector)));
+                connectors.extend(tls.map(|connector| (server.clone(), connector)));
                 servers.push(server.clone());
             } else {
                 let id = u16::try_from(known.all().len() + added.len());
                 let id = id.context("more servers came and went than can be told apart; restart Landbridge")?;
-                let server = translate::server(planned, id, &settings, (known.reference(), &self.resolver))?;
+                let server = translate::server(planned, id, &settings, (known.reference(), &self.resolver), tls);
                 servers.push(server.clone());
                 added.push(server);
             }
@@ -240,17 +244,22 @@ impl Running {
             && state.monitor_account.has_password(monitor.password.expose().as_bytes());
         let monitor_account =
             if same_monitor { state.monitor_account.clone() } else { translate::monitor_account(&settings) };
-        let door = self.door(&before, state, &settings, accounts)?;
+        let door = self.door(&before, state, (&settings, acceptor), accounts);
         Ok(Prepared { settings, servers, added, connectors, door, replaced, removed, monitor_account, seen })
     }
 
-    fn door(&self, before: &Door, state: &State, settings: &Settings, accounts: Vec<Arc<Account>>) -> Result<Door> {
+    fn door(
+        &self,
+        before: &Door,
+        state: &State,
+        (settings, (tls, require_tls)): (&Settings, (Option<Acceptor>, bool)),
+        accounts: Vec<Arc<Account>>,
+    ) -> Door {
         let is_made_here = |tls: &config::ClientTls| {
             use config::{Certificate::SelfSigned, ClientTls};
             matches!(tls, ClientTls::Optional(SelfSigned) | ClientTls::Required(SelfSigned))
         };
         let keeps_its_own = is_made_here(&state.settings.listen.tls) && is_made_here(&settings.listen.tls);
-        let (tls, require_tls) = translate::acceptor(&settings.listen.tls).context("[listen] tls_cert, tls_key")?;
         let tls = if keeps_its_own { before.tls.clone() } else { tls.map(Arc::new) };
         let passthrough = translate::passthrough(settings).map(|terms| match &before.users.passthrough {
             Some(passthrough) => passthrough.clone(),
@@ -261,7 +270,7 @@ impl Running {
         });
         let users = Users::new(accounts, passthrough).with_key_of(&before.users);
         let packet_limit = settings.limits.max_packet_before_login as usize;
-        Ok(Door { users, tls, require_tls, packet_limit })
+        Door { users, tls, require_tls, packet_limit }
     }
 
     /// Opens connections to servers and for accounts that are new. A password that the primary refuses ends the

@@ -32,8 +32,11 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 pub fn servers(settings: &Settings, resolver: &Resolver) -> Result<Vec<Arc<Server>>> {
     let reference = Arc::new(Reference::default());
     let servers = settings.servers.iter().zip(0..);
-    let made: Vec<_> =
-        servers.map(|(planned, id)| server(planned, id, settings, (&reference, resolver))).collect::<Result<_>>()?;
+    let made = servers.map(|(planned, id)| {
+        let tls = connector(planned)?;
+        Ok(server(planned, id, settings, (&reference, resolver), tls))
+    });
+    let made: Vec<_> = made.collect::<Result<_>>()?;
     for (server, planned) in made.iter().zip(&settings.servers) {
         if planned.role == config::Role::Primary {
             server.is_reference();
@@ -48,8 +51,8 @@ pub(super) fn server(
     id: u16,
     settings: &Settings,
     (reference, resolver): (&Arc<Reference>, &Resolver),
-) -> Result<Arc<Server>> {
-    let tls = connector(planned)?;
+    tls: Option<Connector>,
+) -> Arc<Server> {
     let server = Server::new(ServerId(id), planned.name.clone(), address(&planned.address), tls);
     let server = server
         .with_parallel_dials(settings.pool.max_parallel_dials as usize)
@@ -58,7 +61,7 @@ pub(super) fn server(
     if settings.pool.pipelining == config::Pipelining::Off {
         server.early_tls.never();
     }
-    Ok(Arc::new(server))
+    Arc::new(server)
 }
 
 fn address(address: &ServerAddress) -> Address {

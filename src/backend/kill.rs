@@ -16,6 +16,17 @@ pub enum End {
     Query,
 }
 
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server has done it, or there was nothing to be done.
+    Done,
+    /// The server was not asked.
+    NotAsked,
+    /// The server was asked and has not answered in time: it may do it yet.
+    Unknown,
+}
+
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -35,7 +46,7 @@ const STATE: usize = 6;
 /// What MySQL says there of a commit that cannot be ended any more.
 const COMMITS: &str = "waiting for handler commit";
 
-/// Ends what runs on the connection of this number, or the connection; whether the server was asked to.
+/// Ends what runs on the connection of this number, or the connection.
 ///
 /// A commit under way in MySQL is left alone. It cannot be ended; but one that waits for space to write the binary log
 /// hears of a `KILL`, takes it for a failure to log what it did, and stops the whole server
@@ -43,10 +54,12 @@ const COMMITS: &str = "waiting for handler commit";
 /// would be another one by then.
 ///
 /// `longest`: how long each answer may take.
-pub async fn end(mut conn: Ready, what: End, thread_id: u32, longest: Duration) -> bool {
+pub async fn end(mut conn: Ready, what: End, thread_id: u32, longest: Duration) -> Outcome {
     let mut pause = SOON;
     while conn.family() == Family::MySql {
-        let Ok(Ok((asked, reply))) = timeout(longest, conn.query("SHOW PROCESSLIST")).await else { return false };
+        let Ok(Ok((asked, reply))) = timeout(longest, conn.query("SHOW PROCESSLIST")).await else {
+            return Outcome::NotAsked;
+        };
         conn = asked;
         if !matches!(reply, Reply::Rows { rows, .. } if commits(&rows, thread_id)) {
             break;
@@ -55,13 +68,16 @@ pub async fn end(mut conn: Ready, what: End, thread_id: u32, longest: Duration) 
             tracing::warn!(thread_id, "a commit is left to come to its end, not killed: that could stop the server");
         }
         if what == End::Query {
-            return false;
+            return Outcome::NotAsked;
         }
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(LATER);
     }
     // An error means that it is already gone, which is what was wanted.
-    matches!(timeout(longest, conn.query(&format!("KILL {what} {thread_id}"))).await, Ok(Ok(_)))
+    match timeout(longest, conn.query(&format!("KILL {what} {thread_id}"))).await {
+        Ok(Ok(_)) => Outcome::Done,
+        Ok(Err(_)) | Err(_) => Outcome::Unknown,
+    }
 }
 
 /// Whether what runs on a connection is a commit.

@@ -1,10 +1,10 @@
 //! `landbridge run`
 
 use super::paint::Paint;
-use super::runtime;
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::lifecycle::Life;
 use std::path::Path;
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 /// Says what is logged instead of the file, for as long as the process lives.
@@ -20,7 +20,7 @@ pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
     for warning in &settings.warnings {
         tracing::warn!(%warning, "configuration warning");
     }
-    let runtime = runtime()?;
+    let runtime = runtime(settings.limits.threads)?;
     let done = runtime.block_on(async {
         let life = Life::begin(path, settings).await?;
         let app = life.app();
@@ -37,6 +37,15 @@ pub(super) fn run(path: &Path, settings: &Settings) -> anyhow::Result<()> {
     // A name or a file that is asked for may never be answered.
     runtime.shutdown_background();
     done
+}
+
+/// With so many threads; half of the processors are the application's. One thread by itself spends less on each
+/// statement than any of several, which hand each other work (`docs/decisions/0015`).
+fn runtime(threads: Option<u32>) -> std::io::Result<Runtime> {
+    let half = || std::thread::available_parallelism().map_or(1, |processors| processors.get() / 2);
+    let threads = threads.map_or_else(half, |threads| threads as usize);
+    let mut builder = if threads > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.worker_threads(threads.max(1)).enable_all().build()
 }
 
 /// Starts logging to standard error. Returns what sets the level.

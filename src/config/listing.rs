@@ -95,6 +95,7 @@ pub fn list(settings: &Settings) -> Vec<Listed> {
     rows.add("limits.max_prepared_statements", limits.max_prepared_statements);
     rows.add("limits.max_waiting", limits.max_waiting);
     rows.add("limits.kill_abandoned", limits.kill_abandoned);
+    rows.add("limits.threads", limits.threads.map_or_else(|| "half of the processors".to_owned(), |n| n.to_string()));
     rows.add("log.level", log.level);
     rows.add("log.format", log.format);
     rows.add("log.slow", or_never(log.slow));

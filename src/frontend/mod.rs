@@ -31,6 +31,7 @@ mod job;
 mod journal;
 mod keep_up;
 mod kill;
+mod killed;
 mod lasting;
 pub mod listener;
 mod local;

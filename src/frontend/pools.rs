@@ -217,7 +217,7 @@ impl Pools {
         stop: &CancellationToken,
     ) -> Arc<Pool> {
         let metrics = self.metrics.for_pool(&server.name);
-        let pool = Pool::new(server.clone(), account.clone(), flags, settings.clone(), metrics);
+        let pool = Pool::new(server.clone(), account.clone(), flags, settings.clone(), metrics, self.tasks.clone());
         self.tasks.spawn(pool.clone().keep(stop.clone()));
         pool
     }

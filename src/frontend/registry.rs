@@ -1,9 +1,9 @@
 //! Who is connected, and what each of them runs where: for KILL, limits and drain.
 
 use super::holds::Holds;
+use super::killed::Running;
 use super::signal::Signal;
 use crate::consistency::scope::Scope;
-use crate::pool::Pool;
 use crate::topology::ServerId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub struct Handle {
     connected: Instant,
     about: Mutex<About>,
     running: Mutex<Running>,
-    killed: Notify,
+    pub(super) killed: Notify,
     /// What it holds between two commands, as [`Holds::encode`] writes it.
     holds: AtomicU64,
     /// When its last statement ended, in microseconds since it connected; 0 = not known.
@@ -51,15 +51,6 @@ struct About {
     user: String,
     schema: Option<String>,
     scope: Option<Arc<Scope>>,
-}
-
-/// What a client's statement runs on, and how many others are about to end it.
-#[derive(Debug, Default)]
-struct Running {
-    on: Option<(Arc<Pool>, u32)>,
-    /// When it began, or the last one did.
-    since: Option<Instant>,
-    kills: usize,
 }
 
 /// A client at one moment.
@@ -268,61 +259,12 @@ impl Handle {
         }
     }
 
-    /// Notes that a statement of it begins to run: a pool, the server's id of the connection, and when.
-    pub fn begin(&self, pool: Arc<Pool>, thread_id: u32, now: Instant) {
-        let mut running = self.lock();
-        running.on = Some((pool, thread_id));
-        running.since = Some(now);
-    }
-
-    /// Notes that its statement is over, and waits for those who were just about to kill it: their
-    /// `KILL` must not meet the next client of the connection. Whether there were any.
-    pub async fn end(&self) -> bool {
-        let mut met = false;
-        loop {
-            let killed = self.killed.notified();
-            {
-                let mut running = self.lock();
-                running.on = None;
-                if running.kills == 0 {
-                    return met;
-                }
-            }
-            met = true;
-            killed.await;
-        }
-    }
-
-    /// Kills the statement that runs for it now, if any.
-    pub async fn kill_statement(&self) {
-        let target = {
-            let mut running = self.lock();
-            let target = running.on.clone();
-            running.kills += usize::from(target.is_some());
-            target
-        };
-        if let Some((pool, thread_id)) = target {
-            let _over = Killing(self);
-            pool.kill_query(thread_id).await;
-        }
-    }
-
     fn about(&self) -> std::sync::MutexGuard<'_, About> {
         self.about.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Running> {
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// While somebody kills a client's statement; its connection serves nobody else until this is dropped.
-struct Killing<'a>(&'a Handle);
-
-impl Drop for Killing<'_> {
-    fn drop(&mut self) {
-        self.0.lock().kills -= 1;
-        self.0.killed.notify_waiters();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::notify;
 use crate::app::App;
-use crate::config;
+use crate::config::{self, Faults, Settings};
 use std::convert::Infallible;
 use std::path::Path;
 use tokio::sync::Notify;
@@ -24,8 +24,15 @@ pub(super) async fn reload_whenever(again: &Notify, app: &App, path: &Path) -> I
     }
 }
 
+/// Files may be on a disk that is slow, or gone for good: no client waits for them.
+async fn load(path: &Path) -> Result<Result<Settings, Faults>, String> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || config::load(&path, &|name| std::env::var(name).ok()));
+    read.await.map_err(|error| error.to_string())
+}
+
 async fn read_again(app: &App, path: &Path) -> Result<u64, String> {
-    let settings = match config::load(path, &|name| std::env::var(name).ok()) {
+    let settings = match load(path).await? {
         Ok(settings) => settings,
         Err(faults) => {
             app.reload_refused();

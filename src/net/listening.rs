@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o660, "as it is wanted now");
         let copy = Listening::new(found.acceptor().expect("descriptor"), Owner::Manager).expect("a socket");
         copy.end();
-        assert!(std::os::unix::net::UnixStream::connect(&path).is_ok(), "it is somebody else's");
+        assert!(UnixStream::connect(&path).is_ok(), "it is somebody else's");
         found.end();
         assert!(UnixStream::connect(&path).is_err(), "nor by the copy");
         found.remove_file();

@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::backend::conn::Ready;
-use crate::backend::kill::{self, End};
+use crate::backend::kill::{self, End, Outcome};
 use crate::backend::login;
 use crate::backend::query::Reply;
 use std::sync::Arc;
@@ -22,9 +22,18 @@ pub struct Lease {
     pool: Arc<Pool>,
     conn: Option<Ready>,
     used: bool,
-    /// Something may have been left on the connection that only a reset removes.
-    tainted: bool,
+    remains: Remains,
     accounted: bool,
+}
+
+/// What may have been left on a connection that its state does not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Remains {
+    Nothing,
+    /// What only a reset removes.
+    Something,
+    /// A `KILL` that is still on its way: it must not meet anybody else's statement.
+    LateKill,
 }
 
 /// In which condition a connection comes back.
@@ -38,7 +47,7 @@ pub enum Disposition {
 
 impl Lease {
     pub(super) fn new(pool: Arc<Pool>, conn: Ready) -> Self {
-        Self { pool, conn: Some(conn), used: false, tainted: false, accounted: true }
+        Self { pool, conn: Some(conn), used: false, remains: Remains::Nothing, accounted: true }
     }
 
     /// The pool it belongs to.
@@ -73,15 +82,24 @@ impl Lease {
 
     /// Notes that the connection must be reset before anyone else may have it.
     pub fn taint(&mut self) {
-        self.tainted = true;
+        self.remains = self.remains.max(Remains::Something);
+    }
+
+    /// Notes that nobody else may ever have the connection: a `KILL` of what ran on it may still come.
+    pub fn awaits_kill(&mut self) {
+        self.remains = Remains::LateKill;
     }
 
     /// Ends the lease.
     pub fn give_back(mut self, disposition: Disposition) {
         let Some(conn) = self.conn.take() else { return };
         self.accounted = false;
+        if self.remains == Remains::LateKill {
+            self.pool.returned(None);
+            return;
+        }
         // Nobody else may find himself in a transaction that he did not begin.
-        let is_dirty = self.tainted || conn.is_in_transaction();
+        let is_dirty = self.remains == Remains::Something || conn.is_in_transaction();
         let disposition = if is_dirty { Disposition::NeedsReset } else { disposition };
         match disposition {
             Disposition::Clean => self.pool.returned(Some(conn)),
@@ -104,24 +122,33 @@ impl Lease {
     pub fn kill(self, thread_id: u32) {
         let pool = self.pool.clone();
         drop(self);
-        tokio::spawn(async move { pool.kill(End::Connection, thread_id).await });
+        // The end waits for it, if not for long.
+        pool.tasks.clone().spawn(async move { pool.kill(End::Connection, thread_id).await });
     }
 }
 
 impl Pool {
     /// Ends the statement that runs on a connection of this pool, from beside it.
-    pub async fn kill_query(&self, thread_id: u32) {
-        self.kill(End::Query, thread_id).await;
+    pub async fn kill_query(&self, thread_id: u32) -> Outcome {
+        self.kill(End::Query, thread_id).await
     }
 
-    async fn kill(&self, what: End, thread_id: u32) {
+    async fn kill(&self, what: End, thread_id: u32) -> Outcome {
         let timeout = self.settings.load().connect_timeout;
-        let dial = login::dial(&self.server, &self.account, self.flags, timeout);
-        let Ok(login) = dial.await else { return };
+        let login = {
+            // Many clients may have left at once. Who asks for the end of a statement waits for it, and is one.
+            let _turn = if what == End::Connection { self.server.reach.turn().await } else { None };
+            let Ok(login) = login::dial(&self.server, &self.account, self.flags, timeout).await else {
+                return Outcome::NotAsked;
+            };
+            login
+        };
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
-        if kill::end(conn, what, thread_id, timeout).await {
+        let outcome = kill::end(conn, what, thread_id, timeout).await;
+        if outcome == Outcome::Done {
             self.metrics.kills.inc();
         }
+        outcome
     }
 }
 

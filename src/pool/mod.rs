@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// Where fewer connections are to be kept than usual, idle ones are closed after this.
 const IDLE_WHEN_FEWER: Duration = Duration::from_secs(5);
@@ -86,6 +87,8 @@ pub struct Pool {
     metrics: PoolMetrics,
     /// How many connections to keep open at most for nobody.
     most_warm: AtomicUsize,
+    /// What the end of the program waits for.
+    tasks: TaskTracker,
 }
 
 impl Pool {
@@ -96,11 +99,12 @@ impl Pool {
         flags: Capabilities,
         settings: PoolSettings,
         metrics: PoolMetrics,
+        tasks: TaskTracker,
     ) -> Arc<Self> {
         let slots = Mutex::new(Slots::new(settings.max));
         let most_warm = AtomicUsize::new(usize::MAX);
         let settings = ArcSwap::from_pointee(settings);
-        Arc::new(Self { server, account, flags, settings, slots, wake: Notify::new(), metrics, most_warm })
+        Arc::new(Self { server, account, flags, settings, slots, wake: Notify::new(), metrics, most_warm, tasks })
     }
 
     /// Keeps no more connections open than this that nobody uses, however many it was to keep warm.

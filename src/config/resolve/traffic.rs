@@ -15,6 +15,8 @@ use crate::config::settings::{
 pub(super) const LARGEST_POOL: u32 = 100_000;
 /// Most clients: more than one process has file descriptors for.
 pub(super) const MOST_CLIENTS: u32 = 1_000_000;
+/// More than any machine has.
+pub(super) const MOST_THREADS: u32 = 256;
 /// Largest packet of the protocol, in bytes.
 const LEAST_MEMORY: u32 = 1024 * 1024;
 const LARGEST_PACKET: u32 = 0x00ff_ffff;
@@ -133,6 +135,7 @@ pub(super) fn limits(mut section: Section<'_, '_>) -> Limits {
         max_prepared_statements: section.count("max_prepared_statements", 1..=MOST_CLIENTS).or_default_of(16_382),
         kill_abandoned: section.flag("kill_abandoned").or_default_of(true),
         max_waiting: section.count("max_waiting", 1..=MOST_CLIENTS).or_default_of(1_000),
+        threads: section.count("threads", 0..=MOST_THREADS).value().filter(|threads| *threads > 0),
     };
     section.finish();
     limits

@@ -182,4 +182,6 @@ pub struct Limits {
     pub kill_abandoned: bool,
     /// Most statements that wait at a time, for a primary or for `RESUME`.
     pub max_waiting: u32,
+    /// Threads that serve clients; `None`: half as many as there are processors.
+    pub threads: Option<u32>,
 }

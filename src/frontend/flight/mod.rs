@@ -23,6 +23,7 @@ use self::fly::fly;
 pub(super) use self::steps::means_the_same;
 use self::steps::{Flight, Guard};
 use super::job::Job;
+use super::killed::Killed;
 use super::relay::RelayError;
 use super::session::Session;
 use super::summary::Summary;
@@ -110,8 +111,10 @@ pub(super) async fn exchange(
         Ok(flown) => conclude(session, flown, job, tenure, thread_id).await,
         Err(broken) => Err(broken),
     };
-    if handle.end().await {
-        lease.taint();
+    match handle.end().await {
+        Killed::No => {}
+        Killed::Yes => lease.taint(),
+        Killed::Perhaps => lease.awaits_kill(),
     }
     if let Err(Broken::Failed(Failed::Lost { .. }) | Broken::Relay(RelayError::Server(_))) = &landed {
         pool.server().reach.suspect();
