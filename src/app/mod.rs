@@ -44,7 +44,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -160,7 +159,7 @@ impl App {
         if let Some(address) = settings.listen.http {
             let socket = self.doors.add(&Place::Tcp(address), "http", passed)?;
             self.http = socket.tcp();
-            let listener = TcpListener::from_std(socket.acceptor()?.into())?;
+            let listener = Listener::on(socket)?;
             let (shared, metrics, plan) = (self.shared.clone(), self.metrics.clone(), self.running.status.clone());
             let state = http::State { shared, metrics, plan, started: Instant::now() };
             self.tasks.spawn(http::serve(listener, state, (self.doors.shutter().clone(), self.stop.clone())));

@@ -20,7 +20,7 @@ pub async fn listen(listener: Listener, console: Arc<Console>, (shutter, stop): 
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             // Closed, somebody else accepts there.
-            accepted = shutter.pass(|| listener.accept()) => accepted,
+            accepted = shutter.pass(|opening| listener.accept(opening)) => accepted,
         };
         match accepted {
             Ok((socket, host)) => {

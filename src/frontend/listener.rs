@@ -12,7 +12,7 @@ use crate::net::stream::Socket;
 use crate::protocol::errno;
 use socket2::SockRef;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -23,10 +23,16 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound listening socket.
 #[derive(Debug)]
-pub enum Listener {
-    /// TCP.
+pub struct Listener {
+    socket: Listening,
+    /// For which opening of the shutter.
+    queue: Mutex<(u64, Arc<Queue>)>,
+}
+
+/// Where clients wait to be accepted, as the runtime has it.
+#[derive(Debug)]
+enum Queue {
     Tcp(TcpListener),
-    /// Unix domain socket.
     Unix(UnixListener),
 }
 
@@ -36,6 +42,42 @@ impl Listener {
     /// # Errors
     /// No descriptor is left, or the system refuses an option.
     pub fn on(socket: &Listening) -> io::Result<Self> {
+        let socket = Listening::new(socket.acceptor()?, socket.owner())?;
+        let queue = Mutex::new((0, Arc::new(Queue::of(&socket)?)));
+        Ok(Self { socket, queue })
+    }
+
+    /// The next client, and where it comes from. `opening`: which one of the [shutter](Shutter::pass) it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn accept(&self, opening: u64) -> io::Result<(Socket, String)> {
+        match &*self.queue(opening)? {
+            Queue::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Socket::Tcp(stream), peer.ip().to_string()))
+            }
+            Queue::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), "localhost".into()))
+            }
+        }
+    }
+
+    /// While the shutter was closed another process may have ended the socket. It listens once more, but the runtime
+    /// never forgets that it was at its end, and would try to accept again and again, without a pause.
+    fn queue(&self, opening: u64) -> io::Result<Arc<Queue>> {
+        // Both of the pair change at once.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.0 != opening {
+            *queue = (opening, Arc::new(Queue::of(&self.socket)?));
+        }
+        Ok(queue.1.clone())
+    }
+}
+
+impl Queue {
+    fn of(socket: &Listening) -> io::Result<Self> {
         let fd = socket.acceptor()?;
         Ok(match socket.tcp() {
             Some(_) => {
@@ -44,23 +86,6 @@ impl Listener {
             }
             None => Self::Unix(UnixListener::from_std(fd.into())?),
         })
-    }
-
-    /// The next client, and where it comes from.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn accept(&self) -> io::Result<(Socket, String)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Socket::Tcp(stream), peer.ip().to_string()))
-            }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Socket::Unix(stream), "localhost".into()))
-            }
-        }
     }
 }
 
@@ -76,7 +101,7 @@ pub async fn listen(
             biased;
             () = stop.cancelled() => return,
             // Who was accepted is counted before the shutter can be closed.
-            accepted = shutter.pass(|| accept(&listener, &shared, &sessions)) => accepted,
+            accepted = shutter.pass(|opening| accept(listener.accept(opening), &shared, &sessions)) => accepted,
         };
         if let Err(error) = accepted {
             shared.metrics.accept_failures.inc();
@@ -86,8 +111,12 @@ pub async fn listen(
     }
 }
 
-async fn accept(listener: &Listener, shared: &Arc<Shared>, sessions: &TaskTracker) -> io::Result<()> {
-    let (socket, host) = listener.accept().await?;
+async fn accept(
+    next: impl Future<Output = io::Result<(Socket, String)>>,
+    shared: &Arc<Shared>,
+    sessions: &TaskTracker,
+) -> io::Result<()> {
+    let (socket, host) = next.await?;
     sessions.spawn(serve(socket, host, shared.clone()));
     Ok(())
 }

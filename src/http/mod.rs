@@ -8,9 +8,11 @@ mod status;
 
 pub use ready::unready;
 
+use crate::frontend::listener::{ACCEPT_PAUSE, Listener};
 use crate::frontend::shared::Shared;
 use crate::metrics::Metrics;
 use crate::net::shutter::Shutter;
+use crate::net::stream::Socket;
 use crate::status::Plan;
 use arc_swap::ArcSwap;
 use http_body_util::Full;
@@ -24,7 +26,6 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +42,6 @@ pub struct State {
     pub started: Instant,
 }
 
-/// Pause after the system refused a connection, for example for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// So many are served at a time: what is shown here must not take descriptors from clients of MySQL.
 const MOST_CONNECTIONS: usize = 64;
 /// So long a connection may wait for a request, or stop in the middle of one.
@@ -52,7 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_CONNECTION: Duration = Duration::from_secs(600);
 
 /// Serves until `stop`, as long as the shutter is open.
-pub async fn serve(listener: TcpListener, state: State, (shutter, stop): (Shutter, CancellationToken)) {
+pub async fn serve(listener: Listener, state: State, (shutter, stop): (Shutter, CancellationToken)) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let place = tokio::select! {
@@ -64,12 +62,14 @@ pub async fn serve(listener: TcpListener, state: State, (shutter, stop): (Shutte
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = shutter.pass(|| listener.accept()) => accepted,
+            accepted = shutter.pass(|opening| listener.accept(opening)) => accepted,
         };
-        let Ok((stream, peer)) = accepted else {
+        let Ok((Socket::Tcp(stream), _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        // It may have gone already.
+        let Ok(peer) = stream.peer_addr() else { continue };
         let (state, stop) = (state.clone(), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {

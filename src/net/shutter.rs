@@ -7,7 +7,8 @@ use tokio::sync::{RwLock, watch};
 /// A shutter. Clones are the same shutter.
 #[derive(Debug, Clone)]
 pub struct Shutter {
-    open: watch::Sender<bool>,
+    /// How often it was opened or closed: it is open while the number is odd.
+    turns: watch::Sender<u64>,
     /// Held by whoever is passing.
     passing: Arc<RwLock<()>>,
 }
@@ -15,38 +16,50 @@ pub struct Shutter {
 impl Shutter {
     /// A shutter.
     pub fn new(open: bool) -> Self {
-        Self { open: watch::Sender::new(open), passing: Arc::default() }
+        Self { turns: watch::Sender::new(open.into()), passing: Arc::default() }
     }
 
     /// Opens it.
     pub fn open(&self) {
-        self.open.send_replace(true);
+        self.turn(true);
     }
 
     /// Closes it; when this returns, nobody is passing any more.
     pub async fn close(&self) {
-        self.open.send_replace(false);
+        self.turn(false);
         drop(self.passing.write().await);
     }
 
+    fn turn(&self, open: bool) {
+        self.turns.send_if_modified(|turns| {
+            let is_other = is_open(*turns) != open;
+            *turns += u64::from(is_other);
+            is_other
+        });
+    }
+
     /// Does something while the shutter is open: whatever it has not finished when the shutter closes is dropped, and begun
-    /// again when it opens.
+    /// again when it opens. It is told a number, another one each time the shutter opens.
     ///
     /// # Cancel safety
     /// As safe as what is done.
-    pub async fn pass<F: Future>(&self, act: impl Fn() -> F) -> F::Output {
-        let mut open = self.open.subscribe();
+    pub async fn pass<F: Future>(&self, act: impl Fn(u64) -> F) -> F::Output {
+        let mut turns = self.turns.subscribe();
         loop {
             // The sender is in `self`.
-            let _always_there = open.wait_for(|open| *open).await.is_ok();
+            let opening = turns.wait_for(|turns| is_open(*turns)).await.map_or(0, |turns| *turns);
             let _passing = self.passing.read().await;
             tokio::select! {
                 biased;
-                _ = open.wait_for(|open| !*open) => {}
-                output = act() => return output,
+                _ = turns.wait_for(|turns| !is_open(*turns)) => {}
+                output = act(opening) => return output,
             }
         }
     }
+}
+
+fn is_open(turns: u64) -> bool {
+    turns % 2 == 1
 }
 
 #[cfg(test)]
@@ -61,7 +74,7 @@ mod tests {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("bound"));
         let address = listener.local_addr().expect("an address");
         let (theirs, behind) = (shutter.clone(), listener.clone());
-        let accepting = tokio::spawn(async move { theirs.pass(|| behind.accept()).await.expect("accepted") });
+        let accepting = tokio::spawn(async move { theirs.pass(|_| behind.accept()).await.expect("accepted") });
         tokio::task::yield_now().await;
         shutter.close().await;
         let client = TcpStream::connect(address).await.expect("the queue takes it");
