@@ -10,6 +10,8 @@ use std::time::Instant;
 
 /// Most keys remembered by themselves: some hundred bytes each.
 const MOST_KEYS: usize = 1 << 18;
+/// What so many keys wrote can be told another process.
+const MOST_TOLD: usize = 4096;
 /// Keys looked at for being over, for each one that is added.
 const SWEPT_AT_ONCE: usize = 2;
 
@@ -60,10 +62,11 @@ impl Scopes {
         (self.lock().scopes.get(&key).cloned(), &self.rest)
     }
 
-    /// What all of them wrote or saw, whether replicas here have it or not.
+    /// What all of them wrote or saw, whether replicas here have it or not; of keys, so many: of more there is more to
+    /// tell than anybody takes.
     pub fn everything(&self) -> Token {
         let mut all = self.rest.everything();
-        let keys = self.lock().scopes.values().cloned().collect::<Vec<_>>();
+        let keys = self.lock().scopes.values().take(MOST_TOLD).cloned().collect::<Vec<_>>();
         let users = self.users().into_iter().map(|(_, scope)| scope);
         users.chain(keys).for_each(|scope| all.merge(&scope.everything()));
         all

@@ -151,7 +151,7 @@ impl Ready {
             return Err(error.context("the other process did not begin to serve"));
         }
         if let Some(pid) = self.child.id() {
-            notify::main_is(pid);
+            notify::main_is(pid).await;
         }
         let Self { child, line } = self;
         Ok(Successor { child, line, asks })

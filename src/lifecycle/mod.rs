@@ -231,7 +231,7 @@ impl Life {
         tracing::info!(clients, "draining");
         self.telling.abort();
         if !self.app.shared.succession.is_lingering() {
-            notify::stopping(clients);
+            notify::stopping(clients).await;
         }
         let longest = self.app.shutdown().drain_timeout;
         let (app, elders) = (self.app, &mut self.elders);

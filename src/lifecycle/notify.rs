@@ -3,6 +3,7 @@
 use crate::frontend::shared::Shared;
 use crate::http::unready;
 use sd_notify::NotifyState;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -12,6 +13,8 @@ use tokio::time::MissedTickBehavior;
 const READY_AT_LATEST: Duration = Duration::from_secs(10);
 /// How often the sentence for people is looked at.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
+/// So long somebody may take to listen.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to look whether everything is warm.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -26,7 +29,11 @@ pub async fn keep_telling(shared: Arc<Shared>) {
     };
     let _not_warm = tokio::time::timeout(READY_AT_LATEST, warm).await;
     let mut told = status(&shared);
-    tell(&[NotifyState::Ready, NotifyState::MainPid(std::process::id()), NotifyState::Status(&told)]);
+    let text = told.clone();
+    tell(move || {
+        sd_notify::notify(&[NotifyState::Ready, NotifyState::MainPid(std::process::id()), NotifyState::Status(&text)])
+    })
+    .await;
     let alive = sd_notify::watchdog_enabled().map_or(STATUS_EVERY, |limit| limit / 2);
     let mut ticks = tokio::time::interval(alive.min(STATUS_EVERY).max(LOOK_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -34,36 +41,38 @@ pub async fn keep_telling(shared: Arc<Shared>) {
         ticks.tick().await;
         let now = status(&shared);
         if now == told {
-            tell(&[NotifyState::Watchdog]);
+            tell(|| sd_notify::notify(&[NotifyState::Watchdog])).await;
         } else {
-            tell(&[NotifyState::Watchdog, NotifyState::Status(&now)]);
-            told = now;
+            told.clone_from(&now);
+            tell(move || sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&now)])).await;
         }
     }
 }
 
 /// Another process is the service from now on.
-pub fn main_is(pid: u32) {
-    tell(&[NotifyState::MainPid(pid), NotifyState::Status("Another process has taken over")]);
+pub async fn main_is(pid: u32) {
+    let status = NotifyState::Status("Another process has taken over");
+    tell_soon(move || sd_notify::notify(&[NotifyState::MainPid(pid), status])).await;
 }
 
 /// The service ends.
-pub fn stopping(clients: usize) {
+pub async fn stopping(clients: usize) {
     let status = format!("Draining: {clients} clients may finish what they began");
-    tell(&[NotifyState::Stopping, NotifyState::Status(&status)]);
+    tell_soon(move || sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status(&status)])).await;
 }
 
 /// The file is being read again; [`reloaded`] must follow.
-pub fn reloading() {
+pub async fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => tell_soon(move || sd_notify::notify(&[NotifyState::Reloading, now])).await,
         Err(error) => tracing::debug!(%error, "no monotonic clock"),
     }
 }
 
 /// It has been read.
-pub fn reloaded(shared: &Shared) {
-    tell(&[NotifyState::Ready, NotifyState::Status(&status(shared))]);
+pub async fn reloaded(shared: &Shared) {
+    let status = status(shared);
+    tell_soon(move || sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)])).await;
 }
 
 fn status(shared: &Shared) -> String {
@@ -74,8 +83,16 @@ fn status(shared: &Shared) -> String {
     format!("Serving {clients} clients; {}", missing.trim_end().replace('\n', "; "))
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
+/// The same, but whoever does not listen is not waited for.
+async fn tell_soon(say: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    if tokio::time::timeout(PATIENCE, tell(say)).await.is_err() {
+        tracing::debug!("systemd does not listen");
+    }
+}
+
+/// On a thread of its own: the socket of a systemd that reads nothing takes nothing in the end, and whoever writes waits.
+async fn tell(say: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(say).await {
         tracing::debug!(%error, "cannot notify systemd");
     }
 }

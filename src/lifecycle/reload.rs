@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 
 /// Reads the file again and tells what came of it: in the log, and how many things changed, or why nothing did.
 pub(super) async fn reload(app: &App, path: &Path) -> Result<u64, String> {
-    notify::reloading();
+    notify::reloading().await;
     let reloaded = read_again(app, path).await;
-    notify::reloaded(&app.shared);
+    notify::reloaded(&app.shared).await;
     reloaded
 }
 

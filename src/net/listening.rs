@@ -181,12 +181,14 @@ impl Passed {
 
 /// A socket file left behind by a process that is gone would be in the way. Any other file is somebody's.
 fn remove_if_left_behind(path: &Path) -> io::Result<()> {
-    let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
-    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && UnixStream::connect(path).is_err_and(is_refused) {
-        std::fs::remove_file(path)?;
+    if !path.metadata().is_ok_and(|file| file.file_type().is_socket()) {
+        return Ok(());
     }
-    Ok(())
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// `/run` and `/var/run` are often the same.

@@ -135,13 +135,9 @@ impl Pool {
 
     async fn kill(&self, what: End, thread_id: u32) -> Outcome {
         let timeout = self.settings.load().connect_timeout;
-        let login = {
-            // Many clients may have left at once. Who asks for the end of a statement waits for it, and is one.
-            let _turn = if what == End::Connection { self.server.reach.turn().await } else { None };
-            let Ok(login) = login::dial(&self.server, &self.account, self.flags, timeout).await else {
-                return Outcome::NotAsked;
-            };
-            login
+        // Not in turn: by then the number may be another's, of a server that has been started anew.
+        let Ok(login) = login::dial(&self.server, &self.account, self.flags, timeout).await else {
+            return Outcome::NotAsked;
         };
         let conn = Ready::new(login, self.server.clone(), self.account.clone());
         let outcome = kill::end(conn, what, thread_id, timeout).await;

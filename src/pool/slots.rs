@@ -216,7 +216,8 @@ impl Slots {
     /// Gives a connection to whoever waits longest, or puts it with the idle ones.
     pub(super) fn serve(&mut self, pool: &Arc<Pool>, mut conn: Ready) {
         // Where there are too many, also those who wait get none of them.
-        if !conn.is_current() || self.makes_way(&conn) || !self.has_room() {
+        let is_surplus = self.total() - self.dialing >= self.max;
+        if !conn.is_current() || self.makes_way(&conn) || is_surplus {
             return;
         }
         while let Some(waiter) = self.waiters.pop_front() {
@@ -236,7 +237,7 @@ impl Slots {
                 Err(Err(_)) => return,
             }
         }
-        if self.closed.is_none() {
+        if self.closed.is_none() && self.has_room() {
             self.idle.push(conn);
         }
     }

@@ -191,6 +191,10 @@ async fn planned_switchover(flavor: Flavor) {
 async fn what_is_on_its_way(flavor: Flavor) {
     let fleet = Fleet::start(flavor, &AUTO, "checkout_timeout = \"60s\"\n").await;
     let (old, new) = (&fleet.pair.primary, &fleet.pair.replica);
+    // What it has written only the old one has: there its transaction is to begin.
+    let mut reads = fleet.client().await;
+    fleet.pair.stop_applier().await.expect("stops");
+    reads.query_drop("INSERT INTO t (n) VALUES (0)").await.expect("write");
     let mut all = Vec::new();
     for n in 0..15 {
         let mut client = fleet.client().await;
@@ -205,7 +209,13 @@ async fn what_is_on_its_way(flavor: Flavor) {
     let mut late = fleet.client().await;
     fleet.until_at_a(|counts| counts.leased == 16).await;
     let late = tokio::spawn(async move { late.query_drop("INSERT INTO t (n) VALUES (1)").await });
-    fleet.until_at_a(|counts| counts.waiting == 1).await;
+    let reads = tokio::spawn(async move {
+        reads.query_drop("START TRANSACTION READ ONLY").await.expect("begun");
+        assert_eq!(one::<u64>(&mut reads, "SELECT COUNT(*) FROM t").await, 1);
+        reads
+    });
+    fleet.until_at_a(|counts| counts.waiting == 2).await;
+    fleet.pair.start_applier().await.expect("starts");
 
     old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
     new.catch_up_with(old).await.expect("caught up");
@@ -213,7 +223,12 @@ async fn what_is_on_its_way(flavor: Flavor) {
     fleet.until_primary_is("b").await;
     all.swap_remove(0).disconnect().await.expect("goodbye");
     late.await.expect("no panic").expect("written at the new one");
-    assert_eq!(count(new).await.as_deref(), Some("1"));
+    assert_eq!(count(new).await.as_deref(), Some("2"));
+    let mut reads = reads.await.expect("no panic");
+    // It is a transaction still, and what it has seen is not so any more.
+    let refused = reads.query_drop("INSERT INTO t (n) VALUES (2)").await.expect_err("it only reads");
+    assert_eq!(code(&refused), 1213, "{refused}");
+    assert_eq!(count(new).await.as_deref(), Some("2"));
     let mut tied = tied.await.expect("no panic");
     let lost = tied.query_drop("SELECT COUNT(*) FROM t").await.expect_err("it has not been written here");
     assert!(code(&lost) == 2013 && lost.to_string().contains("b is the primary now"), "{lost}");

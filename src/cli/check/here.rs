@@ -41,7 +41,7 @@ fn taken(key: &str, address: &ListenAddress) -> Option<Finding> {
             }
         },
         ListenAddress::Unix(path) => {
-            if path.symlink_metadata().is_ok_and(|file| !file.file_type().is_socket()) {
+            if path.metadata().is_ok_and(|file| !file.file_type().is_socket()) {
                 return Some(
                     Finding::problem(format!("[listen] {key}: {} is a file that is no socket", path.display()))
                         .fix("write a path where nothing is, or remove that file"),

@@ -195,6 +195,8 @@ impl Session {
             let chosen = Chosen { reason: Reason::InTransaction, ..chosen };
             return Ok(Some(Acquired { lease, tenure: Tenure::Taken(chosen) }));
         }
+        // Whoever has ceased to be the primary since it was chosen serves it as the replica that it is.
+        let chosen = Chosen { at_primary: false, ..chosen };
         self.shared.metrics.optimistic.count(Outcome::Begun);
         let mut journal = Journal::default();
         if fate == Fate::Reads {
