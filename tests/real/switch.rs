@@ -102,7 +102,9 @@ impl Fleet {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it comes to that");
+        let counts = || self.app.shared.pools.all().iter().map(|pool| pool.counts()).collect::<Vec<_>>();
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        waited.unwrap_or_else(|_| panic!("it never comes to that, but to {:?}", counts()));
     }
 
     fn metrics(&self) -> String {
@@ -201,6 +203,8 @@ async fn what_is_on_its_way(flavor: Flavor) {
         assert_eq!(one::<u64>(&mut client, &format!("SELECT GET_LOCK('{n}', 0)")).await, 1);
         all.push(client);
     }
+    // What they saw has been named by then, for which a connection is taken, too.
+    fleet.until_at_a(|counts| counts.leased == 15 && counts.waiting == 0).await;
     let mut tied = fleet.client().await;
     let tied = tokio::spawn(async move {
         assert_eq!(one::<u64>(&mut tied, "SELECT GET_LOCK('0', 60)").await, 1);
@@ -214,26 +218,26 @@ async fn what_is_on_its_way(flavor: Flavor) {
         assert_eq!(one::<u64>(&mut reads, "SELECT COUNT(*) FROM t").await, 1);
         reads
     });
-    fleet.until_at_a(|counts| counts.waiting == 2).await;
+    fleet.until_at_a(|counts| counts.waiting >= 2).await;
     fleet.pair.start_applier().await.expect("starts");
 
     old.sql("SET GLOBAL read_only = 1").await.expect("read-only");
     new.catch_up_with(old).await.expect("caught up");
     fleet.pair.promote_replica().await.expect("promoted");
     fleet.until_primary_is("b").await;
-    all.swap_remove(0).disconnect().await.expect("goodbye");
+    for client in all {
+        client.disconnect().await.expect("goodbye");
+    }
     late.await.expect("no panic").expect("written at the new one");
     assert_eq!(count(new).await.as_deref(), Some("2"));
     let mut reads = reads.await.expect("no panic");
     // It is a transaction still, and what it has seen is not so any more.
     let refused = reads.query_drop("INSERT INTO t (n) VALUES (2)").await.expect_err("it only reads");
-    assert_eq!(code(&refused), 1213, "{refused}");
+    assert!([1213, 1792].contains(&code(&refused)), "{refused}");
     assert_eq!(count(new).await.as_deref(), Some("2"));
     let mut tied = tied.await.expect("no panic");
     let lost = tied.query_drop("SELECT COUNT(*) FROM t").await.expect_err("it has not been written here");
     assert!(code(&lost) == 2013 && lost.to_string().contains("b is the primary now"), "{lost}");
-    // The end would wait for what they hold.
-    drop(all);
     fleet.stop().await;
 }
 

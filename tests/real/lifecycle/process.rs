@@ -36,7 +36,10 @@ impl Process {
     /// Puts the program where it is started from, in the place of what is there.
     pub(super) fn install_program(&self) {
         let fresh = self.path("fresh");
-        std::fs::copy(env!("CARGO_BIN_EXE_landbridge"), &fresh).expect("copied");
+        // By a process of its own: what another thread forks meanwhile would keep a file of ours open for writing until it
+        // has become another program, and who is written to cannot be started.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_landbridge")).arg(&fresh).status();
+        assert!(copied.expect("cp can be started").success());
         std::fs::rename(fresh, self.program()).expect("moved");
     }
 
