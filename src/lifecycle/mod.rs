@@ -230,14 +230,17 @@ impl Life {
         let clients = self.app.shared.registry.len();
         tracing::info!(clients, "draining");
         self.telling.abort();
-        if !self.app.shared.succession.is_lingering() {
-            notify::stopping(clients).await;
-        }
+        let is_lingering = self.app.shared.succession.is_lingering();
         let longest = self.app.shutdown().drain_timeout;
         let (app, elders) = (self.app, &mut self.elders);
+        let told = async {
+            if !is_lingering {
+                notify::stopping(clients).await;
+            }
+        };
         let drained = async {
-            // They have as long for it as this one.
-            tokio::join!(app.shut_down(), tokio::time::timeout(longest, elders.end()))
+            // They have as long for it as this one. Nobody waits for who is told.
+            tokio::join!(app.shut_down(), tokio::time::timeout(longest, elders.end()), told)
         };
         tokio::select! {
             _ = drained => {}
