@@ -83,16 +83,16 @@ fn status(shared: &Shared) -> String {
     format!("Serving {clients} clients; {}", missing.trim_end().replace('\n', "; "))
 }
 
-/// The same, but whoever does not listen is not waited for.
-async fn tell_soon(say: impl FnOnce() -> io::Result<()> + Send + 'static) {
-    if tokio::time::timeout(PATIENCE, tell(say)).await.is_err() {
-        tracing::debug!("systemd does not listen");
-    }
-}
-
 /// On a thread of its own: the socket of a systemd that reads nothing takes nothing in the end, and whoever writes waits.
 async fn tell(say: impl FnOnce() -> io::Result<()> + Send + 'static) {
     if let Ok(Err(error)) = tokio::task::spawn_blocking(say).await {
         tracing::debug!(%error, "cannot notify systemd");
+    }
+}
+
+/// The same, but whoever does not listen is not waited for.
+async fn tell_soon(say: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    if tokio::time::timeout(PATIENCE, tell(say)).await.is_err() {
+        tracing::debug!("systemd does not listen");
     }
 }
