@@ -164,7 +164,7 @@ fn relay(server: Capabilities, expect: Expect, how: u8, stream: &[u8], chunk: us
         local_infile: how & 64 != 0,
         ..Expected::default()
     };
-    let mut translator = Translator::new(side(kind), client, expected, 1);
+    let mut translator = Translator::new(side(kind), client, expected, 1, None);
     let mut exchange = Exchange::new(expect, server);
     let (mut buffer, mut out) = (Vec::new(), Vec::new());
     let mut end = "cut off";
@@ -197,7 +197,7 @@ fn relay(server: Capabilities, expect: Expect, how: u8, stream: &[u8], chunk: us
         }
     }
     let summary = translator.into_summary();
-    Relayed { out, end, rows: summary.rows, status: summary.status, error: summary.error.or(summary.prelude_error) }
+    Relayed { out, end, rows: summary.rows, status: summary.status, error: summary.error.or(summary.prelude_error).map(|error| *error) }
 }
 
 fn kind_of(integer: bool) -> ColumnType {

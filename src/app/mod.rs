@@ -136,6 +136,7 @@ impl App {
         });
         tasks.spawn(shared.clone().attend_gate(stop.clone()));
         tasks.spawn(shared.clone().follow_primary(stop.clone()));
+        tasks.spawn(shared.clone().tell_of_silence(stop.clone()));
         tasks.spawn(shared.clone().follow_lasting(stop.clone()));
         let tended = shared.clone();
         tasks.spawn(async move { tended.pools.tend().await });

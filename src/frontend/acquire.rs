@@ -75,8 +75,10 @@ impl Session {
 
     /// What matters of this session where a job may be read.
     pub(super) fn reader(&mut self, job: &Job, snapshot: &Snapshot) -> Reader {
-        let patience = Some(self.wait_budget());
-        Reader { patience, ..self.sight.reader(&self.shared, job, snapshot) }
+        let patience = Some(self.wait_budget(snapshot));
+        // A moment ago is as good: doubts last a moment longer then.
+        let now = self.began.take().unwrap_or_else(Instant::now);
+        Reader { patience, ..self.sight.reader(&self.shared, (job, now), snapshot) }
     }
 
     fn is_held_by_replica(&self) -> bool {
@@ -103,12 +105,11 @@ impl Session {
 
     /// What `SET TRANSACTION` said of the next transaction concerns this job, which is one by itself:
     /// when its effect is over, only the connection it runs on will know.
-    pub(super) fn with_next_transaction(&self, job: Job) -> Job {
+    pub(super) fn heed_next_transaction(&self, job: &mut Job) {
         let concerned = self.next_transaction.is_some() && matches!(self.binding, Binding::Free);
-        if !concerned || self.may_run_beside(&job) || job.only_prepares() {
-            return job;
+        if concerned && !self.may_run_beside(job) && !job.only_prepares() {
+            (job.need, job.pins) = (PINNED, Some(PinReason::SessionVariable));
         }
-        Job { need: PINNED, pins: Some(PinReason::SessionVariable), ..job }
     }
 
     /// Whether a job may run on another connection than the session's transaction, or before the

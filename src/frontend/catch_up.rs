@@ -7,7 +7,7 @@ use crate::backend::executed::{executed, executed_sql};
 use crate::backend::query::Reply;
 use crate::consistency::gtid::{Family, GtidSet};
 use crate::pool::{Disposition, Pool};
-use crate::topology::ServerId;
+use crate::topology::{ServerId, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,21 +23,22 @@ impl Session {
         job: &Job,
         gtids: &Arc<GtidSet>,
     ) -> Outcome {
-        if self.wait_budget().is_zero() {
+        let budget = self.wait_budget(&self.shared.snapshot());
+        if budget.is_zero() {
             return Err(None);
         }
         let started = Instant::now();
         let (label, outcome) = match self.shared.waits.join(server, gtids) {
             Turn::Listen(outcome) => {
-                let heard = tokio::time::timeout(self.wait_budget() + MARGIN, listen(outcome)).await;
+                let heard = tokio::time::timeout(budget + MARGIN, listen(outcome)).await;
                 match heard.unwrap_or(Err(None)) {
                     // What was in the way of another's question may not be in the way of this one.
-                    Err(None) => self.ask_to_catch_up(pool, gtids).await,
+                    Err(None) => self.ask_to_catch_up(pool, gtids, budget).await,
                     told => ("shared", told),
                 }
             }
             Turn::Ask(asking) => {
-                let (label, outcome) = self.ask_to_catch_up(pool, gtids).await;
+                let (label, outcome) = self.ask_to_catch_up(pool, gtids, budget).await;
                 asking.ended(&outcome);
                 (label, outcome)
             }
@@ -50,8 +51,7 @@ impl Session {
         outcome
     }
 
-    async fn ask_to_catch_up(&self, pool: &Arc<Pool>, gtids: &GtidSet) -> (&'static str, Outcome) {
-        let budget = self.wait_budget();
+    async fn ask_to_catch_up(&self, pool: &Arc<Pool>, gtids: &GtidSet, budget: Duration) -> (&'static str, Outcome) {
         let asking = async {
             let mut lease = pool.checkout(&self.state).await.ok()?;
             let conn = lease.take()?;
@@ -69,9 +69,9 @@ impl Session {
     }
 
     /// How long a read may wait on a replica: about what asking the primary would cost.
-    pub(super) fn wait_budget(&self) -> Duration {
+    pub(super) fn wait_budget(&self, snapshot: &Snapshot) -> Duration {
         self.settings().wait.unwrap_or_else(|| {
-            let rtt = self.shared.snapshot().primary().and_then(|p| p.rtt);
+            let rtt = snapshot.primary().and_then(|p| p.rtt);
             rtt.unwrap_or(Duration::from_millis(100)).clamp(Duration::from_millis(10), Duration::from_secs(1))
         })
     }

@@ -31,15 +31,15 @@ use std::sync::Arc;
 
 impl Session {
     /// `COM_QUERY`
-    pub(super) async fn query_with_attributes(&mut self, body: &Bytes) -> Result<(), Gone> {
-        if !self.client.caps.contains(Capabilities::QUERY_ATTRIBUTES) {
-            return self.query(body).await;
+    pub(super) async fn query_with_attributes(&mut self, mut body: Bytes) -> Result<(), Gone> {
+        if self.client.caps.contains(Capabilities::QUERY_ATTRIBUTES) {
+            let Ok((attributes, text)) = split_query(&body) else {
+                return self.refuse(&errno::malformed_packet()).await;
+            };
+            self.attributes = Some(attributes).filter(|attributes| *attributes != NO_ATTRIBUTES).map(<[u8]>::to_vec);
+            body = body.slice_ref(text);
         }
-        let Ok((attributes, text)) = split_query(body) else {
-            return self.refuse(&errno::malformed_packet()).await;
-        };
-        self.attributes = Some(attributes.to_vec()).filter(|attributes| attributes != NO_ATTRIBUTES);
-        self.query(&body.slice_ref(text)).await
+        self.query(&body).await
     }
 
     /// A statement as text.
@@ -237,37 +237,22 @@ impl Session {
         self.send_ok().await
     }
 
-    /// `COM_FIELD_LIST`
-    pub(super) async fn field_list(&mut self, payload: &[u8]) -> Result<(), Gone> {
-        self.execute(raw_job(payload, Expect::FieldList, Need::Read)).await
-    }
-
     /// `COM_PROCESS_KILL`: the id may be one of ours or, from a server's process list, one of the
     /// primary's.
-    pub(super) async fn process_kill(&mut self, payload: &[u8]) -> Result<(), Gone> {
-        let id = payload.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_le_bytes);
+    pub(super) async fn process_kill(&mut self, body: &[u8]) -> Result<(), Gone> {
+        let id = body.first_chunk().copied().map(u32::from_le_bytes);
         match id.map(Kill::connection).filter(|kill| kill.is_of_client()) {
             Some(kill) => self.kill(kill).await,
-            None => self.execute(raw_job(payload, Expect::Any, ADMIN)).await,
+            None => self.execute(raw_job(Command::ProcessKill, body, Expect::Any, ADMIN)).await,
         }
-    }
-
-    /// `COM_DEBUG`
-    pub(super) async fn debug(&mut self, payload: &[u8]) -> Result<(), Gone> {
-        self.execute(raw_job(payload, Expect::Ok, ADMIN)).await
     }
 
     /// A command that nobody here knows, or that takes the whole connection: it goes to the primary as
     /// it is, and the session stays on that connection.
-    pub(super) async fn pass_through(&mut self, payload: &[u8], expect: Expect) -> Result<(), Gone> {
+    pub(super) async fn pass_through(&mut self, command: Command, body: &[u8], expect: Expect) -> Result<(), Gone> {
         let touch = Touch::Definitions;
-        let job = Job { pins: Some(PinReason::UnknownCommand), touch, ..raw_job(payload, expect, ADMIN) };
+        let job = Job { pins: Some(PinReason::UnknownCommand), touch, ..raw_job(command, body, expect, ADMIN) };
         self.execute(job).await
-    }
-
-    /// `COM_STATISTICS`
-    pub(super) async fn statistics(&mut self, payload: &[u8]) -> Result<(), Gone> {
-        self.execute(raw_job(payload, Expect::Text, Need::Read)).await
     }
 }
 
@@ -287,12 +272,12 @@ pub(super) fn asked_elsewhere() -> ServerError {
 }
 
 /// A command passed on byte for byte.
-pub(super) fn raw_job(payload: &[u8], expect: Expect, need: Need) -> Job {
-    Job::new(JobCommand::Raw(payload.to_vec(), expect), need)
+pub(super) fn raw_job(command: Command, body: &[u8], expect: Expect, need: Need) -> Job {
+    Job::new(JobCommand::Raw([&[command.byte()], body].concat(), expect), need)
 }
 
 /// The need of commands about the server.
-const ADMIN: Need = Need::Primary(Reason::Statement(Why::Admin));
+pub(super) const ADMIN: Need = Need::Primary(Reason::Statement(Why::Admin));
 
 /// The need of commands that only make sense where the session is pinned.
 pub(super) const PINNED: Need = Need::Primary(Reason::Pinned);

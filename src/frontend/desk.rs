@@ -6,87 +6,53 @@
 //! being where it stays, and is not moved there.
 
 use super::session::{Gone, Session};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 /// So many places are kept by each thread.
 const MOST: usize = 32;
 
-thread_local! {
-    static FREE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
-}
-
 /// The session, which goes along with its command, and whether it is over.
 type Done = (Box<Session>, Result<(), Gone>);
 
-/// What lies on the desk.
-#[derive(Default)]
-enum Tray {
-    #[default]
-    Empty,
-    Given(Box<Session>),
-    Done(Done),
-}
+type Place = Pin<Box<dyn Future<Output = Infallible> + Send>>;
 
-struct Place {
-    tray: Arc<Mutex<Tray>>,
-    work: Pin<Box<dyn Future<Output = Infallible> + Send>>,
-}
-
-impl Place {
-    fn new() -> Self {
-        let tray = Arc::default();
-        Self { work: Box::pin(work(Arc::clone(&tray))), tray }
-    }
-
-    /// Goes on with the session that was given.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
-        let Poll::Pending = self.work.as_mut().poll(cx);
-        take(&self.tray, |tray| match tray {
-            Tray::Done(done) => Ok(done),
-            other => Err(other),
-        })
-    }
+thread_local! {
+    static FREE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
+    /// What goes into a place and comes out of it: there is something here only while one is polled, which nobody
+    /// does from within another.
+    static GIVEN: Cell<Option<Box<Session>>> = const { Cell::new(None) };
+    static DONE: Cell<Option<Done>> = const { Cell::new(None) };
 }
 
 /// Serves whoever is given, for ever. While nobody is given it waits without being woken: it is not polled then.
-async fn work(tray: Arc<Mutex<Tray>>) -> Infallible {
-    let given = |tray| match tray {
-        Tray::Given(session) => Ok(session),
-        other => Err(other),
-    };
+async fn work() -> Infallible {
     loop {
-        let session = poll_fn(|_| take(&tray, given)).await;
-        let done = session.serve().await;
-        *lock(&tray) = Tray::Done(done);
+        let session = poll_fn(|_| GIVEN.take().map_or(Poll::Pending, Poll::Ready)).await;
+        DONE.set(Some(session.serve().await));
     }
 }
 
-fn take<T>(tray: &Mutex<Tray>, wanted: impl FnOnce(Tray) -> Result<T, Tray>) -> Poll<T> {
-    let mut tray = lock(tray);
-    match wanted(std::mem::take(&mut *tray)) {
-        Ok(found) => Poll::Ready(found),
-        Err(other) => {
-            *tray = other;
-            Poll::Pending
-        }
-    }
-}
-
-fn lock(tray: &Mutex<Tray>) -> MutexGuard<'_, Tray> {
-    // Only ever one task's, and whole between any two statements.
-    tray.lock().unwrap_or_else(PoisonError::into_inner)
+/// Goes on with whoever is there.
+fn go_on(place: &mut Place, cx: &mut Context<'_>) -> Poll<Done> {
+    let Poll::Pending = place.as_mut().poll(cx);
+    DONE.take().map_or(Poll::Pending, Poll::Ready)
 }
 
 /// Has a session do what its client has begun to say.
 pub(super) async fn serve(session: Box<Session>) -> Done {
-    let mut place = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(Place::new);
-    *lock(&place.tray) = Tray::Given(session);
-    let done = poll_fn(|cx| place.poll(cx)).await;
+    let mut place = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::pin(work()));
+    let mut given = Some(session);
+    let done = poll_fn(|cx| {
+        if let Some(session) = given.take() {
+            GIVEN.set(Some(session));
+        }
+        go_on(&mut place, cx)
+    })
+    .await;
     // What was needed is gone; what is left of it is its memory.
     FREE.with_borrow_mut(|free| {
         if free.len() < MOST {

@@ -18,8 +18,11 @@ use crate::protocol::errno;
 use crate::protocol::response::ServerError;
 use crate::route::{Need, Reason};
 use crate::sql::Traits;
+use crate::state::SessionState;
 use crate::topology::{Health, ServerId};
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +37,8 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(10);
 struct Tries {
     /// Whom to ask next.
     whom: Whom,
+    /// Whether it has been on its way before.
+    went: bool,
     /// Connections that turned out to be dead before anything was sent on them.
     found_dead: u32,
     /// Since when connections have been looked at before they are used.
@@ -64,22 +69,29 @@ impl Tries {
 
 impl Session {
     /// Runs a job and answers the client.
-    pub(super) async fn execute(&mut self, job: Job) -> Result<(), Gone> {
-        let job = self.with_next_transaction(job.staying_if_identified());
-        let before = self.state.clone();
-        let mut homeless = false;
+    pub(super) async fn execute(&mut self, mut job: Job) -> Result<(), Gone> {
+        job.stay_if_identified();
+        self.heed_next_transaction(&mut job);
+        let mut homeless = None;
         let watch = self.watch(&job);
-        let done = self.attempt(&job, &mut homeless).await;
+        let done = self.attempt(&job, &mut homeless, watch.began).await;
         self.watched(watch, &job);
-        if homeless && self.state.schema().is_none() {
+        if let Some(before) = homeless
+            && self.state.schema().is_none()
+        {
             self.state = in_schema(&self.state, before.schema());
         }
         done
     }
 
-    /// Runs a job where it belongs, or where it can be run instead. `homeless`: in no schema, because the
-    /// session's own is gone.
-    async fn attempt(&mut self, job: &Job, homeless: &mut bool) -> Result<(), Gone> {
+    /// Runs a job that began at a moment where it belongs, or where it can be run instead. `homeless`: its state
+    /// before, where it runs in no schema, because the session's own is gone.
+    async fn attempt(
+        &mut self,
+        job: &Job,
+        homeless: &mut Option<Arc<SessionState>>,
+        began: Instant,
+    ) -> Result<(), Gone> {
         if matches!(self.binding, Binding::Free) {
             // Whatever came before has ended, or never began.
             self.sight.ends();
@@ -89,10 +101,16 @@ impl Session {
         let mut job = Cow::Borrowed(job);
         let mut tries = Tries::default();
         loop {
-            let acquired = match tries.record.take() {
-                Some(record) => self.acquire_again(&job, record).await,
-                None => self.acquire(&job, tries.whom).await,
+            let record = tries.record.take();
+            let acquiring = async {
+                match record {
+                    Some(record) => self.acquire_again(&job, record).await,
+                    None => self.acquire(&job, tries.whom).await,
+                }
             };
+            let (acquired, has_waited) = with_waits(pin!(acquiring)).await;
+            // Who has waited for nothing has its connection as it begins.
+            let at = if has_waited || tries.went { Instant::now() } else { began };
             let Acquired { mut lease, tenure } = match acquired {
                 Ok(acquired) => acquired,
                 Err(_) if job.need == Need::Primary(Reason::OnEmpty) => {
@@ -119,7 +137,8 @@ impl Session {
                 tries.record = self.put_back(lease, tenure);
                 continue;
             }
-            self.count(&job, &lease, tenure.reason());
+            tries.went = true;
+            self.count(&job, &lease, &tenure, at);
             match flight::exchange(self, &mut lease, &job, &tenure).await {
                 Ok(summary) if !summary.untold => return self.settle(lease, (tenure, keep), &job, summary).await,
                 Ok(summary) => {
@@ -127,7 +146,7 @@ impl Session {
                         job = Cow::Owned(at_the_primary(&job));
                     } else {
                         // The replica may only be late: what is an error is for the primary to say.
-                        tries.refusal = summary.error.filter(|_| tenure.on_trial().is_none());
+                        tries.refusal = summary.error.map(|error| *error).filter(|_| tenure.on_trial().is_none());
                         tries.whom = Whom::OnlyPrimary;
                     }
                     self.let_others_try(lease, tenure);
@@ -142,14 +161,14 @@ impl Session {
                         return self.refuse(&error).await;
                     }
                 }
-                Err(Failed::Refused(error)) if !*homeless && has_no_home(&job, &tenure, &error) => {
+                Err(Failed::Refused(error)) if homeless.is_none() && has_no_home(&job, &tenure, &error) => {
                     drop(lease);
                     self.shared.proven.forget();
                     // A replica may not have it yet. On the primary somebody dropped it, or took it from this user:
                     // who is in it can go on, as on a direct connection, with what needs no schema.
                     if tries.whom == Whom::OnlyPrimary || job.need != Need::Read {
-                        *homeless = true;
-                        self.state = in_schema(&self.state, None);
+                        let homeless_state = in_schema(&self.state, None);
+                        *homeless = Some(std::mem::replace(&mut self.state, homeless_state));
                     }
                     tries.whom = Whom::OnlyPrimary;
                 }
@@ -244,10 +263,10 @@ impl Session {
         snapshot.primary().filter(|primary| primary.id != server).map(|primary| primary.name.clone())
     }
 
-    fn count(&mut self, job: &Job, lease: &Lease, reason: Reason) {
-        let at_primary = self.is_at_primary(lease);
-        self.went =
-            Some(Went { server: lease.pool().server().id, at_primary, reason, at: Instant::now(), answer: None });
+    fn count(&mut self, job: &Job, lease: &Lease, tenure: &Tenure, at: Instant) {
+        let reason = tenure.reason();
+        let at_primary = tenure.chosen().map_or_else(|| self.is_at_primary(lease), |chosen| chosen.at_primary);
+        self.went = Some(Went { server: lease.pool().server().id, at_primary, reason, at, ended: None, answer: None });
         let metrics = &self.shared.metrics;
         metrics.statements.count(at_primary, reason);
         if job.need == Need::Read && reason.avoids_stale_read() {
@@ -267,6 +286,17 @@ fn has_no_home(job: &Job, tenure: &Tenure, error: &ServerError) -> bool {
         && !tenure.was_held()
         && tenure.journal().is_none()
         && job.needs_no_schema()
+}
+
+/// What comes of it, and whether something had to be waited for.
+async fn with_waits<T>(mut awaited: Pin<&mut impl Future<Output = T>>) -> (T, bool) {
+    let mut has_waited = false;
+    let came = poll_fn(|cx| {
+        let polled = awaited.as_mut().poll(cx);
+        has_waited |= polled.is_pending();
+        polled
+    });
+    (came.await, has_waited)
 }
 
 /// Whether an idle connection still answers.

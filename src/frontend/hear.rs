@@ -1,6 +1,7 @@
 //! How a session waits for its client, and what ends the wait.
 
 use super::binding::Binding;
+use super::registry::Handle;
 use super::session::{Gone, Session};
 use crate::net::packets::{Packet, ReadError};
 use crate::protocol::errno;
@@ -29,7 +30,7 @@ impl Session {
         if self.holds_for_questions() {
             Box::pin(self.stay_for_a_moment()).await;
         }
-        let told = self.told(self.patience());
+        let told = told(self.entry.handle(), self.may_leave(), self.patience());
         tokio::select! {
             biased;
             heard = self.client.packets.listen() => Ok(heard?),
@@ -49,19 +50,9 @@ impl Session {
         }
     }
 
-    /// Waits until the session is told to end, or the client has been silent for too long.
-    fn told(&self, patience: Option<Duration>) -> impl Future<Output = Told> + use<> {
-        let handle = self.entry.handle().clone();
-        // Whoever holds a connection may finish what it began: how long, `app` knows, and then has it stop.
-        let may_leave = matches!(self.binding, Binding::Free);
-        async move {
-            tokio::select! {
-                biased;
-                () = handle.stop.cancelled() => Told::Stop,
-                () = handle.leave.cancelled(), if may_leave => Told::Leave,
-                () = silence(patience), if patience.is_some() => Told::TooSilent,
-            }
-        }
+    /// Whoever holds a connection may finish what it began: how long, `app` knows, and then has it stop.
+    fn may_leave(&self) -> bool {
+        matches!(self.binding, Binding::Free)
     }
 
     async fn obey<T>(&mut self, told: Told) -> Result<T, Gone> {
@@ -75,7 +66,7 @@ impl Session {
     pub(super) async fn next_command(&mut self) -> Result<Packet, Gone> {
         let limit = self.settings().max_packet;
         // It has said something: should it stop now, it has stopped in the middle.
-        let told = self.told(None);
+        let told = told(self.entry.handle(), self.may_leave(), None);
         let read = tokio::select! {
             biased;
             read = self.client.read_command(limit, &self.shared.memory) => read,
@@ -101,6 +92,16 @@ impl Session {
         self.client.seq = 1;
         self.client.send_error(&error).await?;
         Err(Gone::Left(error.to_string()))
+    }
+}
+
+/// Waits until the session is told to end, or the client has been silent for too long.
+async fn told(handle: &Handle, may_leave: bool, patience: Option<Duration>) -> Told {
+    tokio::select! {
+        biased;
+        () = handle.stop.cancelled() => Told::Stop,
+        () = handle.leave.cancelled(), if may_leave => Told::Leave,
+        () = silence(patience), if patience.is_some() => Told::TooSilent,
     }
 }
 

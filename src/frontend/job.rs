@@ -144,11 +144,12 @@ impl Job {
         }
     }
 
-    /// The same, on a connection that is kept, if it asks for the number of that.
-    pub(super) fn staying_if_identified(self) -> Self {
-        match need_if_identified(self.need, self.traits) {
-            Some(need) if self.pins.is_none() => Self { need, pins: Some(PinReason::ConnectionId), ..self },
-            _ => self,
+    /// If it asks for the number of its connection, that is kept.
+    pub(super) fn stay_if_identified(&mut self) {
+        if let Some(need) = need_if_identified(self.need, self.traits)
+            && self.pins.is_none()
+        {
+            (self.need, self.pins) = (need, Some(PinReason::ConnectionId));
         }
     }
 

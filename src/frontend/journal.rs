@@ -55,15 +55,15 @@ pub(super) struct Shown {
 impl Shown {
     /// `None`: it failed, or nobody has summed it up.
     pub(super) fn of(command: &Again, summary: &Summary) -> Option<Self> {
-        let sum = summary.sum.filter(|_| summary.is_ok())?;
+        let sum = *summary.sum.as_deref().filter(|_| summary.is_ok())?;
         Some(Self { sum, is_ordered: mentions_order(command.text()), changed: changed(summary) })
     }
 
     /// Whether the same statement has now shown the same.
     pub(super) fn agrees(&self, again: &Summary) -> bool {
         let changed = changed(again);
-        let is_same = |sum: Sum| sum.agrees(&self.sum, self.is_ordered);
-        again.is_ok() && changed == self.changed && again.sum.is_some_and(is_same)
+        let is_same = |sum: &Sum| sum.agrees(&self.sum, self.is_ordered);
+        again.is_ok() && changed == self.changed && again.sum.as_deref().is_some_and(is_same)
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
         let mut sum = Sum::default();
         sum.bytes = rows;
         let command = Again::Text(Bytes::from_static(text.as_bytes()));
-        let summary = Summary { sum: Some(sum), ..Summary::default() };
+        let summary = Summary { sum: Some(Box::new(sum)), ..Summary::default() };
         let shown = Shown::of(&command, &summary).expect("it went well");
         journal.add(Step { command, attributes: None, shown, only_reads: true });
     }

@@ -33,6 +33,13 @@ pub(super) struct Took {
     pub(super) ran: Duration,
 }
 
+impl Took {
+    /// From the beginning to the end.
+    pub(super) fn in_all(self) -> Duration {
+        self.waited + self.ran
+    }
+}
+
 impl Session {
     /// A statement took longer than `[log] slow`.
     pub(super) fn log_slow(&self, text: &[u8], mode: Mode, went: &Went, took: Took) {
@@ -44,7 +51,7 @@ impl Session {
             server,
             route = if went.at_primary { "primary" } else { "replica" },
             reason = went.reason.as_str(),
-            total_ms = millis(took.waited + took.ran),
+            total_ms = millis(took.in_all()),
             wait_ms = millis(took.waited),
             server_ms = millis(took.ran),
             rows = went.answer.map(|answer| answer.rows),

@@ -27,6 +27,7 @@ pub mod handling;
 pub mod handshake;
 mod hear;
 pub mod holds;
+mod interrupt;
 mod job;
 mod journal;
 mod keep_up;

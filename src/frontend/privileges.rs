@@ -27,7 +27,7 @@ impl Session {
             return;
         }
         if job.traits.contains(Traits::CHANGES_ACCOUNTS) {
-            changed(&self.shared, server, summary.gtids.as_ref());
+            changed(&self.shared, server, summary.gtids.as_deref());
         }
         if job.traits.contains(Traits::ALTERS_SCHEMA) {
             // MariaDB reads a schema's character set anew only for a login: `USE` of the same is none.

@@ -160,6 +160,16 @@ impl Registry {
         })
     }
 
+    /// Has those whose statement runs on one of these servers look whether that is still there.
+    pub fn look_again(&self, is_concerned: impl Fn(ServerId) -> bool) {
+        for handle in self.lock().values() {
+            let server = handle.lock().on.as_ref().map(|(pool, _)| pool.server().id);
+            if server.is_some_and(&is_concerned) {
+                handle.stop.look_again();
+            }
+        }
+    }
+
     /// Has every client go, and whoever comes, once it holds nothing.
     pub fn drain(&self) {
         self.drain.cancel();

@@ -75,7 +75,7 @@ pub async fn relay(
     expected: Expected,
     sums: Option<&RandomState>,
 ) -> Result<Summary, RelayError> {
-    let mut translator = Translator::new(side(busy), client.caps, expected, client.seq).with_sum(sums);
+    let mut translator = Translator::new(side(busy), client.caps, expected, client.seq, sums);
     let begun_at = client.packets.output().len();
     let mut patience = expected.may_go_silent.then_some(SILENCE);
     while let Some((packets, exchange)) = busy.parts() {
@@ -132,26 +132,28 @@ pub async fn relay(
     }
     if translator.hold() == Hold::Empty {
         client.packets.output().truncate(begun_at);
-        let summary = translator.into_summary();
+        let mut summary = translator.into_summary();
         busy.set_status(summary.status);
-        return Ok(Summary { untold: true, ..summary });
+        summary.untold = true;
+        return Ok(summary);
     }
     let seq = translator.client_seq();
-    let summary = translator.into_summary();
-    if expected.elsewhere && !client.answered && summary.error.as_ref().is_some_and(errno::is_about_server) {
+    let mut summary = translator.into_summary();
+    if expected.elsewhere && !client.answered && summary.error.as_deref().is_some_and(errno::is_about_server) {
         return Err(lost(io::ErrorKind::ConnectionAborted.into()));
     }
     let is_for_others = |error: &ServerError| !errno::is_interrupted(error);
-    if expected.no_errors && !client.answered && summary.error.as_ref().is_some_and(is_for_others) {
+    if expected.no_errors && !client.answered && summary.error.as_deref().is_some_and(is_for_others) {
         client.packets.output().truncate(begun_at);
         busy.set_status(summary.status);
-        return Ok(Summary { untold: true, ..summary });
+        summary.untold = true;
+        return Ok(summary);
     }
     client.seq = seq;
-    let unsent = !client.answered;
+    summary.unsent = !client.answered;
     client.answered |= !client.packets.output().is_empty();
     busy.set_status(summary.status);
-    Ok(Summary { unsent, ..summary })
+    Ok(summary)
 }
 
 /// Takes in the response to the command under way, for nobody but us: what it said, and what its rows were.
@@ -160,7 +162,7 @@ pub async fn relay(
 /// The server went away or talked nonsense. The connection must not be used again then.
 pub async fn sum_up(busy: &mut Busy, sums: &RandomState) -> Result<Summary, Lost> {
     let caps = busy.caps();
-    let mut translator = Translator::new(side(busy), caps, Expected::default(), 1).with_sum(Some(sums));
+    let mut translator = Translator::new(side(busy), caps, Expected::default(), 1, Some(sums));
     let mut nobody = Vec::new();
     while let Some((packets, exchange)) = busy.parts() {
         let input = packets.input();

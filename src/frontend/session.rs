@@ -2,6 +2,7 @@
 
 use super::binding::{Beginning, Binding, Characteristics, PinReason};
 use super::client::Client;
+use super::commands::{ADMIN, raw_job};
 use super::desk;
 use super::handshake::Authenticated;
 use super::keep_up::Standing;
@@ -25,13 +26,15 @@ use crate::protocol::exchange::Expect;
 use crate::protocol::handshake::Nonce;
 use crate::protocol::response::ServerError;
 use crate::protocol::track::Reports;
+use crate::route::Need;
 use crate::sql::{Access, Mode};
 use crate::state::SessionState;
 use crate::topology::ServerId;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The session is over.
 #[derive(Debug)]
@@ -128,6 +131,8 @@ pub struct Session {
     pub(super) reports: Reports,
     /// Whether it has prepared by SQL what may set variables for all.
     pub(super) prepares_globals: bool,
+    /// When the job under way began, until somebody has asked for the time.
+    pub(super) began: Option<Instant>,
     /// Where its last job went, and why.
     pub(super) went: Option<Went>,
     /// What others were last told of it.
@@ -169,6 +174,7 @@ impl Session {
             reports: Reports::default(),
             prepares_globals: false,
             reference: None,
+            began: None,
             went: None,
             registered: Registered::default(),
             long_statements: 0,
@@ -230,7 +236,7 @@ impl Session {
 
     async fn serve_one(&mut self) -> Result<(), Gone> {
         let Packet { payload, share: _until_it_is_over, .. } = self.next_command().await?;
-        self.command(&payload.freeze()).await?;
+        self.command(payload.freeze()).await?;
         self.tell_and_flush().await?;
         self.show();
         Ok(())
@@ -241,8 +247,8 @@ impl Session {
         self.client.packets.flush().await
     }
 
-    async fn command(&mut self, payload: &Bytes) -> Result<(), Gone> {
-        let Some((&byte, body)) = payload.split_first() else {
+    async fn command(&mut self, mut body: Bytes) -> Result<(), Gone> {
+        let Ok(byte) = body.try_get_u8() else {
             return self.turn_away(errno::malformed_packet()).await;
         };
         self.keep_up();
@@ -255,33 +261,33 @@ impl Session {
         if self.must_wait(command)
             && let Err(error) = self.wait_for_resume().await?
         {
-            self.keep_types(command, &payload.slice_ref(body));
+            self.keep_types(command, &body);
             return self.refuse(&error).await;
         }
         match command {
             Command::Quit => Err(Gone::Goodbye),
             Command::Ping => self.ping().await,
-            Command::Query => self.query_with_attributes(&payload.slice_ref(body)).await,
-            Command::InitDb => self.init_db(body).await,
-            Command::StmtPrepare => self.prepare(body).await,
-            Command::StmtExecute => self.execute_statement(payload.slice_ref(body)).await,
-            Command::StmtBulkExecute => self.execute_in_bulk(body).await,
-            Command::StmtSendLongData => self.long_data(body).await,
+            Command::Query => self.query_with_attributes(body).await,
+            Command::InitDb => self.init_db(&body).await,
+            Command::StmtPrepare => self.prepare(&body).await,
+            Command::StmtExecute => self.execute_statement(body).await,
+            Command::StmtBulkExecute => self.execute_in_bulk(&body).await,
+            Command::StmtSendLongData => self.long_data(&body).await,
             Command::StmtClose => {
-                self.close_statement(body).await;
+                self.close_statement(&body).await;
                 Ok(())
             }
-            Command::StmtReset => self.reset_statement(body).await,
-            Command::StmtFetch => self.fetch(body).await,
-            Command::SetOption => self.set_option(body).await,
+            Command::StmtReset => self.reset_statement(&body).await,
+            Command::StmtFetch => self.fetch(&body).await,
+            Command::SetOption => self.set_option(&body).await,
             Command::ResetConnection => self.reset_connection().await,
-            Command::ChangeUser => self.change_user(body).await,
-            Command::FieldList => self.field_list(payload).await,
-            Command::Statistics => self.statistics(payload).await,
-            Command::ProcessKill => self.process_kill(payload).await,
-            Command::Debug => self.debug(payload).await,
-            Command::BinlogDump | Command::BinlogDumpGtid => self.pass_through(payload, Expect::Stream).await,
-            Command::Other(_) => self.pass_through(payload, Expect::Any).await,
+            Command::ChangeUser => self.change_user(&body).await,
+            Command::FieldList => self.execute(raw_job(command, &body, Expect::FieldList, Need::Read)).await,
+            Command::Statistics => self.execute(raw_job(command, &body, Expect::Text, Need::Read)).await,
+            Command::ProcessKill => self.process_kill(&body).await,
+            Command::Debug => self.execute(raw_job(command, &body, Expect::Ok, ADMIN)).await,
+            Command::BinlogDump | Command::BinlogDumpGtid => self.pass_through(command, &body, Expect::Stream).await,
+            Command::Other(_) => self.pass_through(command, &body, Expect::Any).await,
         }
     }
 

@@ -37,6 +37,7 @@ impl Session {
         self.remember(job, &summary);
         if let Some(went) = &mut self.went {
             went.answer = Some(Answer::of(&summary));
+            went.ended = lease.conn().map(|conn| conn.used().into_std());
         }
         self.last_prepared = summary.prepared.filter(|_| summary.is_ok()).map(|(_, params, _)| params);
         if !beside && !job.only_prepares() {
@@ -127,7 +128,7 @@ impl Session {
                 server.space.refused(&server.name, error);
             }
         }
-        if summary.error.as_ref().is_some_and(errno::is_read_only) {
+        if summary.error.as_deref().is_some_and(errno::is_read_only) {
             // The client has been told. Somebody else may be the primary by now.
             self.shared.look_again();
         }
@@ -137,14 +138,14 @@ impl Session {
     fn remember(&mut self, job: &Job, summary: &Summary) {
         let asked = self.asked_warnings.take();
         let last = &mut self.last;
-        last.error.clone_from(&summary.error);
+        last.error = summary.error.as_deref().cloned();
         if matches!(job.command, JobCommand::Prepare(..)) {
             // Preparing says nothing of rows.
             last.warnings = summary.warnings;
             last.diagnostics = asked;
             return;
         }
-        if let Some(gtids @ GtidSet::MariaDb(_)) = &summary.gtids {
+        if let Some(gtids @ GtidSet::MariaDb(_)) = summary.gtids.as_deref() {
             last.gtid = Some(gtids.clone());
         }
         last.warnings = summary.warnings;
@@ -237,7 +238,7 @@ impl Session {
     }
 
     pub(super) fn is_primary(&self, server: ServerId) -> bool {
-        self.shared.snapshot().is_primary(server)
+        self.shared.topology.borrow().is_primary(server)
     }
 
     pub(super) fn count_pin(&self, reason: PinReason) {

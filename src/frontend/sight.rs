@@ -138,12 +138,11 @@ impl Sight {
         }
     }
 
-    /// What matters of this session for a job that reads.
-    pub(super) fn reader(&mut self, shared: &Shared, job: &Job, snapshot: &Snapshot) -> Reader {
-        let now = Instant::now();
+    /// What matters of this session for a job that reads `now`.
+    pub(super) fn reader(&mut self, shared: &Shared, (job, now): (&Job, Instant), snapshot: &Snapshot) -> Reader {
         // Without tables there are still the defaults of schemas.
         let of_schemas = job.only_prepares() || job.traits.contains(Traits::TABLE_FREE);
-        let catalogue = self.known(shared, now, snapshot);
+        let catalogue = self.known(shared, snapshot);
         let footing = match (&job.touch, &catalogue) {
             (Touch::Reads(tables), Some(catalogue)) if catalogue.shows_only(tables) => {
                 Some(Footing { catalogue, tables })
@@ -277,8 +276,8 @@ impl Sight {
     }
 
     /// What is known of tables for certain, if they are told apart.
-    fn known(&self, shared: &Shared, now: Instant, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
-        if self.tells_apart { self.catalogue(shared, now, snapshot) } else { None }
+    fn known(&self, shared: &Shared, snapshot: &Snapshot) -> Option<Arc<Catalogue>> {
+        if self.tells_apart { self.catalogue(shared, Instant::now(), snapshot) } else { None }
     }
 
     /// What is known of tables for certain.
@@ -298,7 +297,7 @@ impl Sight {
         if !self.tells_apart {
             return None;
         }
-        self.known(shared, Instant::now(), &shared.snapshot())
+        self.known(shared, &shared.snapshot())
     }
 
     /// Whether the transaction under way has written to plain tables, and has seen nothing else.

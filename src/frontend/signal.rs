@@ -19,6 +19,11 @@ impl Signal {
     /// Tells it.
     pub fn cancel(&self) {
         self.is_told.store(true, Ordering::Release);
+        self.look_again();
+    }
+
+    /// Wakes whoever waits, who may wait for something else as well: see [`Signal::cancelled_or`].
+    pub fn look_again(&self) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waiting) = waiting {
             waiting.wake();
@@ -36,6 +41,20 @@ impl Signal {
     /// Cancel safe.
     pub async fn cancelled(&self) {
         poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    /// The same, or until there is something else: `None` if it is told first. `look` is asked whenever somebody has who
+    /// waits [look again](Signal::look_again).
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn cancelled_or<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
+        poll_fn(|cx| {
+            // Ahead of the look: whoever has changed what there is to see finds somebody to wake, or this one sees it.
+            let told = self.poll(cx).map(|()| None);
+            look().map_or(told, |found| Poll::Ready(Some(found)))
+        })
+        .await
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {

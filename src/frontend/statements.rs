@@ -249,8 +249,8 @@ impl Session {
         let Some(handle) = handle else {
             return self.refuse(&errno::no_open_cursor(id, self.shared.family() == Family::MariaDb)).await;
         };
-        let payload = [&[Command::StmtFetch.byte()], &handle.to_le_bytes()[..], rows].concat();
-        self.execute(raw_job(&payload, Expect::Rows, PINNED)).await?;
+        let body = [&handle.to_le_bytes()[..], rows].concat();
+        self.execute(raw_job(Command::StmtFetch, &body, Expect::Rows, PINNED)).await?;
         // With the last row the server has closed the cursor.
         if self.binding.lease().and_then(Lease::conn).is_some_and(|c| c.status().contains(Status::LAST_ROW_SENT)) {
             self.close_cursor(id).await;

@@ -6,7 +6,8 @@ use crate::protocol::response::{OkPacket, ServerError};
 use crate::protocol::sum::Sum;
 use crate::protocol::track::Change;
 
-/// The facts of one response; of several results, the last one's.
+/// The facts of one response; of several results, the last one's. It is handed on from step to step: what few responses
+/// say lies elsewhere.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// Server status at its end.
@@ -22,25 +23,32 @@ pub struct Summary {
     /// Rows of the last result set.
     pub rows: u64,
     /// All rows of all results, if they were to be summed up.
-    pub sum: Option<Sum>,
+    pub sum: Option<Box<Sum>>,
     /// Transactions committed.
-    pub gtids: Option<GtidSet>,
-    /// Session variables that changed, with their new values as the server prints them.
-    pub variables: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The default schema, if it changed.
-    pub schema: Option<Vec<u8>>,
-    /// Whether the server said that some other session state changed.
-    pub state_changed: bool,
+    pub gtids: Option<Box<GtidSet>>,
+    /// What changed in the session's state, if something did.
+    pub changed: Option<Box<ChangedState>>,
     /// The error that ended the response.
-    pub error: Option<ServerError>,
+    pub error: Option<Box<ServerError>>,
     /// The client has been told nothing, of an error or of a result without rows: another server may know better.
     pub untold: bool,
     /// All of it is still waiting to be sent to the client.
     pub unsent: bool,
     /// An error of our own prelude: the client's command was not run and nothing was sent to it.
-    pub prelude_error: Option<ServerError>,
+    pub prelude_error: Option<Box<ServerError>>,
     /// A statement was prepared: its handle, parameters and columns.
     pub prepared: Option<(u32, u16, u16)>,
+}
+
+/// What a server reports of a session's state.
+#[derive(Debug, Clone, Default)]
+pub struct ChangedState {
+    /// Session variables that changed, with their new values as the server prints them.
+    pub variables: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The default schema, if it changed.
+    pub schema: Option<Vec<u8>>,
+    /// Whether the server said that some other session state changed.
+    pub otherwise: bool,
 }
 
 impl Summary {
@@ -68,9 +76,11 @@ impl Summary {
         ok.changes.for_each(|change| match change {
             // MySQL counts statements, MariaDB names transactions; neither is session state.
             Change::SystemVariable { name: b"last_gtid" | b"statement_id", .. } => {}
-            Change::SystemVariable { name, value } => self.variables.push((name.to_vec(), value.to_vec())),
-            Change::Schema(schema) => self.schema = Some(schema.to_vec()),
-            Change::State => self.state_changed = true,
+            Change::SystemVariable { name, value } => {
+                self.changed.get_or_insert_default().variables.push((name.to_vec(), value.to_vec()));
+            }
+            Change::Schema(schema) => self.changed.get_or_insert_default().schema = Some(schema.to_vec()),
+            Change::State => self.changed.get_or_insert_default().otherwise = true,
             Change::Gtids(_) | Change::Other(_) => {}
         });
     }
@@ -80,7 +90,7 @@ impl Summary {
         match &mut self.gtids {
             // The families are the same: both come from one connection.
             Some(all) => drop(all.union(&gtids)),
-            None => self.gtids = Some(gtids),
+            None => self.gtids = Some(Box::new(gtids)),
         }
     }
 }

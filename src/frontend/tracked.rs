@@ -21,23 +21,24 @@ impl Session {
         job: &Job,
         summary: &Summary,
     ) {
-        for (name, _) in &summary.variables {
+        let Some(changed) = summary.changed.as_deref() else { return };
+        for (name, _) in &changed.variables {
             self.reports |= Reports::named_in(name);
         }
         let mut state = None;
-        let mut unknown = summary.state_changed && !explains_state_change(job);
+        let mut unknown = changed.otherwise && !explains_state_change(job);
         if job.becomes.is_some() || job.pins.is_some() {
             return;
         }
         // MariaDB reports what `SET STATEMENT` sets, and not that it is over.
         let for_one_statement = job.traits.contains(Traits::SET_STATEMENT);
-        let variables = if for_one_statement { &[] } else { &summary.variables[..] };
+        let variables = if for_one_statement { &[] } else { &changed.variables[..] };
         if for_one_statement {
             // What its triggers assigned besides cannot be told from it: nobody else shall have that.
-            *left_state |= summary.state_changed && !job.need.is_read();
+            *left_state |= changed.otherwise && !job.need.is_read();
             unknown = false;
         }
-        if let Some(schema) = &summary.schema {
+        if let Some(schema) = &changed.schema {
             state
                 .get_or_insert_with(|| (*self.state).clone())
                 .set_schema(Some(schema).filter(|s| !s.is_empty()).map(Vec::as_slice));
@@ -61,7 +62,7 @@ impl Session {
             let unrepeatable =
                 |(name, value): &(Vec<u8>, Vec<u8>)| literal(value).is_none() || name.starts_with(b"character_set_");
             unknown = variables.iter().any(unrepeatable)
-                || (summary.state_changed && job.traits.intersects(Traits::CALLS_STORED_CODE));
+                || (changed.otherwise && job.traits.intersects(Traits::CALLS_STORED_CODE));
         }
         // Only the primary may be held for long: a session pinned to a replica could not write. A
         // plain read that changes state there is unheard of; it is undone.

@@ -31,6 +31,8 @@ pub(super) struct Went {
     pub reason: Reason,
     /// When it had a connection.
     pub at: Instant,
+    /// When the answer was whole.
+    pub ended: Option<Instant>,
     /// What came back, if anything did.
     pub answer: Option<Answer>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Went {
 /// When a job began, and how its text is to be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
-    began: Instant,
+    pub(super) began: Instant,
     /// `None` if nobody wants to see the text.
     mode: Option<Mode>,
 }
@@ -74,11 +76,10 @@ impl Session {
 
     /// A job begins.
     pub(super) fn watch(&mut self, job: &Job) -> Watch {
-        self.went = None;
-        if self.shared.digests.is_none() && self.settings().slow.is_none() {
-            return Watch { began: Instant::now(), mode: None };
-        }
-        Watch { began: Instant::now(), mode: Some(self.mode_of_job(job)) }
+        let began = Instant::now();
+        (self.went, self.began) = (None, Some(began));
+        let is_of_interest = self.shared.digests.is_some() || self.settings().slow.is_some();
+        Watch { began, mode: is_of_interest.then(|| self.mode_of_job(job)) }
     }
 
     /// How the text of a job is to be read for its digest.
@@ -95,15 +96,15 @@ impl Session {
     /// It is over.
     pub(super) fn watched(&mut self, watch: Watch, job: &Job) {
         let (Watch { began, mode }, Some(went)) = (watch, self.went) else { return };
-        let now = Instant::now();
+        let ended = went.ended.unwrap_or_else(Instant::now);
+        let took = Took { waited: went.at.duration_since(began), ran: ended.duration_since(went.at) };
         let metrics = &self.shared.metrics;
-        metrics.wait_seconds.add(went.at_primary, went.at.duration_since(began));
-        metrics.run_seconds.add(went.at_primary, now.duration_since(went.at));
+        metrics.wait_seconds.add(went.at_primary, took.waited);
+        metrics.run_seconds.add(went.at_primary, took.ran);
         let Some(mode) = mode else { return };
         let Some(text) = job.statement() else { return };
-        self.entry.handle().set_rested(now);
-        let took = now.duration_since(began);
-        let is_slow = self.settings().slow.is_some_and(|slow| took >= slow);
+        self.entry.handle().set_rested(ended);
+        let is_slow = self.settings().slow.is_some_and(|slow| took.in_all() >= slow);
         if let Some(digests) = &self.shared.digests {
             let Went { at_primary, reason, .. } = went;
             let weight = u32::try_from(text.len() / READ_WHOLE).unwrap_or(u32::MAX).saturating_add(1);
@@ -111,11 +112,10 @@ impl Session {
             self.long_statements = self.long_statements.wrapping_add(u32::from(weight > 1));
             let is_due = self.long_statements.wrapping_add(self.entry.id()).is_multiple_of(weight);
             if weight == 1 || is_due {
-                digests.add(&Seen { text, mode, at_primary, reason, took, ended: now, weight });
+                digests.add(&Seen { text, mode, at_primary, reason, took: took.in_all(), ended, weight });
             }
         }
         if is_slow {
-            let took = Took { waited: went.at.duration_since(began), ran: now.duration_since(went.at) };
             self.log_slow(text, mode, &went, took);
         }
     }

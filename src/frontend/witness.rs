@@ -16,9 +16,35 @@ use crate::consistency::touched::Touch;
 use crate::pool::{Disposition, Lease};
 use crate::route::{Need, Reason};
 use crate::sql::{Traits, Why};
-use crate::topology::{Health, ServerId};
+use crate::topology::{Health, ServerId, Snapshot};
 use std::io;
 use std::time::Instant;
+
+/// A server as it is seen behind an exchange.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a server")]
+struct Seen {
+    is_primary: bool,
+    is_retired: bool,
+    /// Whether it tells which transactions it has executed.
+    names_gtids: bool,
+    /// Whether any server but the primary may ever serve reads.
+    has_replicas: bool,
+    /// The replicas that serve reads.
+    epoch: u64,
+}
+
+impl Seen {
+    fn of(snapshot: &Snapshot, id: ServerId) -> Self {
+        let server = snapshot.server(id);
+        Self {
+            is_primary: snapshot.is_primary(id),
+            is_retired: server.is_some_and(|server| server.health == Health::Retired),
+            names_gtids: server.is_some_and(|server| server.executed.is_some()),
+            has_replicas: snapshot.has_replicas(),
+            epoch: snapshot.epoch,
+        }
+    }
+}
 
 impl Session {
     /// What was written or seen raises the tokens of the session's scopes. `named`: what the server had executed
@@ -31,8 +57,8 @@ impl Session {
         summary: &Summary,
         named: Option<&(Instant, GtidSet)>,
     ) {
-        let snapshot = self.shared.snapshot();
-        let is_primary = snapshot.is_primary(server);
+        let Seen { is_primary, is_retired, names_gtids, has_replicas, epoch: epoch_now } =
+            Seen::of(&self.shared.topology.borrow(), server);
         if let Some((asked, gtids)) = named {
             if is_primary {
                 self.sight.named(&self.shared, *asked, gtids);
@@ -41,14 +67,13 @@ impl Session {
                 self.note(&Noted::Gtids(gtids.clone()), Changed::Data);
             }
         }
-        let names_gtids = snapshot.server(server).is_some_and(|s| s.executed.is_some());
-        if named.is_none() && job.shows_data() && snapshot.server(server).is_some_and(|s| s.health == Health::Retired) {
+        if named.is_none() && job.shows_data() && is_retired {
             // It may have been the primary, and nobody will ask it any more.
             self.sight.observes(server);
         }
         let (reason, epoch) = tenure.chosen().map(|chosen| (chosen.reason, chosen.epoch)).unzip();
         let lingers = self.shared.succession.is_lingering();
-        let somebody_reads_elsewhere = snapshot.has_replicas() || lingers;
+        let somebody_reads_elsewhere = has_replicas || lingers;
         if named.is_none() && job.shows_data() && is_primary && names_gtids && somebody_reads_elsewhere {
             if reason == Some(Reason::PrimaryIsNearer) {
                 // The next read comes here as well. Should it not, the monitor will have asked by then.
@@ -60,13 +85,13 @@ impl Session {
         if job.shows_data() && !is_primary && epoch.is_some() {
             self.sight.read_from(server);
             let is_other = reason == Some(Reason::OtherReplica);
-            if lingers || named.is_none() && (is_other || Some(snapshot.epoch) != epoch) {
+            if lingers || named.is_none() && (is_other || Some(epoch_now) != epoch) {
                 // Others serve reads, now or at all, who may not have what was just seen.
                 self.sight.observes(server);
             }
         }
         if let Some(gtids) = &summary.gtids {
-            self.note(&Noted::Gtids(gtids.clone()), job.changes());
+            self.note(&Noted::Gtids((**gtids).clone()), job.changes());
         }
         let writes = !job.need.is_read() && !matches!(job.command, JobCommand::Prepare(..));
         // An error names no transactions, but what ran before it may have committed some.
@@ -109,15 +134,16 @@ impl Session {
     /// Whether what the server has executed must be asked behind this job: a client that has seen it must not
     /// unsee it on a replica.
     pub(super) fn must_ask_executed(&self, job: &Job, tenure: &Tenure, acquired_on: ServerId) -> bool {
-        let snapshot = self.shared.snapshot();
         let reason = tenure.chosen().map(|chosen| chosen.reason);
-        let is_primary = snapshot.is_primary(acquired_on);
-        let of_interest = if is_primary {
-            // Also where nobody reads from replicas now: should the primary go, they are what is left.
-            let others_may_read_elsewhere = snapshot.has_replicas() || self.shared.succession.is_lingering();
-            snapshot.report.is_some() && others_may_read_elsewhere && reason != Some(Reason::PrimaryIsNearer)
-        } else {
-            reason == Some(Reason::OtherReplica)
+        let of_interest = {
+            let snapshot = self.shared.topology.borrow();
+            if snapshot.is_primary(acquired_on) {
+                // Also where nobody reads from replicas now: should the primary go, they are what is left.
+                let others_may_read_elsewhere = snapshot.has_replicas() || self.shared.succession.is_lingering();
+                snapshot.report.is_some() && others_may_read_elsewhere && reason != Some(Reason::PrimaryIsNearer)
+            } else {
+                reason == Some(Reason::OtherReplica)
+            }
         };
         if !of_interest || !self.sight.is_consistent() || !job.shows_data() || tenure.is_beside() {
             return false;

@@ -282,7 +282,7 @@ async fn set_up(conn: Ready) -> Result<Ready, DialError> {
         Reply::Err(error) => Err(DialError::Refused(error)),
         _ => {
             let state = busy.applied().clone();
-            busy.applied_is(state, &setup);
+            busy.applied_is(&state, &setup);
             busy.finish().ok_or(DialError::Malformed(crate::protocol::wire::Malformed("reply")))
         }
     }

@@ -74,8 +74,9 @@ impl Lease {
         Some(conn)
     }
 
-    /// Puts the connection back after an exchange.
+    /// Puts the connection back after an exchange, which has come to its end now.
     pub fn put(&mut self, mut conn: Ready) {
+        conn.used_now();
         self.pool.metrics.round_trips.inc_by(conn.take_trips().into());
         self.conn = Some(conn);
     }

@@ -267,7 +267,7 @@ impl Pool {
     fn returned(self: &Arc<Self>, conn: Option<Ready>) {
         let mut conn = conn.filter(Ready::is_current);
         if let Some(conn) = &mut conn {
-            conn.rest();
+            conn.shrink();
         }
         let mut slots = self.lock();
         slots.lease_ended();

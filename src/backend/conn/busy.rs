@@ -66,9 +66,14 @@ impl Busy {
     }
 
     /// Notes that a [plan](Ready::plan_to) has brought the connection to this state, with this set-up.
-    pub fn applied_is(&mut self, state: Arc<SessionState>, setup: &Arc<Setup>) {
-        self.inner.applied = state;
-        self.inner.setup = Some(setup.clone());
+    pub fn applied_is(&mut self, state: &Arc<SessionState>, setup: &Arc<Setup>) {
+        // Most often it is all as it was, and is not even counted anew.
+        if !Arc::ptr_eq(&self.inner.applied, state) {
+            self.inner.applied = state.clone();
+        }
+        if !self.inner.setup.as_ref().is_some_and(|own| Arc::ptr_eq(own, setup)) {
+            self.inner.setup = Some(setup.clone());
+        }
     }
 
     /// Statements prepared on it.

@@ -117,10 +117,20 @@ impl Ready {
         inner.packets.close().await;
     }
 
-    /// Gives back memory an idle connection does not need, and notes when it became idle.
-    pub fn rest(&mut self) {
+    /// Gives back memory that an idle connection does not need.
+    pub fn shrink(&mut self) {
         self.0.packets.shrink();
+    }
+
+    /// Notes that it was used until now.
+    pub fn used_now(&mut self) {
         self.0.used = Instant::now();
+    }
+
+    /// Both: it becomes idle now.
+    pub fn rest(&mut self) {
+        self.shrink();
+        self.used_now();
     }
 
     /// Notes that the connection is now in this state: the client's own statement changed it.

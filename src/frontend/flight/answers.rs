@@ -87,18 +87,18 @@ pub(super) async fn is_error_next(busy: &mut Busy) -> Result<bool, Broken> {
 
 pub(super) async fn refused_by_replica(session: &Session, mut busy: Busy, setup: &Arc<Setup>) -> Result<Flown, Broken> {
     let reply = busy.reply().await.map_err(RelayError::from)?;
-    busy.applied_is(session.state.clone(), setup);
+    busy.applied_is(&session.state, setup);
     let error = if let Reply::Err(error) = reply { Some(error) } else { None };
     if let Some(error) = &error {
         make_room(&mut busy, error);
     }
-    let summary = Summary { untold: true, error, ..Summary::default() };
+    let summary = Summary { untold: true, error: error.map(Box::new), ..Summary::default() };
     Ok(Flown { busy, summary, asked: None })
 }
 
 /// Remembers what the client prepared, and forgets what the server will not execute any more.
 pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summary: &Summary) {
-    match (&job.command, summary.prepared, &summary.error) {
+    match (&job.command, summary.prepared, summary.error.as_deref()) {
         (JobCommand::Prepare(text, _), Some((handle, ..)), None) => {
             let foretold = busy.statements().latest();
             busy.statements_mut().numbered(handle, foretold);
@@ -111,7 +111,7 @@ pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summ
             let Execution { text, prepared_in, long_data, cursor, .. } = execution;
             // A cursor's statement is nobody else's.
             let has_data = !long_data.is_empty() && cursor.is_none();
-            if !has_data && !error.as_ref().is_some_and(errno::wants_preparing_anew) {
+            if !has_data && !error.is_some_and(errno::wants_preparing_anew) {
                 return;
             }
             let Some(handle) = busy.statements_mut().known(text, prepared_in) else { return };
@@ -137,13 +137,13 @@ pub(super) async fn not_preparable(
     error: ServerError,
 ) -> Result<Flown, Broken> {
     // What stood ahead of the preparation has been answered, and well.
-    busy.applied_is(session.state.clone(), setup);
+    busy.applied_is(&session.state, setup);
     busy.insert_id_is(insert_id.or_else(|| busy.insert_id()));
     // A replica may only be late: it is not for it to say what cannot be prepared.
     let untold = tenure.on_trial().is_some();
     if !untold {
         session.client.send_error(&error).await.map_err(RelayError::Client)?;
     }
-    let summary = Summary { status: busy.status(), error: Some(error), untold, ..Summary::default() };
+    let summary = Summary { status: busy.status(), error: Some(Box::new(error)), untold, ..Summary::default() };
     Ok(Flown { busy, summary, asked: None })
 }

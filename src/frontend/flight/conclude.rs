@@ -2,8 +2,9 @@
 //! A server that goes away by now takes its connection with it, and nothing of the answer.
 
 use super::behind::{Questions, ask};
-use super::{Broken, Failed, Flown, Landed, down};
+use super::{Broken, Failed, Flown};
 use crate::backend::conn::Busy;
+use crate::frontend::interrupt::{Interrupt, interrupted};
 use crate::frontend::job::Job;
 use crate::frontend::relay::RelayError;
 use crate::frontend::session::Session;
@@ -21,25 +22,21 @@ pub(super) struct Asked {
 }
 
 /// Whether the connection lives on.
-type Lives = bool;
+pub(super) type Lives = bool;
 
 /// Takes in what comes behind the client's answer.
 pub(super) async fn conclude(
     session: &mut Session,
-    flown: Flown,
+    Flown { busy, summary, asked }: &mut Flown,
     job: &Job,
     tenure: &Tenure,
     thread_id: u32,
-) -> Result<Landed, Broken> {
-    let Flown { mut busy, summary, asked } = flown;
-    let lives = match &asked {
-        Some(asked) => tell(session, &mut busy, (job, tenure), &summary, (asked, thread_id)).await?,
+) -> Result<Lives, Broken> {
+    let lives = match asked {
+        Some(asked) => tell(session, busy, (job, tenure), summary, (asked, thread_id)).await?,
         None => true,
     };
-    if !(lives && take_last(session, &mut busy, &summary, thread_id).await?) {
-        return Ok((None, summary));
-    }
-    Ok((busy.finish(), summary))
+    Ok(lives && take_last(session, busy, summary, thread_id).await?)
 }
 
 /// Before the client can know of its write, its other connections must be told to see it.
@@ -63,12 +60,11 @@ async fn tell(
     if told && !questions.executed {
         session.client.packets.flush().await.map_err(RelayError::Client)?;
     }
-    let (topology, handle) = (session.shared.topology.clone(), session.entry.handle().clone());
+    let (shared, handle) = (session.shared.clone(), session.entry.handle().clone());
     let is_answered = tokio::select! {
         biased;
         asked = ask(session, busy, along, questions, summary.last_insert_id) => asked.is_ok(),
-        () = down(topology, server) => false,
-        () = handle.stop.cancelled() => return Err(Failed::Stopped(thread_id).into()),
+        interrupt = interrupted(&handle, &shared, server) => goes_on(interrupt, thread_id)?,
     };
     if !is_answered && questions.executed && summary.unsent && job.is_repeatable() {
         // Nobody will ever say what was seen there, and the client has not seen it yet: let it read elsewhere.
@@ -100,14 +96,21 @@ async fn take_last(session: &mut Session, busy: &mut Busy, summary: &Summary, th
         return Ok(true);
     }
     session.client.packets.flush().await.map_err(RelayError::Client)?;
-    let (topology, server) = (session.shared.topology.clone(), busy.server().id);
+    let (shared, server) = (session.shared.clone(), busy.server().id);
     let handle = session.entry.handle().clone();
     let lives = tokio::select! {
         biased;
         reply = busy.reply() => reply.is_ok(),
-        () = down(topology, server) => false,
-        () = handle.stop.cancelled() => return Err(Failed::Stopped(thread_id).into()),
+        interrupt = interrupted(&handle, &shared, server) => goes_on(interrupt, thread_id)?,
     };
     busy.set_status(summary.status);
     Ok(lives)
+}
+
+/// A server that is silent behind the answer takes its connection with it; a session that is to stop, stops.
+fn goes_on(interrupt: Interrupt, thread_id: u32) -> Result<Lives, Broken> {
+    match interrupt {
+        Interrupt::Silent => Ok(false),
+        Interrupt::Stopped => Err(Failed::Stopped(thread_id).into()),
+    }
 }

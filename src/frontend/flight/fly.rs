@@ -42,7 +42,8 @@ pub(super) async fn fly(
     name: &str,
 ) -> Result<Flown, Broken> {
     // Whoever holds a connection has it as it was set up then: a reset would take all it holds.
-    let setup = conn.own_setup().filter(|_| tenure.was_held()).unwrap_or_else(|| conn.setup());
+    let own = if tenure.was_held() { conn.own_setup() } else { None };
+    let setup = own.unwrap_or_else(|| conn.setup());
     let (conn, mut prelude) = prelude(session, conn, &setup, job, tenure, name).await?;
     let course = Course::set(session, &conn, job, tenure, &prelude);
     if let InsertId::InPrelude(id) = course.insert_id {
@@ -138,8 +139,8 @@ async fn answer(
     (course, setup): (Course, &Arc<Setup>),
     (expected, asked): (Expected, Asked),
 ) -> Result<Flown, Broken> {
-    let others_may_know_better = !tenure.has_own() && !session.is_primary(busy.server().id);
-    if others_may_know_better && job.only_prepares() && is_error_next(&mut busy).await? {
+    let others_may_know_better = job.only_prepares() && !tenure.has_own() && !session.is_primary(busy.server().id);
+    if others_may_know_better && is_error_next(&mut busy).await? {
         // The replica may only be late: it is not for it to say what cannot be prepared.
         return refused_by_replica(session, busy, setup).await;
     }
@@ -149,7 +150,7 @@ async fn answer(
         // How far the prelude came is not known: the connection is not used again.
         return Err(Failed::Refused(errno::state_not_restored(&busy.server().name, error)).into());
     }
-    busy.applied_is(session.state.clone(), setup);
+    busy.applied_is(&session.state, setup);
     if job.traits.intersects(Traits::SQL_PREPARE | Traits::SQL_EXECUTE | Traits::CALLS_STORED_CODE) {
         busy.statements_mut().lose_count();
     }
@@ -193,7 +194,7 @@ async fn differs(mut flight: Flight<'_>, session: &Session, setup: &Arc<Setup>) 
     let read = flight.differing().unwrap_or_default();
     flight.undo().await?;
     let mut busy = flight.busy;
-    busy.applied_is(session.state.clone(), setup);
+    busy.applied_is(&session.state, setup);
     busy.insert_id_is(None);
     Ok(Broken::Differs(busy.finish(), read))
 }

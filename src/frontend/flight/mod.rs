@@ -22,6 +22,7 @@ use self::conclude::{Asked, conclude};
 use self::fly::fly;
 pub(super) use self::steps::means_the_same;
 use self::steps::{Flight, Guard};
+use super::interrupt::interrupted;
 use super::job::Job;
 use super::killed::Killed;
 use super::relay::RelayError;
@@ -32,11 +33,9 @@ use crate::backend::conn::{Busy, Lost, Ready};
 use crate::pool::Lease;
 use crate::protocol::response::ServerError;
 use crate::state::SessionState;
-use crate::topology::{Health, ServerId, Snapshot};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
 
 /// A flight whose answer to the client is whole.
 struct Flown {
@@ -45,9 +44,6 @@ struct Flown {
     /// What is asked behind it, if the command ran.
     asked: Option<Asked>,
 }
-
-/// What a response said, and the connection, unless it broke behind the answer.
-type Landed = (Option<Ready>, Summary);
 
 /// How an exchange failed.
 #[derive(Debug)]
@@ -99,34 +95,35 @@ pub(super) async fn exchange(
     handle.begin(pool.clone(), thread_id, now);
     let answered = session.client.packets.output().len();
     let seq = session.client.seq;
-    let topology = session.shared.topology.clone();
-    let flown = tokio::select! {
+    let shared = session.shared.clone();
+    let mut flown = tokio::select! {
         biased;
         flown = fly(session, conn, job, tenure, name) => flown,
-        // The monitor says that this server is silent: waiting longer would be a hang.
-        () = down(topology, id) => Err(Failed::Lost { server: name.to_owned(), sent: true }.into()),
-        () = handle.stop.cancelled() => Err(Failed::Stopped(thread_id).into()),
+        interrupt = interrupted(&handle, &shared, id) => Err(interrupt.failed(name, thread_id).into()),
     };
-    let landed = match flown {
-        Ok(flown) => conclude(session, flown, job, tenure, thread_id).await,
-        Err(broken) => Err(broken),
-    };
+    let mut lives = true;
+    if let Ok(whole) = &mut flown {
+        match conclude(session, whole, job, tenure, thread_id).await {
+            Ok(goes_on) => lives = goes_on,
+            Err(broken) => flown = Err(broken),
+        }
+    }
     match handle.end().await {
         Killed::No => {}
         Killed::Yes => lease.taint(),
         Killed::Perhaps => lease.awaits_kill(),
     }
-    if let Err(Broken::Failed(Failed::Lost { .. }) | Broken::Relay(RelayError::Server(_))) = &landed {
+    if let Err(Broken::Failed(Failed::Lost { .. }) | Broken::Relay(RelayError::Server(_))) = &flown {
         pool.server().reach.suspect();
     }
-    if landed.is_err() && !session.client.answered {
+    if flown.is_err() && !session.client.answered {
         // What was translated of a broken answer is not the client's to see.
         session.client.packets.output().truncate(answered);
         session.client.seq = seq;
     }
-    match landed {
-        Ok((conn, summary)) => {
-            if let Some(conn) = conn {
+    match flown {
+        Ok(Flown { busy, summary, .. }) => {
+            if lives && let Some(conn) = busy.finish() {
                 lease.put(conn);
             }
             Ok(summary)
@@ -140,16 +137,6 @@ pub(super) async fn exchange(
         }
         Err(Broken::Relay(RelayError::Server(lost))) => Err(Failed::lost(name)(lost)),
         Err(Broken::Relay(RelayError::Client(error))) => Err(Failed::ClientLeft(error, thread_id)),
-    }
-}
-
-/// Waits until a server is known not to answer.
-async fn down(mut topology: watch::Receiver<Arc<Snapshot>>, id: ServerId) {
-    let is_down =
-        |snapshot: &Arc<Snapshot>| snapshot.server(id).is_some_and(|server| matches!(server.health, Health::Down(_)));
-    if topology.wait_for(is_down).await.is_err() {
-        // Nobody watches any more: the program ends.
-        std::future::pending::<()>().await;
     }
 }
 
@@ -184,6 +171,6 @@ pub(super) async fn bring_to(conn: Ready, state: &Arc<SessionState>, name: &str)
     flight.go_ahead(&prelude, Guard::Wait).await?;
     // Nothing of the session's may hide behind a `;` in what follows.
     flight.set_multi_statements(false).await?;
-    flight.busy.applied_is(state.clone(), &setup);
+    flight.busy.applied_is(state, &setup);
     flight.busy.finish().ok_or_else(|| Failed::Lost { server: name.to_owned(), sent: false })
 }

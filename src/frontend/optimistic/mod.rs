@@ -265,7 +265,7 @@ impl Session {
                     journal.add(Step { command, attributes: self.attributes.clone(), shown, only_reads: true });
                 }
                 // It was ended before it showed anything.
-                None if summary.sum.is_some_and(|sum| sum.rows == 0) => {}
+                None if summary.sum.as_deref().is_some_and(|sum| sum.rows == 0) => {}
                 None => journal.tear(),
             },
             _ => journal.tear(),

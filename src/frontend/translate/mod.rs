@@ -45,13 +45,20 @@ pub struct Translator {
     infile_refused: bool,
     hold: Hold,
     /// What its rows are, if somebody wants to know.
-    summing: Option<Summing>,
+    summing: Option<Box<Summing>>,
     summary: Summary,
 }
 
 impl Translator {
-    /// Starts a response on a connection with this status, whose first packet gets `seq`.
-    pub fn new(server: Side, client_caps: Capabilities, expected: Expected, seq: u8) -> Self {
+    /// Starts a response on a connection with this status, whose first packet gets `seq`. With a key its rows are summed
+    /// up, to be compared with those that are with the same key.
+    pub fn new(
+        server: Side,
+        client_caps: Capabilities,
+        expected: Expected,
+        seq: u8,
+        sums: Option<&RandomState>,
+    ) -> Self {
         Self {
             server_caps: server.caps,
             client_caps,
@@ -67,15 +74,9 @@ impl Translator {
             preparing: false,
             infile_refused: false,
             hold: Hold::new(expected.only_with_rows),
-            summing: None,
+            summing: sums.map(|key| Box::new(Summing::new(key))),
             summary: Summary { status: server.status & Status::OF_SESSION, ..Summary::default() },
         }
-    }
-
-    /// The same, with a sum of its rows, to be compared with those made with the same key.
-    #[must_use]
-    pub fn with_sum(self, key: Option<&RandomState>) -> Self {
-        Self { summing: key.map(Summing::new), ..self }
     }
 
     /// Sequence id of the client's next packet.
@@ -102,7 +103,9 @@ impl Translator {
 
     /// What the response said.
     pub fn into_summary(self) -> Summary {
-        Summary { sum: self.summing.map(Summing::finish), ..self.summary }
+        let mut summary = self.summary;
+        summary.sum = self.summing.map(|summing| Box::new(summing.finish()));
+        summary
     }
 
     /// Works through `input` as far as it goes.
@@ -296,7 +299,7 @@ impl Translator {
         if self.infile_refused {
             let error = errno::local_infile_off(self.family == Family::MariaDb);
             self.push_error(&error, out);
-            self.summary.error = Some(error);
+            self.summary.error = Some(Box::new(error));
             return Ok(());
         }
         let mut shown = Vec::new();
@@ -337,7 +340,7 @@ impl Translator {
     fn err(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         let error = ServerError::decode(payload)?;
         if self.skip > 0 {
-            self.summary.prelude_error = Some(error);
+            self.summary.prelude_error = Some(Box::new(error));
             return Ok(());
         }
         self.hold.release();
@@ -345,7 +348,7 @@ impl Translator {
             self.push_due_eof(self.summary.status, out);
         }
         self.push(payload, out);
-        self.summary.error = Some(error);
+        self.summary.error = Some(Box::new(error));
         Ok(())
     }
 

@@ -36,7 +36,7 @@ fn translator_of(
     step: usize,
 ) -> (Vec<Vec<u8>>, Translator) {
     let side = Side { caps: server, family: Family::MySql, status: Status::AUTOCOMMIT, first_seq: 1 };
-    let mut translator = Translator::new(side, client, expected, 1);
+    let mut translator = Translator::new(side, client, expected, 1, None);
     let mut exchange = Exchange::new(expect, server);
     let (all, mut input, mut out) = (stream(packets), Vec::new(), Vec::new());
     let mut pieces = all.chunks(step);
@@ -180,7 +180,7 @@ proptest! {
         let caps = Capabilities::from_bits_retain;
         let side = Side { caps: caps(server), family: Family::MySql, status: Status::empty(), first_seq: 1 };
         for expect in [Expect::Results, Expect::Ok, Expect::Prepare, Expect::Rows, Expect::FieldList, Expect::Text] {
-            let mut translator = Translator::new(side, caps(client), Expected::default(), 1);
+            let mut translator = Translator::new(side, caps(client), Expected::default(), 1, None);
             let mut exchange = Exchange::new(expect, caps(server));
             let _any = translator.advance(&mut bytes, &mut exchange, &mut Vec::new());
         }
