@@ -2,6 +2,7 @@
 
 use super::binding::PinReason;
 use super::circumstances::need_if_identified;
+use super::prepared::Prepared;
 use crate::consistency::scopes::Key;
 use crate::consistency::token::Changed;
 use crate::consistency::touched::Touch;
@@ -68,10 +69,8 @@ pub(super) enum JobCommand {
 /// The execution of a prepared statement.
 #[derive(Debug, Clone)]
 pub(super) struct Execution {
-    /// The statement's text.
-    pub text: Arc<[u8]>,
-    /// The session's state when it was prepared.
-    pub prepared_in: Arc<SessionState>,
+    /// The statement.
+    pub statement: Arc<Prepared>,
     /// The client's id of it, if rows stay on the server to be fetched.
     pub cursor: Option<u32>,
     /// How, and with what.
@@ -96,7 +95,7 @@ impl Execution {
             Body::Once(execution, _) => execution.size(),
             Body::InBulk(body) => body.len(),
         };
-        self.text.len() + body + self.long_data.iter().map(Vec::len).sum::<usize>()
+        self.statement.text.len() + body + self.long_data.iter().map(Vec::len).sum::<usize>()
     }
 }
 
@@ -157,9 +156,14 @@ impl Job {
     pub(super) fn statement(&self) -> Option<&[u8]> {
         match &self.command {
             JobCommand::Text(text) => Some(text),
-            JobCommand::Execute(execution) => Some(&execution.text),
+            JobCommand::Execute(execution) => Some(&execution.statement.text),
             JobCommand::Prepare(..) | JobCommand::Raw(..) => None,
         }
+    }
+
+    /// The prepared statement that it executes, if it executes one.
+    pub(super) fn prepared(&self) -> Option<&Prepared> {
+        if let JobCommand::Execute(execution) = &self.command { Some(&execution.statement) } else { None }
     }
 
     /// Whether it may be run twice without harm.

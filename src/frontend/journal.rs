@@ -95,7 +95,7 @@ impl Again {
     pub(super) fn text(&self) -> &[u8] {
         match self {
             Self::Text(text) => text,
-            Self::Execute(execution) => &execution.text,
+            Self::Execute(execution) => &execution.statement.text,
         }
     }
 

@@ -24,11 +24,6 @@ impl Session {
         mode
     }
 
-    /// How they were to be read in another state of the session.
-    pub(super) fn mode_in(&self, state: &SessionState) -> Mode {
-        self.mode_of(state, self.shared.sql_mode().as_deref().unwrap_or(""))
-    }
-
     fn mode_of(&self, state: &SessionState, default: &str) -> Mode {
         let is_chosen = |text: &&[u8]| !text.eq_ignore_ascii_case(b"default");
         let (ansi_quotes, no_backslash_escapes) = match state.get(b"sql_mode").filter(is_chosen) {

@@ -12,22 +12,49 @@ use crate::protocol::capability::Capabilities;
 use crate::protocol::parameters::{self, Types};
 use crate::protocol::wire::{Malformed, Reader};
 use crate::route::Need;
-use crate::sql::Traits;
+use crate::sql::{self, Mode, Traits};
 use crate::state::SessionState;
 use bytes::Bytes;
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// The bit of a bulk execution's flags that says that types follow.
 const SEND_TYPES: u16 = 128;
 
-/// One prepared statement of a client.
-#[derive(Debug, Clone)]
-pub struct PreparedStatement {
+/// What was prepared: the same for every execution.
+#[derive(Debug)]
+pub struct Prepared {
     /// Its text.
     pub text: Arc<[u8]>,
     /// The session's state when it was prepared: what the text means.
     pub prepared_in: Arc<SessionState>,
+    /// How the bytes of the text were to be read then.
+    pub mode: Mode,
+    fingerprint: OnceLock<u64>,
+}
+
+impl Prepared {
+    /// A text that was prepared so.
+    pub fn new(text: Arc<[u8]>, prepared_in: Arc<SessionState>, mode: Mode) -> Self {
+        Self { text, prepared_in, mode, fingerprint: OnceLock::new() }
+    }
+
+    /// What it shares with statements that are alike.
+    pub fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| sql::fingerprint(&self.text, self.mode))
+    }
+
+    /// Whether that has been worked out, so that it costs nothing.
+    pub fn has_fingerprint(&self) -> bool {
+        self.fingerprint.get().is_some()
+    }
+}
+
+/// One prepared statement of a client.
+#[derive(Debug, Clone)]
+pub struct PreparedStatement {
+    /// What it says.
+    pub says: Arc<Prepared>,
     /// Where it may run.
     pub need: Need,
     /// What else is known of it.
@@ -55,10 +82,9 @@ pub struct PreparedStatement {
 
 impl PreparedStatement {
     /// A statement just prepared.
-    pub fn new(text: Arc<[u8]>, prepared_in: Arc<SessionState>, need: Need, traits: Traits, params: u16) -> Self {
+    pub fn new(says: Prepared, need: Need, traits: Traits, params: u16) -> Self {
         Self {
-            text,
-            prepared_in,
+            says: Arc::new(says),
             need,
             traits,
             params,
@@ -116,13 +142,16 @@ impl PreparedStatement {
     }
 }
 
+/// The id by which clients of MariaDB may mean the statement that they prepared last.
+pub const JUST_PREPARED: u32 = u32::MAX;
+
 /// The state that a statement was prepared in counts if it is larger than this: most are small, and shared by many.
 const LARGE_STATE: usize = 1024;
 
 /// All prepared statements of one client.
 #[derive(Debug, Default)]
 pub struct PreparedStatements {
-    by_id: HashMap<u32, PreparedStatement>,
+    by_id: BTreeMap<u32, PreparedStatement>,
     last: u32,
     /// Whether what was prepared last failed, and is not there to be executed.
     last_failed: bool,
@@ -133,7 +162,7 @@ impl PreparedStatements {
     /// Takes memory for another statement of this text, prepared in this state, if there is any: so many bytes.
     pub fn make_room(&mut self, text: &[u8], state: &SessionState, memory: &Budget) -> Option<usize> {
         let state = Some(state.size()).filter(|size| *size > LARGE_STATE).unwrap_or_default();
-        let bytes = size_of::<PreparedStatement>() + text.len() + state;
+        let bytes = size_of::<PreparedStatement>() + size_of::<Prepared>() + text.len() + state;
         self.remembered.add(bytes, memory).then_some(bytes)
     }
 
@@ -195,10 +224,9 @@ impl PreparedStatements {
         self.last_failed = true;
     }
 
-    /// The id that a client means: those of MariaDB may say "the one just prepared", and say it before
-    /// they know whether there is one.
-    pub fn meant(&self, id: u32) -> u32 {
-        if id == u32::MAX && !self.last_failed { self.last } else { id }
+    /// The id that a client of MariaDB means by [`JUST_PREPARED`], which it may say before it knows whether there is one.
+    pub fn just_prepared(&self) -> u32 {
+        if self.last_failed { JUST_PREPARED } else { self.last }
     }
 
     /// Removes a statement.
@@ -233,7 +261,8 @@ mod tests {
     use std::time::Duration;
 
     fn statement(params: u16) -> PreparedStatement {
-        PreparedStatement::new(b"?"[..].into(), Arc::default(), Need::Primary(Reason::Pinned), Traits::NONE, params)
+        let says = Prepared::new(b"?"[..].into(), Arc::default(), Mode::default());
+        PreparedStatement::new(says, Need::Primary(Reason::Pinned), Traits::NONE, params)
     }
 
     #[test]
@@ -291,9 +320,9 @@ mod tests {
     fn ids_count_on() {
         let mut all = PreparedStatements::default();
         all.insert(statement(0));
-        assert!(all.find(1).is_some() && all.meant(u32::MAX) == 1 && all.meant(7) == 7);
+        assert!(all.find(1).is_some() && all.just_prepared() == 1);
         all.begin();
-        assert_eq!(all.meant(u32::MAX), u32::MAX, "not the one before");
+        assert_eq!(all.just_prepared(), JUST_PREPARED, "not the one before");
         all.clear();
         assert_eq!((all.next_id(), all.len()), (2, 0));
     }

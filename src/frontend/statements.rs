@@ -6,7 +6,7 @@ use super::commands::{PINNED, asked_elsewhere, raw_job, reports_chosen};
 use super::flight::means_the_same;
 use super::handling::{ASKING, asks_elsewhere};
 use super::job::{Body, Execution, Job, JobCommand};
-use super::prepared::PreparedStatement;
+use super::prepared::{JUST_PREPARED, Prepared, PreparedStatement};
 use super::question::{Question, column_names};
 use super::session::{Gone, Session};
 use crate::consistency::gtid::Family;
@@ -21,7 +21,6 @@ use crate::protocol::resultset::Protocol;
 use crate::protocol::wire::Reader;
 use crate::route::Need;
 use crate::sql::{Kind, Statement, Traits, classify};
-use crate::state::SessionState;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -66,7 +65,8 @@ impl Session {
         self.last_prepared = None;
         self.execute(job).await?;
         if let Some(params) = self.last_prepared.take() {
-            let mut statement = PreparedStatement::new(text, self.state.clone(), need, traits, params);
+            let says = Prepared::new(text, self.state.clone(), self.mode());
+            let mut statement = PreparedStatement::new(says, need, traits, params);
             statement.room = room;
             statement.as_text = as_text;
             statement.asks = asks;
@@ -83,12 +83,12 @@ impl Session {
     fn statement_id<'b>(&self, body: &'b [u8]) -> Option<(u32, &'b [u8])> {
         let mut r = Reader::new(body, "statement id");
         let id = r.u32().ok()?;
-        let has_last = self.shared.family() == Family::MariaDb;
-        Some((if has_last { self.prepared.meant(id) } else { id }, r.rest()))
+        let is_last = id == JUST_PREPARED && self.shared.family() == Family::MariaDb;
+        Some((if is_last { self.prepared.just_prepared() } else { id }, r.rest()))
     }
 
     /// Whether a text says now what it said in another state of the session.
-    fn reads_as_in(&self, text: &[u8], prepared_in: &Arc<SessionState>) -> bool {
+    fn reads_as_in(&self, Prepared { text, prepared_in, .. }: &Prepared) -> bool {
         // Nothing that a character set, a mode or a schema would give another meaning.
         let is_plain = text.is_ascii() && !text.iter().any(|byte| b"\"\\|(".contains(byte));
         is_plain || Arc::ptr_eq(prepared_in, &self.state) || means_the_same(self, prepared_in)
@@ -115,38 +115,39 @@ impl Session {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let rest = body.slice_ref(rest);
-        let Some(statement) = self.prepared.find(id) else {
+        let Some(mut statement) = self.prepared.find(id) else {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
         if statement.as_text {
-            let (text, prepared_in) = (statement.text.clone(), statement.prepared_in.clone());
-            if !self.reads_as_in(&text, &prepared_in) {
+            let says = statement.says.clone();
+            if !self.reads_as_in(&says) {
                 return self.refuse(&errno::prepared_otherwise()).await;
             }
-            return self.query(&Bytes::copy_from_slice(&text)).await;
+            return self.query(&Bytes::copy_from_slice(&says.text)).await;
         }
         if statement.asks {
-            let (text, params) = (statement.text.clone(), statement.params);
+            let (text, params) = (statement.says.text.clone(), statement.params);
             let complete = statement.complete(&rest, self.client.caps).ok();
-            let statement = classify(&text, self.mode());
-            if token_set(&statement).is_some() {
+            let read = classify(&text, self.mode());
+            if token_set(&read).is_some() {
                 let value = complete.as_ref().and_then(Parameters::only_text).unwrap_or(b"?").to_vec();
                 return self.carry_token(&value).await;
             }
-            if statement.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
+            if read.traits.contains(Traits::READS_LANDBRIDGE_VARIABLE) {
                 self.name_what_was_read().await;
             }
-            let question = Question::of(&text, statement.traits).filter(|_| params == 0);
-            if let Some(answer) = question.and_then(|question| self.local_answer(&question, statement.traits)) {
+            let question = Question::of(&text, read.traits).filter(|_| params == 0);
+            if let Some(answer) = question.and_then(|question| self.local_answer(&question, read.traits)) {
                 return self.send_answer(answer, Protocol::Binary).await;
             }
-            if asks_elsewhere(&text, &statement, self.held()) {
+            if asks_elsewhere(&text, &read, self.held()) {
                 return self.refuse(&asked_elsewhere()).await;
             }
+            statement = match self.prepared.find(id) {
+                Some(statement) => statement,
+                None => return self.refuse_unknown(id, "mysqld_stmt_execute").await,
+            };
         }
-        let Some(statement) = self.prepared.find(id) else {
-            return self.refuse_unknown(id, "mysqld_stmt_execute").await;
-        };
         let caps = self.client.caps;
         let Ok(complete) = statement.complete(&rest, caps) else {
             return self.refuse(&errno::malformed_packet()).await;
@@ -156,14 +157,13 @@ impl Session {
         };
         let need = if complete.opens_cursor() { PINNED } else { statement.need };
         let execution = Execution {
-            text: statement.text.clone(),
-            prepared_in: statement.prepared_in.clone(),
+            statement: statement.says.clone(),
             cursor: complete.opens_cursor().then_some(id),
             body: Body::Once(complete, statement.params),
             long_data,
         };
-        let (traits, wishes, touch) = (statement.traits, statement.wishes, statement.touch.clone());
-        let job = Job { traits, wishes, touch, ..Job::new(JobCommand::Execute(execution), need) };
+        let mut job = Job::new(JobCommand::Execute(execution), need);
+        (job.traits, job.wishes, job.touch) = (statement.traits, statement.wishes, statement.touch.clone());
         let done = self.execute(job).await;
         self.prepared.long_data_is_gone(long_data_bytes);
         done
@@ -181,7 +181,7 @@ impl Session {
             return self.refuse_unknown(id, "mysqld_stmt_execute").await;
         };
         if statement.asks {
-            let text = statement.text.clone();
+            let text = statement.says.text.clone();
             let statement = classify(&text, self.mode());
             if asks_elsewhere(&text, &statement, self.held()) {
                 return self.refuse(&asked_elsewhere()).await;
@@ -194,8 +194,7 @@ impl Session {
             return self.refuse(&errno::malformed_packet()).await;
         };
         let execution = Execution {
-            text: statement.text.clone(),
-            prepared_in: statement.prepared_in.clone(),
+            statement: statement.says.clone(),
             cursor: None,
             body: Body::InBulk(body),
             long_data: Vec::new(),

@@ -9,9 +9,10 @@ use super::digests::Seen;
 use super::holds::Holds;
 use super::job::{Job, JobCommand};
 use super::logged::{Answer, Took};
+use super::prepared::Prepared;
 use super::session::Session;
 use crate::route::Reason;
-use crate::sql::Mode;
+use crate::sql::{self, Mode};
 use crate::state::SessionState;
 use crate::topology::ServerId;
 use std::sync::Arc;
@@ -86,9 +87,7 @@ impl Session {
     pub(super) fn mode_of_job(&mut self, job: &Job) -> Mode {
         match &job.command {
             // It may have been another one when it was prepared; and what is no literal then may be one now.
-            JobCommand::Execute(execution) if !Arc::ptr_eq(&execution.prepared_in, &self.state) => {
-                self.mode_in(&execution.prepared_in)
-            }
+            JobCommand::Execute(execution) => execution.statement.mode,
             _ => self.mode(),
         }
     }
@@ -107,12 +106,17 @@ impl Session {
         let is_slow = self.settings().slow.is_some_and(|slow| took.in_all() >= slow);
         if let Some(digests) = &self.shared.digests {
             let Went { at_primary, reason, .. } = went;
-            let weight = u32::try_from(text.len() / READ_WHOLE).unwrap_or(u32::MAX).saturating_add(1);
+            let prepared = job.prepared();
+            let weight = match prepared {
+                Some(prepared) if prepared.has_fingerprint() => 1,
+                _ => u32::try_from(text.len() / READ_WHOLE).unwrap_or(u32::MAX).saturating_add(1),
+            };
             // Sessions begin at different places, so that also many short ones count their due.
             self.long_statements = self.long_statements.wrapping_add(u32::from(weight > 1));
             let is_due = self.long_statements.wrapping_add(self.entry.id()).is_multiple_of(weight);
             if weight == 1 || is_due {
-                digests.add(&Seen { text, mode, at_primary, reason, took: took.in_all(), ended, weight });
+                let fingerprint = prepared.map_or_else(|| sql::fingerprint(text, mode), Prepared::fingerprint);
+                digests.add(&Seen { text, mode, fingerprint, at_primary, reason, took: took.in_all(), ended, weight });
             }
         }
         if is_slow {

@@ -276,7 +276,7 @@ mod tests {
     use crate::frontend::binding::PinReason;
     use crate::frontend::digests::Seen;
     use crate::route::Reason;
-    use crate::sql::Mode;
+    use crate::sql::{self, Mode};
     use crate::topology::ServerId;
 
     #[test]
@@ -314,7 +314,8 @@ mod tests {
         let add = |text: &str, millis, weight| {
             let took = Duration::from_millis(millis);
             let (mode, reason, ended) = (Mode::default(), Reason::Read, Instant::now());
-            let seen = Seen { text: text.as_bytes(), mode, at_primary: false, reason, took, weight, ended };
+            let (text, fingerprint) = (text.as_bytes(), sql::fingerprint(text.as_bytes(), mode));
+            let seen = Seen { text, mode, fingerprint, at_primary: false, reason, took, weight, ended };
             digests.add(&seen);
         };
         for n in 0..u64::try_from(STATEMENTS * 2).expect("few") {

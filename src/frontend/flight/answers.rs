@@ -108,13 +108,13 @@ pub(super) fn note_statement(busy: &mut Busy, session: &Session, job: &Job, summ
             make_room(busy, error);
         }
         (JobCommand::Execute(execution), _, error) => {
-            let Execution { text, prepared_in, long_data, cursor, .. } = execution;
+            let Execution { statement, long_data, cursor, .. } = execution;
             // A cursor's statement is nobody else's.
             let has_data = !long_data.is_empty() && cursor.is_none();
             if !has_data && !error.is_some_and(errno::wants_preparing_anew) {
                 return;
             }
-            let Some(handle) = busy.statements_mut().known(text, prepared_in) else { return };
+            let Some(handle) = busy.statements_mut().known(&statement.text, &statement.prepared_in) else { return };
             if error.is_none() {
                 busy.statements_mut().is_empty_again(handle);
             } else {

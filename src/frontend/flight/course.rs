@@ -99,7 +99,7 @@ fn guard(session: &Session, job: &Job, pipelining: bool) -> Guard {
         {
             Guard::SameText
         }
-        JobCommand::Execute(execution) if pipelining && means_the_same(session, &execution.prepared_in) => {
+        JobCommand::Execute(execution) if pipelining && means_the_same(session, &execution.statement.prepared_in) => {
             Guard::Handle
         }
         _ => Guard::Wait,

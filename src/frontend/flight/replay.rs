@@ -12,6 +12,7 @@ use super::landing::Ahead;
 use super::steps::{Flight, Guard, means_the_same, remember};
 use crate::frontend::job::Execution;
 use crate::frontend::journal::{Again, Journal};
+use crate::frontend::prepared::Prepared;
 use crate::frontend::session::Session;
 use crate::protocol::capability::Status;
 use crate::protocol::command::Command;
@@ -72,7 +73,8 @@ impl Flight<'_> {
             }
             for (execution, found) in journal.executions().zip(&mut handles) {
                 // One that was found may have been closed, to make room for another.
-                let known = self.busy.statements_mut().known(&execution.text, &execution.prepared_in);
+                let known =
+                    self.busy.statements_mut().known(&execution.statement.text, &execution.statement.prepared_in);
                 let is_there = |handle| known == Some(handle) || prepared.iter().any(|(_, fresh)| *fresh == handle);
                 if found.as_ref().is_ok_and(|handle| !is_there(*handle)) {
                     *found = self.handle_again(session, execution, (&mut prepared, by_step)).await?;
@@ -153,7 +155,7 @@ impl Flight<'_> {
         execution: &'j Execution,
         (prepared, by_step): (&mut Vec<(&'j Execution, u32)>, bool),
     ) -> Result<Result<u32, ServerError>, Failed> {
-        let Execution { text, prepared_in, .. } = execution;
+        let Prepared { text, prepared_in, .. } = &*execution.statement;
         if let Some(handle) = self.busy.statements_mut().find(text, prepared_in) {
             return Ok(Ok(handle));
         }
@@ -168,7 +170,7 @@ impl Flight<'_> {
             return Ok(handle);
         }
         // All of these mean what they mean to the session now.
-        if let Some((_, handle)) = prepared.iter().find(|(other, _)| other.text == *text) {
+        if let Some((_, handle)) = prepared.iter().find(|(other, _)| other.statement.text == *text) {
             return Ok(Ok(*handle));
         }
         self.busy.command(Expect::Prepare, &[&[Command::StmtPrepare.byte()], text]);

@@ -4,6 +4,7 @@ use super::Failed;
 use super::landing::{Ahead, Grounded};
 use crate::backend::conn::Busy;
 use crate::frontend::job::{Body, Execution, Job, JobCommand};
+use crate::frontend::prepared::Prepared;
 use crate::frontend::relay::Expected;
 use crate::frontend::session::Session;
 use crate::protocol::command::Command;
@@ -228,10 +229,10 @@ impl<'a> Flight<'a> {
         execution: &Execution,
         anew: bool,
     ) -> Result<Result<u32, ServerError>, Failed> {
-        let Execution { text, prepared_in, cursor, .. } = execution;
+        let Prepared { text, prepared_in, .. } = &*execution.statement;
         // A cursor has its statement to itself.
         if !anew
-            && cursor.is_none()
+            && execution.cursor.is_none()
             && let Some(handle) = self.busy.statements_mut().find(text, prepared_in)
         {
             return Ok(Ok(handle));
@@ -252,7 +253,7 @@ impl<'a> Flight<'a> {
         session: &Session,
         execution: &Execution,
     ) -> Result<Result<u32, ServerError>, Failed> {
-        let Execution { text, prepared_in, .. } = execution;
+        let Prepared { text, prepared_in, .. } = &*execution.statement;
         match detour(session, prepared_in) {
             Detour::None => self.prepare(text).await,
             Detour::Over(there, back) => {
@@ -312,7 +313,7 @@ impl<'a> Flight<'a> {
                     close(&mut self.busy, displaced);
                 }
             }
-            None => remember(&mut self.busy, &execution.text, &execution.prepared_in, handle),
+            None => remember(&mut self.busy, &execution.statement.text, &execution.statement.prepared_in, handle),
         }
     }
 }

@@ -109,7 +109,7 @@ impl Session {
     pub(super) fn is_about_data(&self, job: &Job) -> bool {
         // A prepared statement goes on to mean what it meant where it was prepared.
         let schema = match &job.command {
-            JobCommand::Execute(execution) => execution.prepared_in.schema(),
+            JobCommand::Execute(execution) => execution.statement.prepared_in.schema(),
             _ => self.state.schema(),
         };
         !schema.is_some_and(super::circumstances::is_about_server)
