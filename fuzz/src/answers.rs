@@ -197,7 +197,13 @@ fn relay(server: Capabilities, expect: Expect, how: u8, stream: &[u8], chunk: us
         }
     }
     let summary = translator.into_summary();
-    Relayed { out, end, rows: summary.rows, status: summary.status, error: summary.error.or(summary.prelude_error).map(|error| *error) }
+    Relayed {
+        out,
+        end,
+        rows: summary.rows,
+        status: summary.status,
+        error: summary.error.or(summary.prelude_error).map(|error| *error),
+    }
 }
 
 fn kind_of(integer: bool) -> ColumnType {

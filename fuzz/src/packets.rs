@@ -2,7 +2,7 @@
 
 use crate::Input;
 use bytes::{Bytes, BytesMut};
-use landbridge::frontend::prepared::{PreparedStatement, PreparedStatements};
+use landbridge::frontend::prepared::{Prepared, PreparedStatement, PreparedStatements};
 use landbridge::net::budget::Budget;
 use landbridge::net::packets::{PacketStream, ReadError};
 use landbridge::net::stream::Socket;
@@ -11,7 +11,7 @@ use landbridge::protocol::compression::{Algorithm, Compression};
 use landbridge::protocol::handshake::{AuthSwitch, ChangeUser, Greeting, Login, LoginOrTls};
 use landbridge::protocol::packet::{HEADER_LEN, Header, frame_parts};
 use landbridge::route::{Need, Reason};
-use landbridge::sql::Traits;
+use landbridge::sql::{Mode, Traits};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -144,14 +144,14 @@ pub fn execute(data: &[u8]) {
     let caps = if input.u8() % 2 == 0 { Capabilities::empty() } else { Capabilities::QUERY_ATTRIBUTES };
     let mut statements = PreparedStatements::default();
     let memory = Budget::new(1 << 20, Duration::ZERO);
-    let new =
-        || PreparedStatement::new(b"?"[..].into(), Arc::default(), Need::Primary(Reason::Pinned), Traits::NONE, params);
+    let says = || Prepared::new(b"?"[..].into(), Arc::default(), Mode::default());
+    let new = || PreparedStatement::new(says(), Need::Primary(Reason::Pinned), Traits::NONE, params);
     while !input.0.is_empty() {
         match input.u8() % 8 {
             0 => {
                 let id = statements.next_id();
                 statements.insert(new());
-                assert!(statements.find(id).is_some() && statements.meant(u32::MAX) == id);
+                assert!(statements.find(id).is_some() && statements.just_prepared() == id);
             }
             1 => {
                 let id = input.u8().into();
@@ -163,11 +163,11 @@ pub fn execute(data: &[u8]) {
             2 => statements.clear(),
             3 | 4 => {
                 let piece = input.piece();
-                statements.add_long_data(statements.meant(u32::MAX), piece, LIMIT, &memory);
+                statements.add_long_data(statements.just_prepared(), piece, LIMIT, &memory);
             }
             _ => {
                 let body = input.piece();
-                let last = statements.meant(u32::MAX);
+                let last = statements.just_prepared();
                 let Some(statement) = statements.find(last) else { continue };
                 let Ok(execution) = statement.complete(&Bytes::copy_from_slice(body), caps) else { continue };
                 let bytes = execution.encode(params, caps);

@@ -82,4 +82,5 @@ scenarios! {
     locks_stay_where_releasing_them_failed,
     a_transaction_given_up_is_no_mere_error,
     a_dial_ends_where_the_server_falls_silent,
+    a_statement_ends_where_its_server_is_found_silent,
 }

@@ -37,8 +37,8 @@ const LONGEST_DOUBT: Duration = Duration::from_secs(10);
 struct Tries {
     /// Whom to ask next.
     whom: Whom,
-    /// Whether it has been on its way before.
-    went: bool,
+    /// Whether anything had to be waited for.
+    has_waited: bool,
     /// Connections that turned out to be dead before anything was sent on them.
     found_dead: u32,
     /// Since when connections have been looked at before they are used.
@@ -109,8 +109,7 @@ impl Session {
                 }
             };
             let (acquired, has_waited) = with_waits(pin!(acquiring)).await;
-            // Who has waited for nothing has its connection as it begins.
-            let at = if has_waited || tries.went { Instant::now() } else { began };
+            tries.has_waited |= has_waited;
             let Acquired { mut lease, tenure } = match acquired {
                 Ok(acquired) => acquired,
                 Err(_) if job.need == Need::Primary(Reason::OnEmpty) => {
@@ -128,16 +127,20 @@ impl Session {
                 }
                 return self.leave_deposed(&tenure, &error).await;
             }
-            if tries.doubt(&tenure) && !still_answers(&mut lease).await {
-                tries.found_dead += 1;
-                tries.record = self.put_back(lease, tenure);
-                continue;
+            if tries.doubt(&tenure) {
+                tries.has_waited = true;
+                if !still_answers(&mut lease).await {
+                    tries.found_dead += 1;
+                    tries.record = self.put_back(lease, tenure);
+                    continue;
+                }
             }
             if self.is_outdated(&lease, &tenure) {
                 tries.record = self.put_back(lease, tenure);
                 continue;
             }
-            tries.went = true;
+            // Who has waited for nothing had its connection as it began: one look at the clock is enough.
+            let at = if std::mem::replace(&mut tries.has_waited, true) { Instant::now() } else { began };
             self.count(&job, &lease, &tenure, at);
             match flight::exchange(self, &mut lease, &job, &tenure).await {
                 Ok(summary) if !summary.untold => return self.settle(lease, (tenure, keep), &job, summary).await,

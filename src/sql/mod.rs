@@ -17,6 +17,7 @@
 
 mod declared;
 mod digest;
+mod fingerprint;
 mod functions;
 mod hint;
 mod lexer;
@@ -33,7 +34,8 @@ mod verbs;
 mod words;
 
 pub use declared::ReadFunctions;
-pub use digest::{digest, fingerprint};
+pub use digest::digest;
+pub use fingerprint::fingerprint;
 pub use hint::{Hint, HintKey, Target as HintTarget, Transactions};
 pub use set::{
     Access, Assignment, Isolation, Target, TransactionScope, Value, ValueClass, VariableScope, is_untracked,

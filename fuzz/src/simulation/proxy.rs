@@ -161,6 +161,7 @@ impl Proxy {
             succession: Succession::default(),
         });
         tasks.spawn(shared.clone().attend_gate(stop.clone()));
+        tasks.spawn(shared.clone().tell_of_silence(stop.clone()));
         Self { world: world.clone(), shared, published, began, tasks, sessions: TaskTracker::new(), stop }
     }
 
@@ -190,6 +191,13 @@ impl Proxy {
             self.world.progress.notify_waiters();
             self.published.send_replace(Arc::new(snapshot(&self.world, self.began, settled)));
         }
+    }
+
+    /// The monitor finds that a server does not answer, until it looks again.
+    pub fn find_silent(&self, server: usize) {
+        let mut seen = snapshot(&self.world, self.began, self.began);
+        seen.servers[server].health = Health::Down("it says nothing".into());
+        self.published.send_replace(Arc::new(seen));
     }
 
     /// Lets a client in; the other end is its.

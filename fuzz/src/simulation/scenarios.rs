@@ -159,3 +159,22 @@ pub fn a_dial_ends_where_the_server_falls_silent() {
         assert_eq!(dialling, 0, "{:?}", proxy.counts());
     });
 }
+
+/// A statement does not wait for ever for a server that has fallen silent with the connection open, nor does its end wait
+/// for anything else than that it is found out.
+pub fn a_statement_ends_where_its_server_is_found_silent() {
+    play(1, async |mut stage| {
+        stage.order("INSERT", Order::Silence);
+        let finds_out = stage.proxy.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            finds_out.find_silent(0);
+        });
+        let began = tokio::time::Instant::now();
+        assert_eq!(stage.insert().await, Err(2013));
+        // Time stands still here while anybody has something to do.
+        assert_eq!(began.elapsed().as_secs(), 7);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(stage.insert().await, Ok(String::new()));
+    });
+}

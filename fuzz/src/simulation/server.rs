@@ -134,13 +134,15 @@ impl Serving {
                 self.fault("hangs up before it runs");
                 return Ok(());
             }
-            match self.world.facts().ordered(&String::from_utf8_lossy(payload)) {
+            let order = self.world.facts().ordered(&String::from_utf8_lossy(payload));
+            match order {
                 None => {}
                 Some(Order::Fail) => self.must_fail = true,
                 Some(Order::HangUp) => return Ok(()),
                 Some(Order::Silence) => {
-                    patience = FOREVER;
-                    continue;
+                    // Nor is anything else that comes here.
+                    while packets.read_packet(0, 1 << 24).await.is_ok() {}
+                    return Ok(());
                 }
             }
             let Some(mut answer) = self.command(payload).await else { return Ok(()) };
