@@ -23,6 +23,8 @@ pub enum Outcome {
     Done,
     /// The server was not asked.
     NotAsked,
+    /// It was not asked to, because what runs there is a commit: that comes to its end by itself.
+    Commits,
     /// The server was asked and has not answered in time: it may do it yet.
     Unknown,
 }
@@ -36,11 +38,6 @@ impl fmt::Display for End {
     }
 }
 
-/// A commit that is waited for is looked at again after this, then after twice as long, and so on,
-const SOON: Duration = Duration::from_secs(1);
-/// but never less often than this.
-const LATER: Duration = Duration::from_secs(30);
-
 /// The column of `SHOW PROCESSLIST` with a connection's state; the first one has its number.
 const STATE: usize = 6;
 /// What MySQL says there of a commit that cannot be ended any more.
@@ -50,28 +47,19 @@ const COMMITS: &str = "waiting for handler commit";
 ///
 /// A commit under way in MySQL is left alone. It cannot be ended; but one that waits for space to write the binary log
 /// hears of a `KILL`, takes it for a failure to log what it did, and stops the whole server
-/// (`binlog_error_action = ABORT_SERVER`, the default). What its connection does behind it is ended; a single statement
-/// would be another one by then.
+/// (`binlog_error_action = ABORT_SERVER`, the default). What its connection does behind it may be ended later; a single
+/// statement would be another one by then.
 ///
 /// `longest`: how long each answer may take.
 pub async fn end(mut conn: Ready, what: End, thread_id: u32, longest: Duration) -> Outcome {
-    let mut pause = SOON;
-    while conn.family() == Family::MySql {
+    if conn.family() == Family::MySql {
         let Ok(Ok((asked, reply))) = timeout(longest, conn.query("SHOW PROCESSLIST")).await else {
             return Outcome::NotAsked;
         };
         conn = asked;
-        if !matches!(reply, Reply::Rows { rows, .. } if commits(&rows, thread_id)) {
-            break;
+        if matches!(reply, Reply::Rows { rows, .. } if commits(&rows, thread_id)) {
+            return Outcome::Commits;
         }
-        if pause == SOON {
-            tracing::warn!(thread_id, "a commit is left to come to its end, not killed: that could stop the server");
-        }
-        if what == End::Query {
-            return Outcome::NotAsked;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(LATER);
     }
     // An error means that it is already gone, which is what was wanted.
     match timeout(longest, conn.query(&format!("KILL {what} {thread_id}"))).await {

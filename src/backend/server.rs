@@ -15,7 +15,11 @@ use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// So many connections at a time do nothing but end what runs on others.
+const MOST_KILLS: usize = 8;
 
 /// One configured server.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Server {
     pub reach: Reach,
     /// Whether its disks are full.
     pub space: Space,
+    /// Turns of those who end statements there, each on a connection of its own.
+    pub kills: Semaphore,
     /// Whose defaults count; shared by all servers of one configuration.
     reference: Arc<Reference>,
     setup: ArcSwapOption<Levelled>,
@@ -172,6 +178,7 @@ impl Server {
             early_tls: EarlyTls::default(),
             reach: Reach::default(),
             space: Space::default(),
+            kills: Semaphore::new(MOST_KILLS),
             reference: Arc::default(),
             setup: ArcSwapOption::empty(),
             unlevelled: AtomicBool::new(false),

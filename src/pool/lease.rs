@@ -2,8 +2,6 @@
 
 use super::Pool;
 use crate::backend::conn::Ready;
-use crate::backend::kill::{self, End, Outcome};
-use crate::backend::login;
 use crate::backend::query::Reply;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,36 +114,6 @@ impl Lease {
     pub(super) fn into_unused(mut self) -> Option<Ready> {
         self.accounted = false;
         self.conn.take()
-    }
-
-    /// Ends whatever the server still runs for this connection, from beside it. For a client that
-    /// went away, or a statement past its time; the lease's own connection is closed with it.
-    pub fn kill(self, thread_id: u32) {
-        let pool = self.pool.clone();
-        drop(self);
-        // The end waits for it, if not for long.
-        pool.tasks.clone().spawn(async move { pool.kill(End::Connection, thread_id).await });
-    }
-}
-
-impl Pool {
-    /// Ends the statement that runs on a connection of this pool, from beside it.
-    pub async fn kill_query(&self, thread_id: u32) -> Outcome {
-        self.kill(End::Query, thread_id).await
-    }
-
-    async fn kill(&self, what: End, thread_id: u32) -> Outcome {
-        let timeout = self.settings.load().connect_timeout;
-        // Not in turn: by then the number may be another's, of a server that has been started anew.
-        let Ok(login) = login::dial(&self.server, &self.account, self.flags, timeout).await else {
-            return Outcome::NotAsked;
-        };
-        let conn = Ready::new(login, self.server.clone(), self.account.clone());
-        let outcome = kill::end(conn, what, thread_id, timeout).await;
-        if outcome == Outcome::Done {
-            self.metrics.kills.inc();
-        }
-        outcome
     }
 }
 

@@ -5,6 +5,7 @@
 //! freshly dialled, whichever comes first.
 
 mod keeper;
+mod kills;
 mod lease;
 mod renewal;
 mod slots;
