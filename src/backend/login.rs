@@ -150,12 +150,12 @@ async fn log_in(
 ) -> Result<LoggedIn, DialError> {
     let (accounts, generation) = (server.accounts(), server.generation());
     let started = Instant::now();
-    let Greeted { mut packets, greeting, seq } = match (&server.tls, server.early_tls.offer()) {
+    let Greeted { mut packets, greeting, seq, asked } = match (&server.tls, server.early_tls.offer()) {
         (Some(connector), Some(offer)) => greet_early(server, connector, offer & (WANTED | extra), packets).await?,
         (connector, _) => greet(connector.as_ref(), extra, packets).await?,
     };
     let greet_time = started.elapsed();
-    let mut caps = (WANTED | extra) & greeting.capabilities;
+    let mut caps = asked & greeting.capabilities;
     caps.set(Capabilities::SSL, server.tls.is_some());
     let mut conversation = Conversation::new(account, greeted_with(&greeting), &greeting.nonce, packets.stream());
     let login = Login {
@@ -188,6 +188,8 @@ struct Greeted {
     greeting: Greeting,
     /// Sequence id of the login packet.
     seq: u8,
+    /// What is asked for. Where TLS was asked for first, that has said so already: servers look there, not at the login.
+    asked: Capabilities,
 }
 
 /// Waits for the greeting, then asks for TLS.
@@ -198,30 +200,39 @@ async fn greet(
 ) -> Result<Greeted, DialError> {
     let first = packets.read_packet(0, LOGIN_PACKET_LIMIT).await?;
     let greeting = greeting(&first.payload)?;
-    let Some(connector) = connector else { return Ok(Greeted { packets, greeting, seq: 1 }) };
+    let asked = (WANTED | extra) & greeting.capabilities;
+    let Some(connector) = connector else { return Ok(Greeted { packets, greeting, seq: 1, asked }) };
     if !greeting.capabilities.contains(Capabilities::SSL) {
         return Err(DialError::NoTls);
     }
-    ask_for_tls(&mut packets, (WANTED | extra) & greeting.capabilities);
+    ask_for_tls(&mut packets, asked);
     let transport = packets.into_transport().map_err(DialError::Connect)?;
     let stream = connector.connect(transport).await.map_err(|e| DialError::Tls(tls::explain(&e)))?;
-    Ok(Greeted { packets: PacketStream::new(stream), greeting, seq: 2 })
+    Ok(Greeted { packets: PacketStream::new(stream), greeting, seq: 2, asked })
 }
 
 /// Asks for TLS while the greeting is still on its way: it was the same the last time.
 async fn greet_early(
     server: &Server,
     connector: &Connector,
-    caps: Capabilities,
+    asked: Capabilities,
     mut packets: PacketStream,
 ) -> Result<Greeted, DialError> {
-    ask_for_tls(&mut packets, caps);
+    ask_for_tls(&mut packets, asked);
     let held_back = HeldBack::default();
     let transport = packets.into_transport().map_err(DialError::Connect)?.holding_back(held_back.clone());
     let connected = connector.connect(transport).await;
     let greeting = held_back.take().map(|payload| greeting(&payload));
     match (connected, greeting) {
-        (Ok(stream), Some(greeting)) => Ok(Greeted { packets: PacketStream::new(stream), greeting: greeting?, seq: 2 }),
+        (Ok(stream), Some(greeting)) => {
+            let greeting = greeting?;
+            // One bit tells the families apart, and what others mean.
+            if asked.symmetric_difference(greeting.capabilities).contains(Capabilities::LONG_PASSWORD) {
+                server.early_tls.remember(greeting.capabilities);
+                return Err(Malformed("greeting: of another kind of server than before").into());
+            }
+            Ok(Greeted { packets: PacketStream::new(stream), greeting, seq: 2, asked })
+        }
         // It greeted with an error: that is what matters.
         (Err(_), Some(Err(refused))) => Err(refused),
         // Perhaps it, or something in front of it, wants to be waited for.

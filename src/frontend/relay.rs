@@ -45,6 +45,8 @@ pub struct Expected {
     pub statement_id: Option<u32>,
     /// Whether the client sent `LOAD DATA LOCAL` and may be asked for a file.
     pub local_infile: bool,
+    /// Whether the client's command may hold several statements.
+    pub several: bool,
     /// Whether the client asked for a cursor, so that its rows may stay on the server.
     pub cursor: bool,
     /// Reports that the client has chosen itself, of which it is to see all.
@@ -121,6 +123,10 @@ pub async fn relay(
                     client.packets.flush().await.map_err(RelayError::Client)?;
                     let (client_seq, server_seq) = pass_file(&mut client.packets, packets, &translator).await?;
                     translator.continue_at(client_seq, server_seq);
+                } else if expected.several {
+                    // A file without a line would be loaded well, and what stands behind it would run. Only the end
+                    // of the connection keeps it from that, as an error would have done.
+                    return Err(lost(io::ErrorKind::PermissionDenied.into()));
                 } else {
                     let server_seq = frame(packets.output(), translator.server_seq(), &[]);
                     translator.continue_at(translator.client_seq(), server_seq);

@@ -149,7 +149,7 @@ impl Session {
             return false;
         }
         // What is asked behind these would change what they left.
-        let fragile = PINNING | ASKING | Traits::CALC_FOUND_ROWS | Traits::SKIPS_ROWS | Traits::LOCAL_INFILE;
+        let fragile = PINNING | ASKING | Traits::CALC_FOUND_ROWS | Traits::SKIPS_ROWS | Traits::ASKS_FOR_FILE;
         if job.traits.intersects(fragile) || job.pins.is_some() || tenure.pins().next().is_some() {
             return false;
         }

@@ -81,7 +81,11 @@ fn classify_with<'a>(sql: &'a [u8], mode: Mode, declared: Option<&Declared>) -> 
     // A quote or backslash byte may be half of a character: token borders are unknowable.
     // No server accepts a packet of 4 GiB.
     if (mode.ambiguous_charset && !sql.is_ascii()) || u32::try_from(sql.len()).is_err() {
-        return Statement::unknown(semicolons);
+        let mut statement = Statement::unknown(semicolons);
+        if mentions_infile(sql) {
+            statement.traits |= Traits::MAY_ASK_FOR_FILE;
+        }
+        return statement;
     }
     let (mut statement, uncertain) = read(sql, mode, semicolons, false, declared);
     if uncertain > 0 {
@@ -90,6 +94,11 @@ fn classify_with<'a>(sql: &'a [u8], mode: Mode, declared: Option<&Declared>) -> 
     }
     if statement.kind == Kind::Write(Why::Unknown) {
         statement.traits |= Traits::OPAQUE;
+    }
+    let is_hidden = statement.kind == Kind::Write(Why::Unknown) || statement.traits.contains(Traits::STORED_PROGRAM);
+    // What is executed by name may stand in another text.
+    if (is_hidden && mentions_infile(sql)) || statement.traits.contains(Traits::SQL_EXECUTE) {
+        statement.traits |= Traits::MAY_ASK_FOR_FILE;
     }
     if statement.traits.contains(Traits::RELEASES_ALL_NAMED_LOCKS) && !surely_releases_all(sql) {
         statement.traits = statement.traits.without(Traits::RELEASES_ALL_NAMED_LOCKS) | Traits::RELEASES_NAMED_LOCK;
@@ -187,6 +196,11 @@ fn surely_releases_all(sql: &[u8]) -> bool {
     let letters: Vec<u8> = sql.iter().filter(|byte| !lexer::is_space(**byte)).map(u8::to_ascii_uppercase).collect();
     let letters = letters.strip_suffix(b";").unwrap_or(&letters);
     [&b"SELECTRELEASE_ALL_LOCKS()"[..], b"DORELEASE_ALL_LOCKS()"].contains(&letters)
+}
+
+/// Whether a text may have the keyword without which no server asks for a file.
+fn mentions_infile(sql: &[u8]) -> bool {
+    sql.windows(b"INFILE".len()).any(|word| word.eq_ignore_ascii_case(b"INFILE"))
 }
 
 /// True if every `;` belongs to the trailing run of `;` and white space.

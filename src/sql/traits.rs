@@ -21,6 +21,8 @@ macro_rules! traits {
 traits! {
     /// `LOAD DATA LOCAL`: the server will ask this client for a file.
     LOCAL_INFILE,
+    /// The server may ask for one: `INFILE` occurs where the text cannot be read, or does not say what runs.
+    MAY_ASK_FOR_FILE,
     /// `CREATE TEMPORARY TABLE`.
     CREATES_TEMP_TABLE,
     /// `DROP [TEMPORARY] TABLE`: a temporary table may be gone afterwards.
@@ -119,6 +121,8 @@ impl Traits {
     pub const NONE: Self = Self(0);
     /// Of what cannot be read: it may do anything to its connection.
     pub const OPAQUE: Self = Self::CALLS_STORED_CODE.or(Self::SETS_LAST_INSERT_ID);
+    /// A server may ask the client for a file, and take for that whatever it is sent then.
+    pub const ASKS_FOR_FILE: Self = Self::LOCAL_INFILE.or(Self::MAY_ASK_FOR_FILE);
 
     /// Both sets, in constants.
     #[must_use]

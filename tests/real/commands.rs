@@ -77,6 +77,23 @@ async fn local_files(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// Nor do texts keep it from that which cannot be read, because their character set hides where a string ends.
+async fn local_files_in_texts_that_cannot_be_read(flavor: Flavor) {
+    let servers = landbridge::lab::PairOptions { extra_args: vec!["--local-infile=1".into()], ..Default::default() };
+    let bed = Bed::with(flavor, crate::support::Plan { servers, ..Default::default() }).await;
+    let mut client = bed.client().await;
+    client.query_drop("SET NAMES gbk").await.expect("a character set");
+    client.set_infile_handler(async move { Ok(Box::pin(futures_stream(b"1\xa3\xaca\n2\xa3\xacb\n".into())) as _) });
+    let load = b"LOAD DATA LOCAL INFILE 'rows' INTO TABLE t CHARACTER SET gbk FIELDS TERMINATED BY '\xa3\xac' (n, s)";
+    client.query_drop(&load[..]).await.expect("loaded");
+    assert_eq!(one::<u64>(&mut client, "SELECT COUNT(*) FROM t WHERE s IN ('a', 'b')").await, 2);
+    client.set_infile_handler(async move { Ok(Box::pin(futures_stream(b"3\xa3\xacc\n".into())) as _) });
+    let several = [&load[..], b"; DELETE FROM t WHERE n = 1"].concat();
+    client.query_drop(several).await.expect("loaded and deleted");
+    assert_eq!(one::<u64>(&mut client, "SELECT SUM(n) FROM t").await, 5);
+    bed.stop().await;
+}
+
 fn futures_stream(data: Vec<u8>) -> impl futures_core::Stream<Item = std::io::Result<bytes::Bytes>> + Send {
     struct Once(Option<bytes::Bytes>);
     impl futures_core::Stream for Once {
@@ -183,5 +200,6 @@ crate::on_both!(
     several_statements,
     several_statements_need_consent,
     local_files,
+    local_files_in_texts_that_cannot_be_read,
     prepared_statements_of_all_kinds,
 );

@@ -83,8 +83,12 @@ impl Wire {
     }
 
     async fn logged_in(port: u16) -> Self {
+        Self::logged_in_with(port, CAPS).await
+    }
+
+    async fn logged_in_with(port: u16, caps: Capabilities) -> Self {
         let (mut wire, greeting) = Self::greeted(port).await;
-        wire.push(1, &login(&greeting)).await;
+        wire.push(1, &login_with(&greeting, caps)).await;
         loop {
             let got = soon("a login", wire.packet()).await.expect("a verdict");
             match got.payload.first() {
@@ -180,11 +184,15 @@ impl Wire {
 }
 
 fn login(greeting: &Greeting) -> Vec<u8> {
+    login_with(greeting, CAPS)
+}
+
+fn login_with(greeting: &Greeting, capabilities: Capabilities) -> Vec<u8> {
     let plugin = Plugin::from_name(greeting.plugin.as_bytes()).expect("a plugin we know");
     let scramble = plugin.scramble().expect("a plugin that scrambles");
     let mut payload = Vec::new();
     Login {
-        capabilities: CAPS,
+        capabilities,
         max_packet: 1 << 24,
         collation: 45,
         user: APP.into(),
@@ -884,8 +892,27 @@ async fn what_is_left_of_a_file(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// What stands behind a file that the client cannot send does not run, even where nobody could know of that file: a server
+/// that were sent an empty one would go on.
+async fn nothing_runs_behind_a_file_that_nobody_sends(flavor: Flavor) {
+    let servers = PairOptions { extra_args: vec!["--local-infile=1".into()], ..PairOptions::default() };
+    let bed = Bed::with(flavor, Plan { servers, ..Plan::default() }).await;
+    let caps = (CAPS | Capabilities::MULTI_STATEMENTS) - Capabilities::LOCAL_FILES;
+    let mut wire = Wire::logged_in_with(bed.port(), caps).await;
+    for sql in ["SET NAMES gbk", "INSERT INTO t (n) VALUES (7)"] {
+        assert_eq!(wire.query(sql).await.error, None, "{sql}");
+    }
+    let load = b"\x03LOAD DATA LOCAL INFILE 'rows' INTO TABLE t FIELDS TERMINATED BY '\xa3\xac' (n); DELETE FROM t; SELECT 'x'";
+    wire.push(0, load).await;
+    let answer = wire.answer("a load", Expect::Results).await.expect("an answer");
+    assert_eq!((answer.rows.len(), answer.error.map(|error| error.code)), (0, Some(2013)));
+    assert_eq!(wire.query("SELECT n FROM t").await.rows, [[Some("7".to_owned())]]);
+    bed.stop().await;
+}
+
 crate::on_both!(
     what_is_left_of_a_file,
+    nothing_runs_behind_a_file_that_nobody_sends,
     garbage_before_login,
     a_crowd_is_greeted,
     garbage_after_login,

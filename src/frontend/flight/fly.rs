@@ -99,7 +99,7 @@ async fn depart(
         executed: pipelining && session.must_ask_executed(job, tenure, server),
     };
     // A server that waits for a file would take the question for its contents.
-    let infile = job.traits.contains(Traits::LOCAL_INFILE);
+    let infile = job.traits.intersects(Traits::ASKS_FOR_FILE);
     let asked =
         Asked { questions, along: questions.any() && pipelining && !infile, at: questions.any().then(Instant::now) };
     // Where something is asked behind several statements, its answer shows that one was not answered.
@@ -178,10 +178,11 @@ fn expected(session: &Session, job: &Job, tenure: &Tenure, server: ServerId, ski
     let is_on_trial = tenure.on_trial().is_some();
     Expected {
         skip,
-        local_infile: job.traits.contains(Traits::LOCAL_INFILE)
+        local_infile: job.traits.intersects(Traits::ASKS_FOR_FILE)
             && session.client.caps.contains(Capabilities::LOCAL_FILES),
         reports: session.reports,
         cursor: job.opens_cursor(),
+        several: job.semicolons.may_separate(),
         only_with_rows: session.asks_again_if_empty(job, tenure, server),
         elsewhere: (!tenure.was_held() || is_on_trial) && job.is_repeatable(),
         no_errors: is_on_trial,

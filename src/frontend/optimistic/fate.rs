@@ -24,7 +24,7 @@ pub(in crate::frontend) enum Fate {
 const BOUND: Traits = PINNING
     .or(Traits::USES_CONNECTION_ID)
     .or(Traits::SETS_LAST_INSERT_ID)
-    .or(Traits::LOCAL_INFILE)
+    .or(Traits::ASKS_FOR_FILE)
     .or(Traits::CONTROLS_TRANSACTION)
     .or(Traits::IMPLICIT_COMMIT)
     .or(Traits::CHANGES_SESSION)

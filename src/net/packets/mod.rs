@@ -197,6 +197,9 @@ impl PacketStream {
         spare::keep_input(std::mem::take(&mut self.input));
         if let Some(compressed) = &mut self.compressed {
             spare::keep_input(std::mem::take(&mut compressed.raw));
+            if compressed.envelopes.capacity() > KEEP {
+                compressed.envelopes = Vec::new();
+            }
         }
         if self.output.is_empty() {
             spare::keep_output(std::mem::take(&mut self.output));

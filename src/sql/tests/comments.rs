@@ -90,6 +90,14 @@ fn character_sets() {
     let gbk = Mode { ambiguous_charset: true, ..MYSQL };
     assert_eq!(label(&classify(b"SELECT 'abc'", gbk).kind), "read");
     assert_eq!(label(&classify(b"SELECT '\xbf\x5c' FOR UPDATE -- '", gbk).kind), "unknown");
+    // A server may ask for a file where one cannot tell.
+    let load = b"LOAD DATA LOCAL InFile 'f' INTO TABLE t FIELDS TERMINATED BY '\xa3\xac'";
+    assert!(classify(load, gbk).traits.contains(Traits::MAY_ASK_FOR_FILE));
+    let read = classify(load, MYSQL).traits;
+    assert!(read.contains(Traits::LOCAL_INFILE) && !read.contains(Traits::MAY_ASK_FOR_FILE));
+    let behind = b"CREATE PROCEDURE p() SELECT 1; LOAD DATA LOCAL INFILE 'f' INTO TABLE t";
+    assert!(classify(behind, MYSQL).traits.contains(Traits::MAY_ASK_FOR_FILE));
+    assert!(!classify(b"CREATE PROCEDURE p() SELECT 1", MYSQL).traits.contains(Traits::MAY_ASK_FOR_FILE));
     // 0xA0 is white space in latin1 and part of a name in UTF-8.
     for sql in [&b"SELECT 1 INTO\xA0@x"[..], b"SELECT 1 FOR\xA0UPDATE", b"SELECT 1 \xA0FOR UPDATE"] {
         assert_eq!(label(&classify(sql, MYSQL).kind), "unknown", "{sql:?}");
