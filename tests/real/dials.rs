@@ -1,6 +1,7 @@
 //! Opening connections: TLS is asked for while the greeting is still under way.
 
 use crate::support::{APP, PASSWORD};
+use landbridge::backend::conn::Ready;
 use landbridge::backend::login::{self, Account, DialError, LoggedIn};
 use landbridge::backend::server::Server;
 use landbridge::config::Secret;
@@ -83,6 +84,21 @@ async fn tls_before_the_greeting(flavor: Flavor) {
     assert_eq!(refused.server_error().map(|error| error.code), Some(1040), "{refused}");
     manners.store(CLIENT_FIRST, Ordering::Relaxed);
     dial(&known, long).await.expect("and early again");
+
+    // Another server than before, which offers more: it goes by what it was asked for.
+    let offer = second.greeting.capabilities;
+    known.early_tls.remember(offer - Capabilities::DEPRECATE_EOF);
+    let older = dial(&known, long).await.expect("early as well");
+    assert_eq!(older.caps, second.caps - Capabilities::DEPRECATE_EOF);
+    let account = Arc::new(Account::listed(APP.into(), Secret::new(PASSWORD.into())));
+    let conn = Ready::new(older, Arc::new(server(&pair, port)), account);
+    let (_, reply) = conn.query("SELECT 'x'").await.expect("understood");
+    assert_eq!(reply.first_value(), Some("x"));
+    assert_eq!(dial(&known, long).await.expect("as it greeted last").caps, second.caps);
+    known.early_tls.remember(offer.symmetric_difference(Capabilities::LONG_PASSWORD));
+    let strange = dial(&known, long).await.expect_err("of another family").to_string();
+    assert!(strange.contains("of another kind of server than before"), "{strange}");
+    assert_eq!(dial(&known, long).await.expect("known again").caps, second.caps);
 
     known.early_tls.never();
     assert!(dial(&known, short).await.is_err(), "unless it is switched off");
