@@ -4,7 +4,7 @@ use super::conn::Ready;
 use super::query::{Reply, Row};
 use crate::consistency::gtid::Family;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// What is ended.
@@ -66,6 +66,15 @@ pub async fn end(mut conn: Ready, what: End, thread_id: u32, longest: Duration) 
         Ok(Ok(_)) => Outcome::Done,
         Ok(Err(_)) | Err(_) => Outcome::Unknown,
     }
+}
+
+/// The connection, if its server is known to have run ever since a moment: numbers of connections begin anew with it.
+pub async fn has_run_since(conn: Ready, since: Instant, longest: Duration) -> Option<Ready> {
+    let asked = timeout(longest, conn.query("SHOW GLOBAL STATUS LIKE 'Uptime'")).await;
+    let (conn, Reply::Rows { rows, .. }) = asked.ok()?.ok()? else { return None };
+    let seconds = rows.first()?.get(1)?.as_deref()?.parse().ok()?;
+    // What it says is rounded, and it has taken some time to start.
+    (Duration::from_secs(seconds) > since.elapsed()).then_some(conn)
 }
 
 /// Whether what runs on a connection is a commit.

@@ -87,6 +87,7 @@ pub(super) async fn serve(console: Arc<Console>, client: Authenticated, id: u32,
     if client.send_ok(STATUS).await.is_err() {
         return;
     }
+    client.packets.takes_from(console.shared.memory.clone());
     if let Some(algorithm) = client.compression {
         client.packets.compress(algorithm);
     }
@@ -98,7 +99,7 @@ pub(super) async fn serve(console: Arc<Console>, client: Authenticated, id: u32,
 
 impl Session {
     async fn next(&mut self) -> Result<(), Gone> {
-        let packet = self.client.read_command(MAX_PACKET, &self.console.shared.memory).await.map_err(|_| Gone::Left)?;
+        let packet = self.client.read_command(MAX_PACKET).await.map_err(|_| Gone::Left)?;
         let Some((&byte, body)) = packet.payload.split_first() else {
             self.client.send_error(&errno::malformed_packet()).await?;
             return Err(Gone::Left);

@@ -191,6 +191,21 @@ impl PinSet {
         self.0.binary_search(&reason).is_ok()
     }
 
+    /// Whether something may be on the connection that nobody here has read, such as another role.
+    pub fn may_hide_anything(&self) -> bool {
+        self.iter().any(|reason| {
+            matches!(
+                reason,
+                PinReason::SessionVariable
+                    | PinReason::SqlPrepare
+                    | PinReason::StoredCode
+                    | PinReason::UnknownState
+                    | PinReason::UnknownCommand
+                    | PinReason::SessionMode
+            )
+        })
+    }
+
     /// Whether only the next statement matters.
     pub fn is_brief(&self) -> bool {
         !self.is_empty() && self.iter().all(PinReason::is_brief)

@@ -1,7 +1,6 @@
 //! The client's end of a session: its commands in, answers of our own out.
 
 use crate::backend::attributes::Attributes;
-use crate::net::budget::Budget;
 use crate::net::packets::{Packet, PacketStream, ReadError};
 use crate::protocol::capability::{Capabilities, Status};
 use crate::protocol::compression::Algorithm;
@@ -48,16 +47,16 @@ impl Client {
         }
     }
 
-    /// Reads the next command, of at most `limit` bytes; large ones take their memory from `memory`.
+    /// Reads the next command, of at most `limit` bytes.
     ///
     /// # Errors
     /// It left, or broke the framing.
     ///
     /// # Cancel safety
     /// Cancel safe for commands below 16 MiB.
-    pub async fn read_command(&mut self, limit: usize, memory: &Budget) -> Result<Packet, ReadError> {
+    pub async fn read_command(&mut self, limit: usize) -> Result<Packet, ReadError> {
         self.packets.listen().await?;
-        let packet = self.packets.read_packet_within(0, limit, Some(memory)).await?;
+        let packet = self.packets.read_packet(0, limit).await?;
         self.seq = packet.seq.wrapping_add(1);
         self.answered = false;
         Ok(packet)

@@ -69,7 +69,7 @@ impl Session {
         let told = told(self.entry.handle(), self.may_leave(), None);
         let read = tokio::select! {
             biased;
-            read = self.client.read_command(limit, &self.shared.memory) => read,
+            read = self.client.read_command(limit) => read,
             told = told => return self.obey(told).await,
         };
         let error = match read {
@@ -78,8 +78,9 @@ impl Session {
                 self.shared.metrics.stalled.inc();
                 return Err(Gone::Left("it stopped in the middle of a command".into()));
             }
-            Err(ReadError::Io(error)) => return Err(error.into()),
             Err(ReadError::Exhausted(_)) => errno::out_of_memory(),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::OutOfMemory => errno::out_of_memory(),
+            Err(ReadError::Io(error)) => return Err(error.into()),
             Err(ReadError::TooLarge { .. }) => errno::packet_too_large(),
             Err(ReadError::OutOfOrder { .. }) => errno::out_of_order(),
         };

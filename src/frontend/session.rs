@@ -212,6 +212,7 @@ impl Session {
     /// Answers the login: with the OK, or with why it cannot be had.
     async fn welcome(&mut self) -> Result<(), Gone> {
         self.client.packets.count(self.shared.metrics.traffic.clone());
+        self.client.packets.takes_from(self.shared.memory.clone());
         if let Err(error) = self.admit().await {
             self.shared.metrics.errors.own(error.code);
             self.client.send_error(&error).await?;
@@ -331,6 +332,8 @@ impl Session {
         match self.binding.take_lease() {
             // MariaDB's reset leaves the locks of a prepared transaction behind; only closing does not.
             Some((lease, pins)) if pins.contains(PinReason::Xa) => drop(lease),
+            // Nor does any server's reset bring back the roles of the login.
+            Some((lease, pins)) if pins.may_hide_anything() => self.give_back(lease, Disposition::NeedsLogin),
             Some((lease, _)) => self.give_back(lease, Disposition::NeedsReset),
             None => {}
         }

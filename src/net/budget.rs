@@ -99,6 +99,13 @@ impl Share {
         }
     }
 
+    /// Takes so many bytes out of it, or all that it has.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Self {
+        let units = in_units(bytes) as usize;
+        Self(self.0.as_mut().and_then(|permit| permit.split(units.min(permit.num_permits()))))
+    }
+
     /// Gives back what is more than `bytes`.
     pub fn keep(&mut self, bytes: usize) {
         if let Some(permit) = &mut self.0 {

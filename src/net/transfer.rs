@@ -9,7 +9,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -29,6 +29,11 @@ pub(super) struct Compressed {
 }
 
 impl Compressed {
+    /// How many bytes the first envelope and its contents take, if its header is there.
+    pub(super) fn announced(&self) -> Option<usize> {
+        self.compression.announced(&self.raw)
+    }
+
     /// Moves the contents of the first envelope to `plain`, if it is complete.
     pub(super) fn unwrap(&mut self, plain: &mut BytesMut) -> io::Result<()> {
         let raw = self.raw.len();
@@ -54,7 +59,12 @@ pub(super) async fn send_listening(
         loop {
             let mut stream = Pin::new(&mut *stream);
             let progress = if sent < bytes.len() {
-                stream.as_mut().poll_write(cx, &bytes[sent..])?
+                match stream.as_mut().poll_write(cx, &bytes[sent..]) {
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(heard_last(stream.get_mut(), input, cx).ok_or(error));
+                    }
+                    progress => progress?,
+                }
             } else {
                 match stream.as_mut().poll_flush(cx)? {
                     Poll::Ready(()) => return Poll::Ready(Ok(())),
@@ -78,6 +88,15 @@ pub(super) async fn send_listening(
     .await?;
     count_sent(traffic, bytes.len());
     Ok(())
+}
+
+/// A peer that takes no more may have said why before it hung up. Whether there is anything to be read.
+fn heard_last(stream: &mut Stream, input: &mut BytesMut, cx: &mut Context<'_>) -> Option<()> {
+    input.reserve(CHUNK);
+    while let Poll::Ready(Ok(1..)) = pin!(stream.read_buf(input)).poll(cx) {
+        input.reserve(CHUNK);
+    }
+    (!input.is_empty()).then_some(())
 }
 
 /// Waits for bytes; the end of the stream is an error.

@@ -4,9 +4,10 @@ use super::{Lease, Pool};
 use crate::backend::conn::Ready;
 use crate::backend::kill::{self, End, Outcome};
 use crate::backend::login;
-use std::time::Duration;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
 
+/// After this a server may have been started anew, and the number of a connection be another's.
+const FRESH: Duration = Duration::from_secs(1);
 /// A commit that is waited for is looked at again after this, then after twice as long, and so on,
 const SOON: Duration = Duration::from_secs(1);
 /// but never less often than this.
@@ -26,7 +27,8 @@ impl Lease {
 impl Pool {
     /// Ends the statement that runs on a connection of this pool.
     pub async fn kill_query(&self, thread_id: u32) -> Outcome {
-        let outcome = self.kill(End::Query, thread_id).await;
+        // Somebody waits for it: it takes no turn behind what was abandoned.
+        let outcome = self.kill(End::Query, thread_id, Instant::now()).await;
         if outcome == Outcome::Commits {
             left_to_itself(thread_id);
         }
@@ -35,8 +37,16 @@ impl Pool {
 
     /// A commit there is looked at again later, with no connection kept for that meanwhile.
     async fn kill_connection(&self, thread_id: u32) {
-        let mut pause = SOON;
-        while self.kill(End::Connection, thread_id).await == Outcome::Commits {
+        let (since, mut pause) = (Instant::now(), SOON);
+        loop {
+            let outcome = {
+                // Where many clients leave at once there are as many to be ended: a few connections at a time do it.
+                let Ok(_turn) = self.server.kills.acquire().await else { return };
+                self.kill(End::Connection, thread_id, since).await
+            };
+            if outcome != Outcome::Commits {
+                return;
+            }
             if pause == SOON {
                 left_to_itself(thread_id);
             }
@@ -45,17 +55,18 @@ impl Pool {
         }
     }
 
-    async fn kill(&self, what: End, thread_id: u32) -> Outcome {
+    /// `since`: when the connection was known to be the one that is meant.
+    async fn kill(&self, what: End, thread_id: u32, since: Instant) -> Outcome {
         let patience = self.settings.load().connect_timeout;
-        // Where many clients leave at once there are as many to be ended: a few connections at a time do it.
-        let Ok(Ok(_turn)) = timeout(patience, self.server.kills.acquire()).await else { return Outcome::NotAsked };
         let Ok(login) = login::dial(&self.server, &self.account, self.flags, patience).await else {
             return Outcome::NotAsked;
         };
-        let conn = Ready::new(login, self.server.clone(), self.account.clone());
-        if conn.thread_id() < thread_id {
-            // Numbers grow: the server has been started anew, and this one is another's, or will be.
-            return Outcome::NotAsked;
+        let mut conn = Ready::new(login, self.server.clone(), self.account.clone());
+        if since.elapsed() > FRESH {
+            match kill::has_run_since(conn, since, patience).await {
+                Some(same) => conn = same,
+                None => return Outcome::NotAsked,
+            }
         }
         let outcome = kill::end(conn, what, thread_id, patience).await;
         if outcome == Outcome::Done {

@@ -35,12 +35,14 @@ enum Remains {
 }
 
 /// In which condition a connection comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disposition {
     /// Its state is exactly what the connection remembers of it.
     Clean,
     /// A client left something behind: reset it before anyone else may have it.
     NeedsReset,
+    /// The same, and perhaps what a reset leaves, such as a role: log in anew before anyone else may have it.
+    NeedsLogin,
 }
 
 impl Lease {
@@ -99,13 +101,13 @@ impl Lease {
         }
         // Nobody else may find himself in a transaction that he did not begin.
         let is_dirty = self.remains == Remains::Something || conn.is_in_transaction();
-        let disposition = if is_dirty { Disposition::NeedsReset } else { disposition };
+        let disposition = if is_dirty { disposition.max(Disposition::NeedsReset) } else { disposition };
         match disposition {
             Disposition::Clean => self.pool.returned(Some(conn)),
-            Disposition::NeedsReset => {
+            Disposition::NeedsReset | Disposition::NeedsLogin => {
                 let pool = self.pool.clone();
                 pool.lock().reset_started();
-                tokio::spawn(reset(pool, conn));
+                tokio::spawn(clean(pool, conn, disposition == Disposition::NeedsLogin));
             }
         }
     }
@@ -127,8 +129,11 @@ impl Drop for Lease {
 }
 
 /// Cleans a connection in the background and returns it to service.
-async fn reset(pool: Arc<Pool>, conn: Ready) {
+async fn clean(pool: Arc<Pool>, conn: Ready, logs_in: bool) {
     let cleaned = tokio::time::timeout(RESET_TIMEOUT, async {
+        if logs_in {
+            return conn.log_in_again().await.ok();
+        }
         let mut busy = conn.begin();
         busy.reset_session();
         busy.flush().await.ok()?;

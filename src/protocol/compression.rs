@@ -8,6 +8,8 @@ use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 /// Length of the wrapped bytes, number, length before compression.
 const HEADER_LEN: usize = 7;
+/// Where the number is.
+const SEQ_AT: usize = 3;
 /// Most bytes in one envelope, before compression.
 const MOST: usize = 0xFF_FFFF;
 /// What is shorter travels as it is, as with servers.
@@ -57,6 +59,20 @@ impl Compression {
             put_u24(out, before);
             out.put(body);
             self.seq = self.seq.wrapping_add(1);
+        }
+    }
+
+    /// How many bytes the first envelope and its contents take, as far as its header says and is there.
+    pub fn announced(&self, raw: &[u8]) -> Option<usize> {
+        let mut r = Reader::new(raw.first_chunk::<HEADER_LEN>()?, "compressed packet");
+        let (len, _, before) = (r.u24().ok()?, r.u8().ok()?, r.u24().ok()?);
+        Some(len as usize + before as usize)
+    }
+
+    /// What is sent next answers the first envelope, whose header is there, although it is not read.
+    pub fn answer_unread(&mut self, raw: &[u8]) {
+        if let Some(seq) = raw.get(SEQ_AT) {
+            self.seq = seq.wrapping_add(1);
         }
     }
 

@@ -96,8 +96,9 @@ fn classify_with<'a>(sql: &'a [u8], mode: Mode, declared: Option<&Declared>) -> 
         statement.traits |= Traits::OPAQUE;
     }
     let is_hidden = statement.kind == Kind::Write(Why::Unknown) || statement.traits.contains(Traits::STORED_PROGRAM);
-    // What is executed by name may stand in another text.
-    if (is_hidden && mentions_infile(sql)) || statement.traits.contains(Traits::SQL_EXECUTE) {
+    // What is executed by name may stand in another text; MySQL prepares nothing that asks for a file.
+    let is_elsewhere = mode.mariadb && statement.traits.contains(Traits::SQL_EXECUTE);
+    if is_elsewhere || (is_hidden && mentions_infile(sql)) {
         statement.traits |= Traits::MAY_ASK_FOR_FILE;
     }
     if statement.traits.contains(Traits::RELEASES_ALL_NAMED_LOCKS) && !surely_releases_all(sql) {

@@ -6,8 +6,8 @@ use landbridge::lab::Flavor;
 use landbridge::protocol::capability::Capabilities;
 use landbridge::protocol::exchange::Expect;
 use landbridge::protocol::packet::{HEADER_LEN, Header, frame};
-use mysql_async::Error;
 use mysql_async::prelude::*;
+use mysql_async::{Conn, Error, Opts};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -86,6 +86,12 @@ async fn large_commands_share_memory(flavor: Flavor) {
     let mut client = bed.client().await;
     let error = client.query_drop(&large).await.expect_err("no memory");
     assert_eq!(code(&error), 1041, "{error}");
+    // However few bytes it travels as.
+    let compressed = bed.opts().compression(Some(mysql_async::Compression::fast()));
+    let mut client = Conn::new(Opts::from(compressed)).await.expect("client");
+    assert_eq!(one::<u32>(&mut client, "SELECT COUNT(*) FROM t").await, 0);
+    let error = client.query_drop(&large).await.expect_err("no memory");
+    assert_eq!(code(&error), 1041, "{error}");
     // Small ones need none.
     let mut other = bed.client().await;
     assert_eq!(one::<u32>(&mut other, "SELECT COUNT(*) FROM t").await, 0);
@@ -158,7 +164,7 @@ async fn storms_are_weathered(flavor: Flavor) {
         for n in 0..500u32 {
             let opts = bed.opts();
             storm.spawn(async move {
-                let mut client = mysql_async::Conn::new(opts).await.expect("comes in");
+                let mut client = Conn::new(opts).await.expect("comes in");
                 assert_eq!(one::<u32>(&mut client, &format!("SELECT {n}")).await, n);
                 client.disconnect().await.expect("goodbye");
             });

@@ -70,6 +70,52 @@ async fn nothing_leaks(flavor: Flavor) {
     bed.stop().await;
 }
 
+/// A role that a session took on is nobody else's, nor one that it laid down. A server's reset leaves them as they are.
+async fn roles_stay_with_their_session(flavor: Flavor) {
+    let bed = Bed::with(flavor, Plan { min_warm: 1, max: 1, ..Plan::default() }).await;
+    for sql in [
+        "CREATE ROLE other".to_owned(),
+        "CREATE ROLE usual".to_owned(),
+        format!("GRANT other TO {APP}@'%'"),
+        format!("GRANT usual TO {APP}@'%'"),
+        match flavor {
+            Flavor::MySql => format!("SET DEFAULT ROLE usual TO {APP}@'%'"),
+            Flavor::MariaDb => format!("SET DEFAULT ROLE usual FOR {APP}@'%'"),
+        },
+        "CREATE PROCEDURE app.be_other() SQL SECURITY INVOKER SET ROLE other".to_owned(),
+        format!("GRANT EXECUTE ON PROCEDURE app.be_other TO {APP}@'%'"),
+    ] {
+        bed.pair.primary.sql(&sql).await.expect(&sql);
+    }
+    // Connections that were warm before have logged in without.
+    bed.app().shared.pools.all().iter().for_each(|pool| pool.server().logins_outdated());
+    let role = "SELECT REPLACE(CURRENT_ROLE(), '`', '')";
+    for trace in ["SET ROLE other", "SET ROLE NONE", "CALL be_other()", "PREPARE s FROM 'SELECT 1'; SET ROLE other"] {
+        for leave in [true, false] {
+            let mut one_client = bed.client().await;
+            one_client.query_drop(trace).await.expect(trace);
+            if leave {
+                drop(one_client);
+            } else {
+                one_client.reset().await.expect("a reset");
+            }
+            let mut other = bed.client().await;
+            let is: Option<String> = other.query_first(role).await.expect("asked").expect("a row");
+            assert!(is.as_deref().is_some_and(|is| is.starts_with("usual")), "{trace}: {is:?}");
+        }
+    }
+    // Who logs in from now on has another one, also on a connection that is warm.
+    let mut client = bed.client().await;
+    match flavor {
+        Flavor::MySql => client.query_drop(format!("SET DEFAULT ROLE other TO {APP}@'%'")).await.expect("its own"),
+        Flavor::MariaDb => client.query_drop("SET DEFAULT ROLE other").await.expect("its own"),
+    }
+    drop(client);
+    let is: Option<String> = bed.client().await.query_first(role).await.expect("asked").expect("a row");
+    assert!(is.as_deref().is_some_and(|is| is.starts_with("other")), "{is:?}");
+    bed.stop().await;
+}
+
 /// What pins a session works as on a direct connection.
 async fn pinned_sessions_work(flavor: Flavor) {
     let bed = Bed::new(flavor).await;
@@ -158,5 +204,6 @@ crate::on_both!(
     outdated_ones_that_never_rest,
     two_hundred_clients_on_ten_connections,
     nothing_leaks,
+    roles_stay_with_their_session,
     pinned_sessions_work
 );

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -85,11 +86,12 @@ impl Link {
         let (responses, responses_due) = mpsc::channel(CHUNKS_UNDER_WAY);
         // The client may speak once it has the SYN-ACK, the server once it has the ACK of that.
         let (client_may_speak, server_may_speak) = established;
+        let (client_hung_up, server_hung_up) = (AtomicBool::default(), AtomicBool::default());
         tokio::try_join!(
-            self.send(Direction::ToServer, from_client, requests, client_may_speak),
-            self.deliver(Direction::ToServer, requests_due, to_server),
-            self.send(Direction::ToClient, from_server, responses, server_may_speak),
-            self.deliver(Direction::ToClient, responses_due, to_client),
+            self.send(Direction::ToServer, (from_client, &client_hung_up), requests, client_may_speak),
+            self.deliver(Direction::ToServer, requests_due, (to_server, &server_hung_up)),
+            self.send(Direction::ToClient, (from_server, &server_hung_up), responses, server_may_speak),
+            self.deliver(Direction::ToClient, responses_due, (to_client, &client_hung_up)),
         )?;
         for stream in [&*client, &server] {
             SockRef::from(stream).set_linger(None).map_err(|_| Reset)?;
@@ -118,7 +120,7 @@ impl Link {
     async fn send(
         &self,
         direction: Direction,
-        mut from: ReadHalf<'_>,
+        (mut from, hung_up): (ReadHalf<'_>, &AtomicBool),
         queue: mpsc::Sender<Parcel>,
         not_before: Instant,
     ) -> Result<(), Reset> {
@@ -130,9 +132,9 @@ impl Link {
             let read = from.read_buf(&mut buffer).await;
             let due = Instant::now().max(not_before) + self.one_way();
             let mut last = match read {
-                Ok(0) => Some(Freight::Fin),
-                Ok(_) => None,
-                Err(_) => Some(Freight::Reset),
+                Ok(0) if !hung_up.load(Ordering::Relaxed) => Some(Freight::Fin),
+                Ok(1..) => None,
+                Ok(0) | Err(_) => Some(Freight::Reset),
             };
             let mut bytes = buffer.split().freeze();
             if let Some(pass) = self.note_sent(direction, bytes.len()) {
@@ -153,7 +155,7 @@ impl Link {
         &self,
         direction: Direction,
         mut queue: mpsc::Receiver<Parcel>,
-        mut to: WriteHalf<'_>,
+        (mut to, hung_up): (WriteHalf<'_>, &AtomicBool),
     ) -> Result<(), Reset> {
         while let Some(Parcel { due, freight }) = queue.recv().await {
             wait_until(due).await;
@@ -162,7 +164,12 @@ impl Link {
                 Freight::Bytes(bytes) => {
                     // Before the write: the peer may answer before this task runs again.
                     self.note_delivered(direction, bytes.len());
-                    to.write_all(&bytes).await.map_err(|_| Reset)?;
+                    if to.write_all(&bytes).await.is_err() {
+                        // It has reset the connection. What it said before comes first, as in any network.
+                        hung_up.store(true, Ordering::Relaxed);
+                        while queue.recv().await.is_some() {}
+                        return Ok(());
+                    }
                 }
                 Freight::Fin => return to.shutdown().await.map_err(|_| Reset),
                 Freight::Reset => return Err(Reset),

@@ -70,13 +70,17 @@ pub struct PacketStream {
     stall: Option<Duration>,
     /// Where its bytes are counted.
     traffic: Option<Traffic>,
+    /// Where memory for what is large is taken from, and what has been taken for what is being received.
+    memory: Option<Budget>,
+    held: Share,
 }
 
 impl PacketStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
         let (input, output) = (BytesMut::new(), Vec::new());
-        Self { stream, input, output, compressed: None, flows: false, stall: None, traffic: None }
+        let (memory, held) = (None, Share::default());
+        Self { stream, input, output, compressed: None, flows: false, stall: None, traffic: None, memory, held }
     }
 
     /// From now on everything travels compressed, in both directions.
@@ -91,6 +95,11 @@ impl PacketStream {
     /// left: reads and writes end with [`io::ErrorKind::TimedOut`].
     pub fn stalls_after(&mut self, stall: Duration) {
         self.stall = Some(stall);
+    }
+
+    /// From now on the memory for what is large of what it sends is taken from there, before that is read.
+    pub fn takes_from(&mut self, memory: Budget) {
+        self.memory = Some(memory);
     }
 
     /// From now on its bytes are counted: as they travel, but for TLS.
@@ -151,10 +160,33 @@ impl PacketStream {
         self.fill_in_time(true).await
     }
 
+    /// Sees to it that so many bytes that are being received have their memory.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: what it has it keeps.
+    async fn hold(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        match &self.memory {
+            Some(memory) if bytes > SMALL && bytes > self.held.bytes() => {
+                let more = bytes - self.held.bytes();
+                memory.reserve_more(&mut self.held, more).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `soon`: its first byte has been waited for long enough.
     async fn fill_in_time(&mut self, soon: bool) -> io::Result<usize> {
         let before = self.input.len();
         loop {
+            if let Some(announced) = self.compressed.as_ref().and_then(|compressed| compressed.announced()) {
+                // It comes as a whole, however little of it is wanted now.
+                if let Err(full) = self.hold(before + announced).await {
+                    if let Some(Compressed { compression, raw, .. }) = self.compressed.as_deref_mut() {
+                        compression.answer_unread(raw);
+                    }
+                    return Err(io::Error::new(io::ErrorKind::OutOfMemory, full));
+                }
+            }
             let stall = self.stall.filter(|_| soon || self.received() > 0);
             let Some(compressed) = &mut self.compressed else {
                 let received = receive(&mut self.stream, &mut self.input, &mut self.flows, self.traffic.as_ref());
@@ -283,21 +315,7 @@ impl PacketStream {
     /// # Cancel safety
     /// Cancel safe for packets below 16 MiB.
     pub async fn read_packet(&mut self, seq: u8, limit: usize) -> Result<Packet, ReadError> {
-        self.read_packet_within(seq, limit, None).await
-    }
-
-    /// The same, taking the memory for what is large from `budget`.
-    ///
-    /// # Cancel safety
-    /// Cancel safe for packets below 16 MiB.
-    pub async fn read_packet_within(
-        &mut self,
-        seq: u8,
-        limit: usize,
-        budget: Option<&Budget>,
-    ) -> Result<Packet, ReadError> {
         let mut payload: Option<BytesMut> = None;
-        let mut share = Share::default();
         let mut expected = seq;
         loop {
             if payload.is_some() && self.input.is_empty() {
@@ -312,9 +330,7 @@ impl PacketStream {
             if size > limit {
                 return Err(ReadError::TooLarge { size, limit });
             }
-            if let Some(budget) = budget.filter(|_| header.len > SMALL) {
-                budget.reserve_more(&mut share, header.len).await?;
-            }
+            self.hold(size).await?;
             self.buffer_at_least(HEADER_LEN + header.len).await?;
             self.input.advance(HEADER_LEN);
             let part = self.input.split_to(header.len);
@@ -327,6 +343,8 @@ impl PacketStream {
                     // The beginning of the next packet would keep all of this one's room.
                     self.input = BytesMut::from(&self.input[..]);
                 }
+                let share = self.held.split(size);
+                self.held.keep(Some(self.received()).filter(|left| *left > SMALL).unwrap_or_default());
                 return Ok(Packet { seq: header.seq, payload: payload.unwrap_or_default(), share });
             }
             expected = expected.wrapping_add(1);

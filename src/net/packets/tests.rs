@@ -129,3 +129,58 @@ fn noise(len: usize) -> Vec<u8> {
     };
     std::iter::repeat_with(next).take(len).collect()
 }
+
+/// A command that is small may come in an envelope with much behind it: that is read along, and has its memory.
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_an_envelope_has_its_memory() {
+    const ALL: usize = 16 << 20;
+    let memory = Budget::new(ALL, Duration::from_secs(5));
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.takes_from(memory.clone());
+    packets.compress(Algorithm::Zlib);
+    let mut plain = b"\x01\0\0\0\x0e".to_vec();
+    plain.resize(MUCH, 0);
+    let (mut compression, mut envelopes) = (Compression::new(Algorithm::Zlib), Vec::new());
+    compression.wrap(&plain, &mut envelopes);
+    assert!(envelopes.len() < SMALL, "little that holds much");
+    theirs.write_all(&envelopes).await.expect("sent");
+    let ping = packets.read_packet(0, ALL).await.expect("a command");
+    assert_eq!(&ping.payload[..], b"\x0e");
+    assert!(memory.free() <= ALL - MUCH, "{}", memory.free());
+    // What was behind it has gone to somebody, and so has its memory.
+    packets.input().clear();
+    envelopes.clear();
+    compression.wrap(b"\x01\0\0\0\x01", &mut envelopes);
+    theirs.write_all(&envelopes).await.expect("sent");
+    let quit = packets.read_packet(0, ALL).await.expect("a command");
+    drop((ping, quit));
+    assert_eq!(memory.free(), ALL);
+    // Where there is none, it is not read.
+    let _others = memory.reserve(ALL - SMALL).await.expect("all but a little");
+    envelopes.clear();
+    compression.wrap(&plain, &mut envelopes);
+    theirs.write_all(&envelopes).await.expect("sent");
+    let denied = packets.read_packet(0, ALL).await;
+    assert!(matches!(denied, Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::OutOfMemory));
+}
+
+/// Servers say why they take no more of a command, and hang up on the rest of it.
+#[tokio::test]
+async fn the_last_word_of_a_peer_that_hangs_up_is_heard() {
+    let (ours, mut theirs) = UnixStream::pair().expect("two ends");
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.output().resize(MUCH, 2);
+    let (flushed, ()) = tokio::join!(packets.flush_listening(), async {
+        theirs.read_exact(&mut [0; 1000]).await.expect("some of it");
+        theirs.write_all(b"\x03\0\0\x01why").await.expect("said");
+        drop(theirs);
+    });
+    flushed.expect("there is an answer to be read");
+    assert_eq!(&packets.read_packet(1, 100).await.expect("an answer").payload[..], b"why");
+    let (ours, theirs) = UnixStream::pair().expect("two ends");
+    drop(theirs);
+    let mut packets = PacketStream::plain(Socket::Unix(ours));
+    packets.output().resize(MUCH, 2);
+    packets.flush_listening().await.expect_err("nothing was said");
+}

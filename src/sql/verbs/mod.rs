@@ -113,6 +113,10 @@ fn set_statement<'a>(scan: &mut Scan<'a>, start: u32) -> Kind<'a> {
     if scan.cur().token == Token::UserVariable {
         scan.traits |= Traits::ASSIGNS_USER_VARIABLE;
     }
+    if scan.cur().is(Word::Default) {
+        // `SET DEFAULT ROLE`
+        scan.traits |= Traits::CHANGES_ACCOUNTS;
+    }
     scan.finish();
     if !scan.clean_end() {
         return Kind::Write(Why::Unknown);

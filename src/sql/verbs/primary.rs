@@ -67,14 +67,15 @@ fn create<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
 }
 
 fn alter<'a>(scan: &mut Scan<'a>) -> Kind<'a> {
-    // Other passwords leave sessions alone that are open.
+    // Other passwords leave sessions alone that are open; other default roles are those of later ones.
     scan.traits |= Traits::IMPLICIT_COMMIT;
     if scan.cur().is(Word::Database) || scan.cur().is(Word::Schema) {
         scan.traits |= Traits::ALTERS_SCHEMA;
     }
     if scan.spells("USER") {
         while !scan.done() {
-            if scan.cur().is(Word::Lock) || scan.spells("UNLOCK") || scan.spells("EXPIRE") {
+            let is_felt = scan.cur().is(Word::Lock) || scan.cur().is(Word::Default);
+            if is_felt || scan.spells("UNLOCK") || scan.spells("EXPIRE") {
                 scan.traits |= Traits::CHANGES_ACCOUNTS;
             }
             scan.advance();
