@@ -38,6 +38,9 @@ impl fmt::Display for End {
     }
 }
 
+/// In less than this no server has ended and begun anew.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// The column of `SHOW PROCESSLIST` with a connection's state; the first one has its number.
 const STATE: usize = 6;
 /// What MySQL says there of a commit that cannot be ended any more.
@@ -70,6 +73,9 @@ pub async fn end(mut conn: Ready, what: End, thread_id: u32, longest: Duration) 
 
 /// The connection, if its server is known to have run ever since a moment: numbers of connections begin anew with it.
 pub async fn has_run_since(conn: Ready, since: Instant, longest: Duration) -> Option<Ready> {
+    if since.elapsed() < FRESH {
+        return Some(conn);
+    }
     let asked = timeout(longest, conn.query("SHOW GLOBAL STATUS LIKE 'Uptime'")).await;
     let (conn, Reply::Rows { rows, .. }) = asked.ok()?.ok()? else { return None };
     let seconds = rows.first()?.get(1)?.as_deref()?.parse().ok()?;

@@ -46,6 +46,15 @@ impl Compressed {
     }
 }
 
+/// How a write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// All of it was taken.
+    All,
+    /// The peer hung up before that, and has said something.
+    UntilItHungUp,
+}
+
 /// Writes, and reads meanwhile: a peer that answers the first part of what it is sent may read no further
 /// until somebody takes the answer.
 pub(super) async fn send_listening(
@@ -53,9 +62,9 @@ pub(super) async fn send_listening(
     bytes: &[u8],
     input: &mut BytesMut,
     traffic: Option<&Traffic>,
-) -> io::Result<()> {
+) -> io::Result<Sent> {
     let (mut sent, mut listening) = (0, true);
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         loop {
             let mut stream = Pin::new(&mut *stream);
             let progress = if sent < bytes.len() {
@@ -67,7 +76,7 @@ pub(super) async fn send_listening(
                 }
             } else {
                 match stream.as_mut().poll_flush(cx)? {
-                    Poll::Ready(()) => return Poll::Ready(Ok(())),
+                    Poll::Ready(()) => return Poll::Ready(Ok(Sent::All)),
                     Poll::Pending => Poll::Pending,
                 }
             };
@@ -87,16 +96,16 @@ pub(super) async fn send_listening(
     })
     .await?;
     count_sent(traffic, bytes.len());
-    Ok(())
+    Ok(ended)
 }
 
-/// A peer that takes no more may have said why before it hung up. Whether there is anything to be read.
-fn heard_last(stream: &mut Stream, input: &mut BytesMut, cx: &mut Context<'_>) -> Option<()> {
+/// A peer that takes no more may have said why before it hung up. `None` if there is nothing to be read.
+fn heard_last(stream: &mut Stream, input: &mut BytesMut, cx: &mut Context<'_>) -> Option<Sent> {
     input.reserve(CHUNK);
     while let Poll::Ready(Ok(1..)) = pin!(stream.read_buf(input)).poll(cx) {
         input.reserve(CHUNK);
     }
-    (!input.is_empty()).then_some(())
+    (!input.is_empty()).then_some(Sent::UntilItHungUp)
 }
 
 /// Waits for bytes; the end of the stream is an error.

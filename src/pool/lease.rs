@@ -3,6 +3,7 @@
 use super::Pool;
 use crate::backend::conn::Ready;
 use crate::backend::query::Reply;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const RESET_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Lease {
     pool: Arc<Pool>,
     conn: Option<Ready>,
+    /// Where it leads.
+    pub(super) peer: Option<SocketAddr>,
     used: bool,
     remains: Remains,
     accounted: bool,
@@ -47,7 +50,8 @@ pub enum Disposition {
 
 impl Lease {
     pub(super) fn new(pool: Arc<Pool>, conn: Ready) -> Self {
-        Self { pool, conn: Some(conn), used: false, remains: Remains::Nothing, accounted: true }
+        let peer = conn.peer();
+        Self { pool, conn: Some(conn), peer, used: false, remains: Remains::Nothing, accounted: true }
     }
 
     /// The pool it belongs to.
@@ -132,7 +136,9 @@ impl Drop for Lease {
 async fn clean(pool: Arc<Pool>, conn: Ready, logs_in: bool) {
     let cleaned = tokio::time::timeout(RESET_TIMEOUT, async {
         if logs_in {
-            return conn.log_in_again().await.ok();
+            // Who has been refused is not to be refused once more.
+            let conn = Some(conn).filter(|_| pool.account.refusal().is_none())?;
+            return conn.log_in_again().await.inspect_err(|error| pool.turned_away(error)).ok();
         }
         let mut busy = conn.begin();
         busy.reset_session();

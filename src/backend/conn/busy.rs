@@ -143,7 +143,7 @@ impl Busy {
 
     /// Ready again if every response is over, closed otherwise.
     pub fn finish(mut self) -> Option<Ready> {
-        let over = !self.is_due() && self.inner.packets.input().is_empty();
+        let over = !self.is_due() && self.inner.packets.input().is_empty() && !self.inner.packets.is_broken();
         over.then_some(Ready(self.inner))
     }
 }

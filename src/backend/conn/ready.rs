@@ -10,6 +10,7 @@ use crate::protocol::command::Command;
 use crate::protocol::packet::{frame, frame_parts};
 use crate::state::{Plan, Prelude, SessionState};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -161,6 +162,11 @@ impl Ready {
     /// From now on its bytes are counted there.
     pub fn count(&mut self, traffic: Traffic) {
         self.0.packets.count(traffic);
+    }
+
+    /// The address it leads to, if it has one.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.peer
     }
 
     /// When it was opened.

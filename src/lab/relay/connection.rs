@@ -51,6 +51,15 @@ enum Freight {
     Reset,
 }
 
+/// What one direction must know of the other, of the same peer.
+#[derive(Default)]
+struct End {
+    /// It takes no more.
+    hung_up: AtomicBool,
+    /// It says no more.
+    has_spoken: AtomicBool,
+}
+
 /// The connection ended, and not by both sides saying goodbye.
 struct Reset;
 
@@ -86,12 +95,12 @@ impl Link {
         let (responses, responses_due) = mpsc::channel(CHUNKS_UNDER_WAY);
         // The client may speak once it has the SYN-ACK, the server once it has the ACK of that.
         let (client_may_speak, server_may_speak) = established;
-        let (client_hung_up, server_hung_up) = (AtomicBool::default(), AtomicBool::default());
+        let (at_client, at_server) = (End::default(), End::default());
         tokio::try_join!(
-            self.send(Direction::ToServer, (from_client, &client_hung_up), requests, client_may_speak),
-            self.deliver(Direction::ToServer, requests_due, (to_server, &server_hung_up)),
-            self.send(Direction::ToClient, (from_server, &server_hung_up), responses, server_may_speak),
-            self.deliver(Direction::ToClient, responses_due, (to_client, &client_hung_up)),
+            self.send(Direction::ToServer, (from_client, &at_client), requests, client_may_speak),
+            self.deliver(Direction::ToServer, requests_due, (to_server, &at_server)),
+            self.send(Direction::ToClient, (from_server, &at_server), responses, server_may_speak),
+            self.deliver(Direction::ToClient, responses_due, (to_client, &at_client)),
         )?;
         for stream in [&*client, &server] {
             SockRef::from(stream).set_linger(None).map_err(|_| Reset)?;
@@ -120,7 +129,7 @@ impl Link {
     async fn send(
         &self,
         direction: Direction,
-        (mut from, hung_up): (ReadHalf<'_>, &AtomicBool),
+        (mut from, end): (ReadHalf<'_>, &End),
         queue: mpsc::Sender<Parcel>,
         not_before: Instant,
     ) -> Result<(), Reset> {
@@ -132,7 +141,7 @@ impl Link {
             let read = from.read_buf(&mut buffer).await;
             let due = Instant::now().max(not_before) + self.one_way();
             let mut last = match read {
-                Ok(0) if !hung_up.load(Ordering::Relaxed) => Some(Freight::Fin),
+                Ok(0) if !end.hung_up.load(Ordering::Relaxed) => Some(Freight::Fin),
                 Ok(1..) => None,
                 Ok(0) | Err(_) => Some(Freight::Reset),
             };
@@ -146,6 +155,7 @@ impl Link {
                 queue.send(parcel).await.map_err(|_| Reset)?;
             }
             if let Some(freight) = last {
+                end.has_spoken.store(true, Ordering::Relaxed);
                 return queue.send(Parcel { due, freight }).await.map_err(|_| Reset);
             }
         }
@@ -155,7 +165,7 @@ impl Link {
         &self,
         direction: Direction,
         mut queue: mpsc::Receiver<Parcel>,
-        (mut to, hung_up): (WriteHalf<'_>, &AtomicBool),
+        (mut to, end): (WriteHalf<'_>, &End),
     ) -> Result<(), Reset> {
         while let Some(Parcel { due, freight }) = queue.recv().await {
             wait_until(due).await;
@@ -166,7 +176,10 @@ impl Link {
                     self.note_delivered(direction, bytes.len());
                     if to.write_all(&bytes).await.is_err() {
                         // It has reset the connection. What it said before comes first, as in any network.
-                        hung_up.store(true, Ordering::Relaxed);
+                        end.hung_up.store(true, Ordering::Relaxed);
+                        if end.has_spoken.load(Ordering::Relaxed) {
+                            return Err(Reset);
+                        }
                         while queue.recv().await.is_some() {}
                         return Ok(());
                     }

@@ -4,7 +4,7 @@ use crate::metrics::Traffic;
 use crate::net::budget::{Budget, Exhausted, SMALL, Share};
 use crate::net::spare;
 use crate::net::stream::{Socket, Stream, Transport};
-use crate::net::transfer::{CHUNK, Compressed, glimpse, in_time, receive, send, send_listening};
+use crate::net::transfer::{CHUNK, Compressed, Sent, glimpse, in_time, receive, send, send_listening};
 use crate::protocol::compression::{Algorithm, Compression};
 use crate::protocol::packet::{HEADER_LEN, Header};
 use bytes::{Buf, BytesMut};
@@ -73,6 +73,8 @@ pub struct PacketStream {
     /// Where memory for what is large is taken from, and what has been taken for what is being received.
     memory: Option<Budget>,
     held: Share,
+    /// Whether the peer took not all that was sent, and only what it said before is left.
+    is_broken: bool,
 }
 
 impl PacketStream {
@@ -80,7 +82,19 @@ impl PacketStream {
     pub fn new(stream: Stream) -> Self {
         let (input, output) = (BytesMut::new(), Vec::new());
         let (memory, held) = (None, Share::default());
-        Self { stream, input, output, compressed: None, flows: false, stall: None, traffic: None, memory, held }
+        let is_broken = false;
+        Self {
+            stream,
+            input,
+            output,
+            compressed: None,
+            flows: false,
+            stall: None,
+            traffic: None,
+            memory,
+            held,
+            is_broken,
+        }
     }
 
     /// From now on everything travels compressed, in both directions.
@@ -174,6 +188,11 @@ impl PacketStream {
         }
     }
 
+    /// Gives back what was taken for more than is there now.
+    fn give_back_held(&mut self) {
+        self.held.keep(Some(self.received()).filter(|left| *left > SMALL).unwrap_or_default());
+    }
+
     /// `soon`: its first byte has been waited for long enough.
     async fn fill_in_time(&mut self, soon: bool) -> io::Result<usize> {
         let before = self.input.len();
@@ -226,6 +245,7 @@ impl PacketStream {
         if self.received() > 0 {
             return Ok(());
         }
+        self.give_back_held();
         spare::keep_input(std::mem::take(&mut self.input));
         if let Some(compressed) = &mut self.compressed {
             spare::keep_input(std::mem::take(&mut compressed.raw));
@@ -264,9 +284,15 @@ impl PacketStream {
     /// # Cancel safety
     /// Not cancel safe: part of the buffer may be sent.
     pub async fn flush_listening(&mut self) -> io::Result<()> {
-        send_listening(&mut self.stream, &self.output, &mut self.input, self.traffic.as_ref()).await?;
+        let sent = send_listening(&mut self.stream, &self.output, &mut self.input, self.traffic.as_ref()).await?;
+        self.is_broken |= sent == Sent::UntilItHungUp;
         self.sent();
         Ok(())
+    }
+
+    /// Whether nothing can be sent any more, although there may be something to be read.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     fn sent(&mut self) {
@@ -344,7 +370,7 @@ impl PacketStream {
                     self.input = BytesMut::from(&self.input[..]);
                 }
                 let share = self.held.split(size);
-                self.held.keep(Some(self.received()).filter(|left| *left > SMALL).unwrap_or_default());
+                self.give_back_held();
                 return Ok(Packet { seq: header.seq, payload: payload.unwrap_or_default(), share });
             }
             expected = expected.wrapping_add(1);
