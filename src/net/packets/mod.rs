@@ -1,5 +1,7 @@
 //! Packets over a stream, with bounded buffers.
 
+mod memory;
+
 use crate::metrics::Traffic;
 use crate::net::budget::{Budget, Exhausted, SMALL, Share};
 use crate::net::spare;
@@ -111,11 +113,6 @@ impl PacketStream {
         self.stall = Some(stall);
     }
 
-    /// From now on the memory for what is large of what it sends is taken from there, before that is read.
-    pub fn takes_from(&mut self, memory: Budget) {
-        self.memory = Some(memory);
-    }
-
     /// From now on its bytes are counted: as they travel, but for TLS.
     pub fn count(&mut self, traffic: Traffic) {
         self.traffic = Some(traffic);
@@ -172,25 +169,6 @@ impl PacketStream {
     /// Cancel safe: no bytes are lost.
     pub async fn fill_soon(&mut self) -> io::Result<usize> {
         self.fill_in_time(true).await
-    }
-
-    /// Sees to it that so many bytes that are being received have their memory.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: what it has it keeps.
-    async fn hold(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        match &self.memory {
-            Some(memory) if bytes > SMALL && bytes > self.held.bytes() => {
-                let more = bytes - self.held.bytes();
-                memory.reserve_more(&mut self.held, more).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Gives back what was taken for more than is there now.
-    fn give_back_held(&mut self) {
-        self.held.keep(Some(self.received()).filter(|left| *left > SMALL).unwrap_or_default());
     }
 
     /// `soon`: its first byte has been waited for long enough.
