@@ -46,7 +46,7 @@ pub use trace::traceparent;
 pub use traits::Traits;
 
 use declared::Declared;
-use memchr::memchr;
+use memchr::{memchr, memchr2_iter};
 use scan::Scan;
 use std::sync::Arc;
 
@@ -201,7 +201,9 @@ fn surely_releases_all(sql: &[u8]) -> bool {
 
 /// Whether a text may have the keyword without which no server asks for a file.
 fn mentions_infile(sql: &[u8]) -> bool {
-    sql.windows(b"INFILE".len()).any(|word| word.eq_ignore_ascii_case(b"INFILE"))
+    // By its rarest letter: such texts may be long, and most of that no words.
+    let is_it = |at: usize| sql.get(at..at + 6).is_some_and(|word| word.eq_ignore_ascii_case(b"INFILE"));
+    memchr2_iter(b'F', b'f', sql).any(|at| at.checked_sub(2).is_some_and(is_it))
 }
 
 /// True if every `;` belongs to the trailing run of `;` and white space.

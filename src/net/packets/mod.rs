@@ -83,8 +83,6 @@ impl PacketStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
         let (input, output) = (BytesMut::new(), Vec::new());
-        let (memory, held) = (None, Share::default());
-        let is_broken = false;
         Self {
             stream,
             input,
@@ -93,9 +91,9 @@ impl PacketStream {
             flows: false,
             stall: None,
             traffic: None,
-            memory,
-            held,
-            is_broken,
+            memory: None,
+            held: Share::default(),
+            is_broken: false,
         }
     }
 
